@@ -1,0 +1,126 @@
+"""Langevin Monte Carlo (paper Eq. 8 and 16, section D.3).
+
+    x' = x - step_size / T * clip(dE/dx) + noise_std * normal(0, 1)
+
+Pure functions that take the noise, so a recorded trajectory can be replayed
+exactly. `langevin_chain` makes chains of them.
+
+Without Metropolis-Hastings the chain is biased by O(step_size). If noise_std is
+not sqrt(2 * step_size), as in every image setting of the paper, it samples at
+the effective temperature T * noise_std**2 / (2 * step_size), not at T.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+def langevin_step(x, gradient, noise, step_size, noise_std, temperature=1.0):
+    """One step of unadjusted Langevin dynamics (Eq. 8).
+
+    x' = x - step_size / temperature * gradient + noise_std * noise
+
+    Args:
+        x: float [batch, ...], chain states.
+        gradient: same shape as `x`, gradient of the energy.
+        noise: same shape as `x`, standard normal.
+        step_size: float, in units of x**2 / energy.
+        noise_std: float, in units of x.
+        temperature: float > 0. It scales the drift only.
+
+    Returns:
+        Next states, same shape as `x`.
+    """
+    step_size = tf.cast(step_size, x.dtype)
+    noise_std = tf.cast(noise_std, x.dtype)
+    drift = step_size / tf.cast(temperature, x.dtype)
+    return x - drift * gradient + noise_std * noise
+
+
+def clip_by_element(gradient, limit):
+    """Clip every element of the gradient to [-limit, limit].
+
+    The rule of Du & Mordatch (2019), whom the paper follows (section D.3).
+    """
+    return tf.clip_by_value(gradient, -limit, limit)
+
+
+def clip_by_row_norm(gradient, limit):
+    """Clip the norm of every image row of the gradient to `limit`.
+
+    A row is one line of pixels along the width axis of one channel, which is
+    what the authors' first code clips. A vector counts as one row.
+
+    Args:
+        gradient: float [batch, height, width, channels] or [batch, dim].
+        limit: float > 0.
+
+    Returns:
+        Clipped gradient, same shape.
+    """
+    width_axis = -2 if gradient.shape.rank > 2 else -1
+    return tf.clip_by_norm(gradient, limit, axes=width_axis)
+
+
+def clip_by_example_norm(gradient, limit):
+    """Clip the norm of every example's gradient to `limit`."""
+    axes = list(range(1, gradient.shape.rank))
+    return tf.clip_by_norm(gradient, limit, axes=axes)
+
+
+GRADIENT_CLIPS: dict[str, Callable] = {
+    "element": clip_by_element,
+    "row_norm": clip_by_row_norm,
+    "example_norm": clip_by_example_norm,
+}
+
+# Factor of the noise of step t = 0, 1, ...
+NOISE_SCHEDULES: dict[str, Callable] = {
+    "constant": lambda step: 1.0,
+    # The paper's annealing, section D.3: 1, 1/2, 1/3, ...
+    "reciprocal": lambda step: 1.0 / (1.0 + step),
+    # The authors' code anneals one step later: 1, 1, 1/2, 1/3, ...
+    "delayed_reciprocal": lambda step: 1.0 / tf.maximum(1.0, step),
+}
+
+
+def metropolis_hastings_log_ratio(
+    x,
+    proposal,
+    energy,
+    proposal_energy,
+    drift,
+    proposal_drift,
+    noise_std,
+    temperature,
+):
+    """Logarithm of the Metropolis-Hastings acceptance ratio of Langevin moves.
+
+    log a = (E(x) - E(y)) / T
+            - (|x - y - drift(y)|^2 - |y - x - drift(x)|^2) / (2 noise_std^2)
+
+    # Differs from the paper: its code divides by T in the wrong places and
+    # mixes the energies of different chains; this is the ratio of Roberts &
+    # Tweedie (1996).
+
+    Args:
+        x: float [batch, ...], states.
+        proposal: same shape as `x`, proposed states y.
+        energy: float [batch], E(x).
+        proposal_energy: float [batch], E(y).
+        drift: same shape as `x`, the move's deterministic part at x,
+            -step_size / T * clip(dE/dx).
+        proposal_drift: same shape as `x`, the same at y.
+        noise_std: float > 0, of this step.
+        temperature: float > 0.
+
+    Returns:
+        float [batch].
+    """
+    axes = list(range(1, x.shape.rank))
+    backward = tf.square(x - proposal - proposal_drift)
+    forward = tf.square(proposal - x - drift)
+    log_proposals = tf.reduce_sum(forward - backward, axes)
+    log_proposals /= 2.0 * tf.square(tf.cast(noise_std, x.dtype))
+    log_target = (energy - proposal_energy) / tf.cast(temperature, x.dtype)
+    return log_target + log_proposals

@@ -1,0 +1,322 @@
+"""A Langevin chain as a value: one column of the paper's Table 11, and its run.
+
+Two of them make a negative sample, the latent chain and the visible chain; see
+`on_manifold`. The arithmetic of one move is in `langevin`.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+import gin
+from nae_tf import randomness
+from nae_tf.energy import energy_and_gradient
+from nae_tf.langevin import (
+    GRADIENT_CLIPS,
+    NOISE_SCHEDULES,
+    langevin_step,
+    metropolis_hastings_log_ratio,
+)
+from nae_tf.serializable import SerializableDataclass
+
+
+class ChainDiagnostics(NamedTuple):
+    """What a chain tells about itself, each a float scalar.
+
+    Attributes:
+        gradient_norm: mean over steps and chains of the norm of dE/dx before
+            clipping.
+        acceptance: share of the proposals that were accepted, 1 without
+            Metropolis-Hastings and without boundary rejection.
+        fraction_at_bound: share of the final states' elements at a bound.
+    """
+
+    gradient_norm: tf.Tensor
+    acceptance: tf.Tensor
+    fraction_at_bound: tf.Tensor
+
+
+def _broadcast_like(flags, x):
+    """Give per-chain flags [batch] the rank of the states [batch, ...]."""
+    return tf.reshape(flags, [-1] + [1] * (x.shape.rank - 1))
+
+
+def _mean_norm(gradient):
+    axes = list(range(1, gradient.shape.rank))
+    squared_norm = tf.reduce_sum(tf.square(gradient), axes)
+    return tf.cast(tf.reduce_mean(tf.sqrt(squared_norm)), tf.float32)
+
+
+def _identity(x):
+    return x
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+@dataclasses.dataclass(frozen=True)
+class LangevinChain(SerializableDataclass):
+    """Settings of a Langevin chain (Table 11), and its run.
+
+    Attributes:
+        num_steps: number of moves, >= 0.
+        step_size: lambda, > 0.
+        noise_std: sigma, >= 0; None stands for sqrt(2 * step_size), the choice
+            for which the chain targets exp(-E / T).
+        noise_schedule: "constant"; "reciprocal", sigma / (1 + t) as the paper
+            writes; or "delayed_reciprocal", as the authors' code does.
+        gradient_clip: None, "element", "row_norm" or "example_norm".
+        clip_limit: bound of the clipping rule, > 0.
+        metropolis_hastings: accept or reject each move, so that the chain
+            targets exp(-E / T) exactly.
+        bounds: None, or (low, high): the box that holds every element.
+        boundary: "clamp" moves an element that left the box to its edge;
+            "reject" leaves a chain that left the box where it was.
+    """
+
+    num_steps: int
+    step_size: float
+    noise_std: float | None = None
+    noise_schedule: str = "constant"
+    gradient_clip: str | None = None
+    clip_limit: float = 0.01
+    metropolis_hastings: bool = False
+    bounds: tuple[float, float] | None = None
+    boundary: str = "clamp"
+
+    def __post_init__(self):
+        """Fill in the theoretical noise and refuse settings with no meaning."""
+        if self.bounds is not None:
+            object.__setattr__(self, "bounds", tuple(self.bounds))
+        if self.noise_std is None:
+            object.__setattr__(
+                self, "noise_std", math.sqrt(2 * abs(self.step_size))
+            )
+        problem = self._problem()
+        if problem:
+            raise ValueError(f"LangevinChain: {problem}.")
+
+    def _problem(self) -> str | None:
+        """Name the first setting that has no meaning, or None."""
+        if self.num_steps < 0:
+            return f"expected num_steps >= 0, received {self.num_steps}"
+        if not 0 < self.step_size < math.inf:
+            return f"expected step_size > 0, received {self.step_size}"
+        if not 0 <= (self.noise_std or 0.0) < math.inf:
+            return f"expected noise_std >= 0, received {self.noise_std}"
+        if self.noise_schedule not in NOISE_SCHEDULES:
+            return (
+                f"expected noise_schedule in {sorted(NOISE_SCHEDULES)}, "
+                f"received {self.noise_schedule!r}"
+            )
+        if self.gradient_clip not in (None, *GRADIENT_CLIPS):
+            return (
+                f"expected gradient_clip None or in {sorted(GRADIENT_CLIPS)}, "
+                f"received {self.gradient_clip!r}"
+            )
+        if not self.clip_limit > 0:
+            return f"expected clip_limit > 0, received {self.clip_limit}"
+        if self.bounds is not None and not self.bounds[0] < self.bounds[-1]:
+            return f"expected bounds (low, high), received {self.bounds}"
+        if self.boundary not in ("clamp", "reject"):
+            return (
+                "expected boundary 'clamp' or 'reject', "
+                f"received {self.boundary!r}"
+            )
+        if self.metropolis_hastings and self.noise_std == 0:
+            return "metropolis_hastings=True needs noise_std > 0"
+        if (
+            self.metropolis_hastings
+            and self.bounds is not None
+            and self.boundary == "clamp"
+        ):
+            return (
+                "metropolis_hastings=True needs boundary='reject', because a "
+                "clamped move has no proposal density"
+            )
+        return None
+
+    @property
+    def rejects(self) -> bool:
+        """Whether a move may be refused."""
+        out_of_box = self.bounds is not None and self.boundary == "reject"
+        return self.metropolis_hastings or out_of_box
+
+    def noise_std_at(self, step):
+        """Standard deviation of the noise of step `step` = 0, 1, ..."""
+        step = tf.cast(step, tf.float32)
+        return self.noise_std * NOISE_SCHEDULES[self.noise_schedule](step)
+
+    def clip(self, gradient):
+        """Apply the chain's clipping rule to a gradient."""
+        if self.gradient_clip is None:
+            return gradient
+        return GRADIENT_CLIPS[self.gradient_clip](gradient, self.clip_limit)
+
+    def clamp(self, x):
+        """Move every element of the states to the nearest point of the box."""
+        if self.bounds is None:
+            return x
+        return tf.clip_by_value(x, *self.bounds)
+
+    def move(
+        self, x, gradient, noise, step, temperature=1.0, project=_identity
+    ):
+        """Make move number `step`: clip, step, apply the bounds, project.
+
+        Args:
+            x: float [batch, ...], states.
+            gradient: same shape as `x`, gradient of the energy at x.
+            noise: same shape as `x`, standard normal.
+            step: int, index of the move; the noise schedule depends on it.
+            temperature: float > 0.
+            project: maps states to states, applied last.
+
+        Returns:
+            Next states, same shape as `x`.
+        """
+        y = langevin_step(
+            x,
+            self.clip(gradient),
+            noise,
+            self.step_size,
+            self.noise_std_at(step),
+            temperature,
+        )
+        if self.boundary == "clamp":
+            y = self.clamp(y)
+        else:
+            y = tf.where(_broadcast_like(self._inside(y), x), y, x)
+        return project(y)
+
+    def run(self, x, energy_fn: Callable, seed, temperature=1.0, project=None):
+        """Run the chain from `x`.
+
+        The final states carry no gradient. Every step draws its own noise from
+        (seed, step), so the same seed repeats the same chain.
+
+        Args:
+            x: float [batch, ...], initial states.
+            energy_fn: maps states to energies, float [batch].
+            seed: int [2].
+            temperature: float > 0.
+            project: maps states to states after every move, or None.
+
+        Returns:
+            x: final states, same shape as the initial ones.
+            diagnostics: `ChainDiagnostics`.
+
+        Raises:
+            ValueError: if a projection is asked for with Metropolis-Hastings.
+        """
+        if self.metropolis_hastings:
+            if project is not None:
+                raise ValueError(
+                    "LangevinChain: metropolis_hastings=True cannot be "
+                    "combined with a projection, whose moves have no proposal "
+                    "density."
+                )
+            return self._run_adjusted(x, energy_fn, seed, temperature)
+        return self._run_unadjusted(
+            x, energy_fn, seed, temperature, project or _identity
+        )
+
+    def _run_unadjusted(self, x, energy_fn, seed, temperature, project):
+        def body(step, x, norm, moved):
+            _, gradient = energy_and_gradient(energy_fn, x)
+            noise = randomness.normal(
+                tf.shape(x), randomness.fold_in(seed, step), x.dtype
+            )
+            y = self.move(x, gradient, noise, step, temperature, project)
+            if self.rejects:
+                axes = list(range(1, x.shape.rank))
+                changed = tf.reduce_any(tf.not_equal(x, y), axes)
+                moved += tf.reduce_mean(tf.cast(changed, tf.float32))
+            else:
+                moved += 1.0
+            return step + 1, y, norm + _mean_norm(gradient), moved
+
+        _, x, norm, moved = self._loop(body, (x, 0.0, 0.0))
+        return x, self._diagnostics(x, norm, moved)
+
+    def _run_adjusted(self, x, energy_fn, seed, temperature):
+        def drift(gradient):
+            scale = tf.cast(self.step_size, x.dtype)
+            return -scale / tf.cast(temperature, x.dtype) * self.clip(gradient)
+
+        def body(step, x, energy, gradient, norm, accepted):
+            step_seed = randomness.fold_in(seed, step)
+            noise = randomness.normal(tf.shape(x), step_seed, x.dtype)
+            noise_std = self.noise_std_at(step)
+            y = langevin_step(
+                x,
+                self.clip(gradient),
+                noise,
+                self.step_size,
+                noise_std,
+                temperature,
+            )
+            y_energy, y_gradient = energy_and_gradient(energy_fn, y)
+            log_ratio = metropolis_hastings_log_ratio(
+                x,
+                y,
+                energy,
+                y_energy,
+                drift(gradient),
+                drift(y_gradient),
+                noise_std,
+                temperature,
+            )
+            # A second stream of the step's seed: independent of the noise.
+            coin = randomness.uniform(
+                tf.shape(energy), randomness.fold_in(step_seed, 1), energy.dtype
+            )
+            # The density outside the box is zero, so leaving it is rejected.
+            accept = (tf.math.log(coin) < log_ratio) & self._inside(y)
+            keep = _broadcast_like(accept, x)
+            return (
+                step + 1,
+                tf.where(keep, y, x),
+                tf.where(accept, y_energy, energy),
+                tf.where(keep, y_gradient, gradient),
+                norm + _mean_norm(gradient),
+                accepted + tf.reduce_mean(tf.cast(accept, tf.float32)),
+            )
+
+        energy, gradient = energy_and_gradient(energy_fn, x)
+        state = self._loop(body, (x, energy, gradient, 0.0, 0.0))
+        _, x, _, _, norm, accepted = state
+        return x, self._diagnostics(x, norm, accepted)
+
+    def _loop(self, body, state):
+        return tf.nest.map_structure(
+            tf.stop_gradient,
+            tf.while_loop(
+                lambda step, *_: step < self.num_steps,
+                body,
+                (tf.constant(0), *state),
+                maximum_iterations=self.num_steps,
+            ),
+        )
+
+    def _inside(self, x):
+        """Tell for every chain whether it is inside the box, bool [batch]."""
+        if self.bounds is None:
+            return tf.fill([tf.shape(x)[0]], True)
+        low, high = self.bounds
+        axes = list(range(1, x.shape.rank))
+        return tf.reduce_all((x >= low) & (x <= high), axes)
+
+    def _diagnostics(self, x, norm_sum, accepted_sum):
+        steps = float(max(self.num_steps, 1))
+        at_bound = tf.constant(0.0)
+        if self.bounds is not None:
+            low, high = self.bounds
+            at_edge = (x <= low) | (x >= high)
+            at_bound = tf.reduce_mean(tf.cast(at_edge, tf.float32))
+        return ChainDiagnostics(
+            norm_sum / steps, accepted_sum / steps, at_bound
+        )

@@ -1,0 +1,75 @@
+"""Latent spaces: where latent chains live and start (paper section 6.1).
+
+A latent space knows how to bring a vector back into itself (`project`) and how
+to draw from the noise distribution q0 that starts a latent chain (`sample`).
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import keras
+import tensorflow as tf
+
+import gin
+from nae_tf import randomness
+from nae_tf.serializable import SerializableDataclass
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+@dataclasses.dataclass(frozen=True)
+class Sphere(SerializableDataclass):
+    """The unit hypersphere, with the uniform distribution as q0."""
+
+    is_curved: ClassVar[bool] = True
+
+    def project(self, z):
+        """Divide every latent by its norm, z / |z|.
+
+        Args:
+            z: float [batch, ...].
+
+        Returns:
+            Unit vectors, same shape as `z`. The zero vector stays zero.
+        """
+        axes = list(range(1, z.shape.rank))
+        return tf.math.l2_normalize(z, axes)
+
+    def sample(self, shape, seed, dtype="float32"):
+        """Draw latents uniformly: a standard normal divided by its norm.
+
+        Args:
+            shape: sequence of int or int tensor, [batch, ...].
+            seed: int [2].
+            dtype: floating dtype of the result.
+
+        Returns:
+            Unit vectors of the given shape.
+        """
+        return self.project(randomness.normal(shape, seed, dtype))
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+@dataclasses.dataclass(frozen=True)
+class Euclidean(SerializableDataclass):
+    """The unbounded real space, with the standard normal as q0."""
+
+    is_curved: ClassVar[bool] = False
+
+    def project(self, z):
+        """Return `z`: every vector belongs to the space."""
+        return z
+
+    def sample(self, shape, seed, dtype="float32"):
+        """Draw latents from the standard normal.
+
+        Args:
+            shape: sequence of int or int tensor, [batch, ...].
+            seed: int [2].
+            dtype: floating dtype of the result.
+
+        Returns:
+            float tensor of the given shape.
+        """
+        return randomness.normal(shape, seed, dtype)

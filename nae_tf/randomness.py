@@ -1,0 +1,63 @@
+"""Counter-based randomness: a seed is a value, never a state.
+
+Every random number of training derives from (run seed, step, replica, purpose),
+so a resumed run needs no generator state and two replicas never share noise.
+"""
+
+import enum
+
+import tensorflow as tf
+
+# Named, not "auto_select": the same numbers on every kind of device.
+_ALGORITHM = "philox"
+
+
+class Purpose(enum.IntEnum):
+    """What a stream of random numbers is for; one independent stream each."""
+
+    CHAIN_START = 0
+    REPLAY = 1
+    LATENT_CHAIN = 2
+    VISIBLE_CHAIN = 3
+    GENERATION = 4
+
+
+def step_seed(seed, step, replica=0):
+    """Seed of one training step on one replica.
+
+    Args:
+        seed: int, the run's seed.
+        step: int, the optimizer's step counter.
+        replica: int, index of the replica.
+
+    Returns:
+        int32 [2].
+    """
+    run_seed = tf.stack([tf.cast(seed, tf.int32), tf.cast(step, tf.int32)])
+    return fold_in(run_seed, replica)
+
+
+def fold_in(seed, data):
+    """Derive an independent seed from `seed` and an integer.
+
+    Args:
+        seed: int [2].
+        data: int, for example a `Purpose` or the index of a chain's step.
+
+    Returns:
+        int32 [2].
+    """
+    data = tf.cast(data, tf.int32)
+    return tf.random.experimental.stateless_fold_in(seed, data, _ALGORITHM)
+
+
+def normal(shape, seed, dtype):
+    """Draw from the standard normal distribution."""
+    return tf.random.stateless_normal(shape, seed, dtype=dtype, alg=_ALGORITHM)
+
+
+def uniform(shape, seed, dtype, low=0.0, high=1.0):
+    """Draw from the uniform distribution on [low, high)."""
+    return tf.random.stateless_uniform(
+        shape, seed, minval=low, maxval=high, dtype=dtype, alg=_ALGORITHM
+    )
