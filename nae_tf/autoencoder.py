@@ -1,0 +1,218 @@
+"""The autoencoder: the baseline, and the pre-training of NAE (section 6.1).
+
+    loss = mean |x - decode(encode(x))|^2 / D                          (Eq. 1)
+
+The energy of `nae` is its reconstruction error.
+"""
+
+import keras
+import tensorflow as tf
+
+import gin
+from nae_tf import losses
+from nae_tf.detector import OutlierDetector
+from nae_tf.energy import DISTANCES, reconstruction_error
+from nae_tf.latent_space import Sphere
+from nae_tf.serializable import deserialize_arguments
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+class Autoencoder(OutlierDetector):
+    """An autoencoder whose reconstruction error is the outlier score.
+
+    Any two Keras models or layers that invert each other's shapes will do:
+
+        encoder: [batch, ...] -> [batch, latent_dim]
+        decoder: [batch, latent_dim] -> [batch, ...]
+
+    Example:
+        >>> encoder = keras.Sequential([keras.Input((20,)), layers.Dense(4)])
+        >>> decoder = keras.Sequential([keras.Input((4,)), layers.Dense(20)])
+        >>> model = Autoencoder(encoder, decoder)
+        >>> model.compile("adam")
+        >>> model.fit(x_train, epochs=10)
+        >>> model.predict_outlier_score(x_test)
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        latent_space=None,
+        distance: str = "squared_error",
+        reduction: str = "mean",
+        encoder_l2: float = 0.0,
+        decoder_l2: float = 0.0,
+        name=None,
+        dtype=None,
+    ):
+        """Join an encoder and a decoder.
+
+        Args:
+            encoder: maps examples to latents; a linear output, because the
+                projection to the latent space comes after it.
+            decoder: maps latents to examples.
+            latent_space: `Sphere()` (the default) or `Euclidean()`.
+            distance: "squared_error", "absolute_error" or "ssim" (section 2.1).
+            reduction: "mean" or "sum" over the elements of an example.
+            encoder_l2: weight of the encoder's squared L2 norm in the loss.
+            decoder_l2: weight of the decoder's.
+            name: name of the model.
+            dtype: dtype policy; the networks keep their own.
+
+        Raises:
+            ValueError: unknown distance or reduction; shapes that do not fit.
+        """
+        super().__init__(name=name, dtype=dtype)
+        if distance not in DISTANCES:
+            raise ValueError(
+                f"{type(self).__name__}: expected distance in "
+                f"{sorted(DISTANCES)}, received {distance!r}."
+            )
+        if reduction not in ("mean", "sum"):
+            raise ValueError(
+                f"{type(self).__name__}: expected reduction 'mean' or 'sum', "
+                f"received {reduction!r}."
+            )
+        self.encoder = encoder
+        self.decoder = decoder
+        self.latent_space = Sphere() if latent_space is None else latent_space
+        self.distance = distance
+        self.reduction = reduction
+        self.encoder_l2 = encoder_l2
+        self.decoder_l2 = decoder_l2
+        self.example_shape: tuple[int, ...] = ()
+        self.latent_shape: tuple[int, ...] = ()
+        self.track_metrics()
+        if encoder.built and hasattr(encoder, "input_shape"):
+            self.build(encoder.input_shape)
+
+    def track_metrics(self):
+        """Name the running means that `fit` shows."""
+        self.track("loss", "reconstruction_error")
+
+    def build(self, input_shape):
+        """Build the networks for examples of shape `input_shape[1:]`.
+
+        Raises:
+            ValueError: if the decoder's output has another shape than the
+                encoder's input.
+        """
+        example = keras.KerasTensor((None, *input_shape[1:]))
+        latent = self.encoder(example)
+        reconstruction = self.decoder(latent)
+        if tuple(reconstruction.shape[1:]) != tuple(example.shape[1:]):
+            raise ValueError(
+                f"{type(self).__name__}: the decoder must return the shape of "
+                f"the examples: expected {list(example.shape[1:])}, received "
+                f"{list(reconstruction.shape[1:])}."
+            )
+        self.example_shape = tuple(example.shape[1:])
+        self.latent_shape = tuple(latent.shape[1:])
+        self.built = True
+
+    def encode(self, x, training=False):
+        """Map examples to the latent space.
+
+        Args:
+            x: float [batch, ...].
+            training: whether the encoder runs in training mode.
+
+        Returns:
+            float [batch, latent_dim], in the type of `x`.
+        """
+        z = tf.cast(self.encoder(x, training=training), x.dtype)
+        return self.latent_space.project(z)
+
+    def decode(self, z, training=False):
+        """Map latents to examples.
+
+        Args:
+            z: float [batch, latent_dim].
+            training: whether the decoder runs in training mode.
+
+        Returns:
+            float [batch, ...], in the type of `z`.
+        """
+        return tf.cast(self.decoder(z, training=training), z.dtype)
+
+    def call(self, x, training=False):
+        """Reconstruct examples: decode(encode(x)), same shape as `x`."""
+        return self.decode(self.encode(x, training), training)
+
+    def energy(self, x, training=False):
+        """Energy of examples: their reconstruction error (Eq. 3, 9).
+
+        Args:
+            x: float [batch, ...].
+            training: whether the networks run in training mode.
+
+        Returns:
+            float [batch], in the type of `x`.
+        """
+        x = tf.convert_to_tensor(x)
+        return self.energy_of_latent(x, self.encode(x, training), training)
+
+    def energy_of_latent(self, x, z, training=False):
+        """Energy of examples whose latents are known already."""
+        reconstruction = self.decode(z, training)
+        return reconstruction_error(
+            x, reconstruction, self.distance, self.reduction
+        )
+
+    def outlier_score(self, x):
+        """Score examples by their energy; see `OutlierDetector`."""
+        return self.energy(x)
+
+    def weight_penalty(self):
+        """L2 terms of the loss (section D.3), a float scalar."""
+        penalty = tf.zeros([], self.variable_dtype)
+        for weight, network in [
+            (self.encoder_l2, self.encoder),
+            (self.decoder_l2, self.decoder),
+        ]:
+            if weight:
+                squares = losses.sum_of_squares(network.trainable_variables)
+                penalty += weight * squares
+        return penalty
+
+    def train_step(self, data):
+        """Lower the reconstruction error of a batch (Eq. 2)."""
+        x = self.training_examples(data)
+        with tf.GradientTape(persistent=True) as tape:
+            energy = self.energy(x, training=True)
+            loss = tf.reduce_mean(energy) + self.weight_penalty()
+        self.minimize(loss, tape, self.trainable_variables)
+        return self.update_means(
+            tf.shape(x)[0], loss=loss, reconstruction_error=energy
+        )
+
+    def test_step(self, data):
+        """Measure the reconstruction error of a batch."""
+        x = self.training_examples(data)
+        energy = self.energy(x)
+        loss = tf.reduce_mean(energy) + self.weight_penalty()
+        return self.update_means(
+            tf.shape(x)[0], loss=loss, reconstruction_error=energy
+        )
+
+    def get_config(self):
+        """Return the constructor's arguments, networks serialised."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "encoder": serialize(self.encoder),
+            "decoder": serialize(self.decoder),
+            "latent_space": serialize(self.latent_space),
+            "distance": self.distance,
+            "reduction": self.reduction,
+            "encoder_l2": self.encoder_l2,
+            "decoder_l2": self.decoder_l2,
+            "name": self.name,
+            "dtype": serialize(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuild a model from `get_config`."""
+        return cls(**deserialize_arguments(config))

@@ -1,0 +1,294 @@
+"""The contract of every method: a Keras model that scores outliers.
+
+A subclass implements `outlier_score` (higher is more outlying) and its own
+`train_step`. This class checks what comes in, so that bad data ends in one line
+that says what to do, and keeps the running means that `fit` shows.
+"""
+
+import contextlib
+import functools
+import re
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nae_tf.serializable import deserialize_arguments
+
+_BAD_INPUT = "Bad input:"
+# The one sentence between the marker and the quote or blank that follows it.
+_BAD_INPUT_SENTENCE = re.compile(_BAD_INPUT + r"[^\n]*?\.(?=['\"\]\s]|$)")
+
+
+@contextlib.contextmanager
+def one_line_errors():
+    """Reduce a report of bad input from inside a graph to its own sentence.
+
+    Raises:
+        ValueError: with that sentence.
+    """
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, ValueError) as error:
+        sentence = _BAD_INPUT_SENTENCE.search(str(error))
+        if sentence is None:
+            raise
+        raise ValueError(sentence.group()) from None
+
+
+class OutlierDetector(keras.Model):
+    """A Keras model with an outlier score."""
+
+    def __init__(self, name=None, dtype=None):
+        """Start with no metrics; subclasses name theirs by `track`."""
+        # States and errors keep the precision of the data: the networks cast
+        # their inputs themselves when a policy asks for less.
+        super().__init__(name=name, dtype=dtype, autocast=False)
+        self.means: dict[str, keras.metrics.Mean] = {}
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """Range (low, high) that inputs must be in, or None for any."""
+        return None
+
+    def outlier_score(self, x):
+        """Score examples; higher is more outlying.
+
+        Args:
+            x: float [batch, ...].
+
+        Returns:
+            float [batch].
+        """
+        raise NotImplementedError
+
+    def predict_outlier_score(self, x, batch_size: int = 256) -> np.ndarray:
+        """Score an array or a dataset batch by batch.
+
+        Args:
+            x: float array [num_examples, ...], or a `tf.data.Dataset` of
+                batches, with or without labels.
+            batch_size: examples a step; only for arrays.
+
+        Returns:
+            float array [num_examples].
+
+        Raises:
+            ValueError: if there are no examples or they are not what the model
+                takes.
+        """
+        batches = x
+        if not isinstance(x, tf.data.Dataset):
+            x = np.asarray(x)
+            starts = range(0, len(x), batch_size)
+            batches = (x[start : start + batch_size] for start in starts)
+        scores = []
+        with one_line_errors():
+            for batch in batches:
+                examples, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+                scores.append(self._compiled_score(self.as_examples(examples)))
+        if not scores:
+            raise ValueError(f"{_BAD_INPUT} there are no examples to score.")
+        return np.concatenate(scores)
+
+    @functools.cached_property
+    def _compiled_score(self):
+        signature = tf.TensorSpec(
+            (None, *self.example_shape), self.variable_dtype
+        )
+        return tf.function(self.outlier_score, input_signature=[signature])
+
+    # --- Training -----------------------------------------------------------
+
+    def track(self, *names: str):
+        """Make a running mean for every name; call it in `__init__`."""
+        for name in names:
+            self.means[name] = keras.metrics.Mean(name=name)
+
+    @property
+    def metrics(self):
+        """The running means, which `fit` resets at every epoch."""
+        return list(self.means.values())
+
+    def update_means(self, num_examples, **values):
+        """Add a batch to the running means and return their results.
+
+        Args:
+            num_examples: int, weight of the batch.
+            **values: float tensors by name, each a scalar mean over the batch
+                or one value an example.
+
+        Returns:
+            Results by name.
+        """
+        for name, value in values.items():
+            self.means[name].update_state(
+                tf.reduce_mean(value), sample_weight=num_examples
+            )
+        return {name: self.means[name].result() for name in values}
+
+    def compile(self, optimizer="adam", jit_compile=False, **kwargs):
+        """Configure training; the method brings its own loss.
+
+        Args:
+            optimizer: a Keras optimizer, its name or its config.
+            jit_compile: compile the training step with XLA. Off unless asked
+                for: on a CPU, XLA runs the chains several times slower.
+            **kwargs: further arguments of `keras.Model.compile`.
+
+        Raises:
+            ValueError: if a loss or metrics are given; they would be ignored.
+        """
+        for ignored in ("loss", "metrics", "weighted_metrics", "loss_weights"):
+            if kwargs.get(ignored) is not None:
+                raise ValueError(
+                    f"{type(self).__name__}.compile: expected no {ignored!r}, "
+                    "because the method defines its own; received "
+                    f"{kwargs[ignored]!r}. Remove the argument."
+                )
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+
+    def get_compile_config(self):
+        """Return the arguments of `compile`, serialised."""
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "jit_compile": self.jit_compile,
+        }
+
+    def compile_from_config(self, config):
+        """Compile a loaded model as it was when it was saved."""
+        self.compile(**deserialize_arguments(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Train; see `keras.Model.fit`. Labels, if any, are not looked at.
+
+        Raises:
+            ValueError: if there are no examples or they are not what the model
+                takes.
+        """
+        if _is_empty(x):
+            raise ValueError(f"{_BAD_INPUT} there are no examples to fit.")
+        with one_line_errors():
+            return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Evaluate; see `keras.Model.evaluate`.
+
+        Raises:
+            ValueError: as in `fit`.
+        """
+        if _is_empty(x):
+            raise ValueError(f"{_BAD_INPUT} there are no examples to evaluate.")
+        with one_line_errors():
+            return super().evaluate(x, y, *args, **kwargs)
+
+    def minimize(self, loss, tape, variables):
+        """Take one optimizer step on `variables`.
+
+        Args:
+            loss: float scalar, mean over this replica's examples.
+            tape: the tape that recorded `loss`; it records on.
+            variables: what to train.
+        """
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        with tape:
+            # Keras sums gradients over replicas: the mean needs the division.
+            loss = self.optimizer.scale_loss(loss / replicas)
+        if not self.optimizer.built:
+            # All variables, as a reloaded model has: the saved state matches.
+            self.optimizer.build(self.trainable_variables)
+        gradients = tape.gradient(loss, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    # --- Checks -------------------------------------------------------------
+
+    def training_examples(self, data):
+        """Return the checked examples of a batch that `fit` hands out."""
+        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if sample_weight is not None:
+            raise ValueError(
+                f"{_BAD_INPUT} sample weights are not supported; leave "
+                "sample_weight and class_weight out."
+            )
+        return self.as_examples(x)
+
+    def as_examples(self, x):
+        """Check a batch of examples and bring it to the model's state type.
+
+        Shape and dtype are checked at once, values when the graph runs.
+
+        Args:
+            x: array or tensor [batch, ...].
+
+        Returns:
+            float tensor, same shape as `x`.
+
+        Raises:
+            ValueError: wrong shape or dtype.
+            tf.errors.InvalidArgumentError: NaN, infinity, or values outside
+                `value_range`.
+        """
+        x = tf.convert_to_tensor(x)
+        if not x.dtype.is_floating:
+            raise ValueError(
+                f"{_BAD_INPUT} expected floating-point examples, received "
+                f"{x.dtype.name}; convert them first, 8-bit images by "
+                "x.astype('float32') / 255."
+            )
+        if not self.built:
+            with tf.init_scope():
+                self.build(x.shape)
+        x = tf.cast(x, self.variable_dtype)
+        with tf.control_dependencies(self._shape_checks(x)):
+            x = tf.ensure_shape(x, (None, *self.example_shape))
+        with tf.control_dependencies(self._value_checks(x)):
+            return tf.identity(x)
+
+    def _shape_checks(self, x):
+        shape = (None, *self.example_shape)
+        expected = f"[{', '.join(map(str, ('batch', *self.example_shape)))}]"
+        message = (
+            f"{_BAD_INPUT} expected examples of shape {expected}, received "
+        )
+        if not x.shape.is_compatible_with(shape):
+            raise ValueError(f"{message}{list(x.shape)}.")
+        if x.shape[1:].is_fully_defined():
+            return []
+        # Keras may trace one graph for batches of several shapes. Compared as
+        # text, because an element-wise comparison needs equal ranks.
+        received = tf.strings.format("{}", tf.shape(x)[1:])
+        wanted = f"[{' '.join(map(str, self.example_shape))}]"
+        text = tf.strings.format(message + "{}.", tf.shape(x))
+        return [tf.debugging.Assert(tf.equal(received, wanted), [text])]
+
+    def _value_checks(self, x):
+        checks = [
+            tf.debugging.Assert(
+                tf.reduce_all(tf.math.is_finite(x)),
+                [
+                    f"{_BAD_INPUT} the examples hold NaN or infinity; remove "
+                    "or repair those examples."
+                ],
+            )
+        ]
+        if self.value_range is not None:
+            low, high = self.value_range
+            checks.append(
+                tf.debugging.Assert(
+                    tf.reduce_all((x >= low) & (x <= high)),
+                    [
+                        f"{_BAD_INPUT} expected values in [{low:g}, {high:g}], "
+                        "the bounds of the visible chain; rescale the examples "
+                        "or change the bounds."
+                    ],
+                )
+            )
+        return checks
+
+
+def _is_empty(x) -> bool:
+    if isinstance(x, tf.data.Dataset):
+        return int(x.cardinality()) == 0
+    return hasattr(x, "__len__") and len(x) == 0

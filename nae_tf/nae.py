@@ -1,0 +1,325 @@
+"""The Normalized Autoencoder (paper section 3, trained as in 4 and 6.1).
+
+    p(x) = exp(-E(x) / T) / Omega                                     (Eq. 10)
+    E(x) = |x - decode(encode(x))|^2 / D                               (Eq. 9)
+
+Maximum likelihood lowers the reconstruction error of data and raises that of
+samples of the model (Eq. 12), so outliers stop being reconstructed.
+"""
+
+import functools
+import math
+
+import keras
+import tensorflow as tf
+
+import gin
+from nae_tf import losses, randomness
+from nae_tf.autoencoder import Autoencoder
+from nae_tf.energy import unnormalized_log_density
+from nae_tf.langevin_chain import LangevinChain
+from nae_tf.on_manifold import NegativeSample, OnManifold
+from nae_tf.randomness import Purpose
+
+
+def mnist_sampler() -> OnManifold:
+    """Return the paper's sampler for images in [0, 1] (Table 11, MNIST)."""
+    return OnManifold(
+        latent_chain=LangevinChain(num_steps=10, step_size=0.2, noise_std=0.05),
+        visible_chain=LangevinChain(
+            num_steps=50,
+            step_size=10.0,
+            noise_std=0.05,
+            noise_schedule="reciprocal",
+            gradient_clip="element",
+            clip_limit=0.01,
+            bounds=(0.0, 1.0),
+        ),
+    )
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+class NAE(Autoencoder):
+    """Normalized Autoencoder: an autoencoder trained as a normalised density.
+
+    Images need pre-training (section 6.1): fit `model.autoencoder()`, which has
+    the same networks, then the model itself.
+
+    Example:
+        >>> model = NAE(encoder, decoder)
+        >>> pretraining = model.autoencoder()
+        >>> pretraining.compile(keras.optimizers.Adam(1e-4))
+        >>> pretraining.fit(images, epochs=100)
+        >>> model.compile(keras.optimizers.Adam(1e-5))
+        >>> model.fit(images, epochs=50)
+        >>> model.predict_outlier_score(new_images)
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        sampler=None,
+        latent_space=None,
+        distance: str = "squared_error",
+        reduction: str = "mean",
+        negative_energy_penalty: float = 1.0,
+        encoder_l2: float = 0.0,
+        decoder_l2: float = 0.0,
+        latent_l2: float = 0.0,
+        temperature: float = 1.0,
+        temperature_learning_rate: float = 0.0,
+        seed: int = 0,
+        name=None,
+        dtype=None,
+    ):
+        """Make a model of two networks and a sampler.
+
+        Args:
+            encoder: see `Autoencoder`.
+            decoder: see `Autoencoder`.
+            sampler: `OnManifold`, `ContrastiveDivergence` or
+                `PersistentContrastiveDivergence`. The default is the paper's
+                on-manifold sampler for MNIST; it takes values in [0, 1].
+            latent_space: `Sphere()` (the default) or `Euclidean()`.
+            distance: see `Autoencoder`.
+            reduction: see `Autoencoder`.
+            negative_energy_penalty: weight of mean E(x')**2, the paper's alpha.
+            encoder_l2: weight of the encoder's squared L2 norm in the loss.
+            decoder_l2: weight of the decoder's.
+            latent_l2: weight of the mean squared latent of x and x'; for
+                `Euclidean` latents.
+            temperature: T > 0, its start value when it is trained.
+            temperature_learning_rate: of log T, by an Adam optimizer of its
+                own; 0 keeps T fixed. The paper uses 100 times the rate of the
+                networks.
+            seed: int, seed of all sampling in training.
+            name: name of the model.
+            dtype: dtype policy of chain states; the networks keep their own.
+
+        Raises:
+            ValueError: settings with no meaning, or shapes that do not fit.
+        """
+        if not temperature > 0:
+            raise ValueError(
+                f"NAE: expected temperature > 0, received {temperature}."
+            )
+        # Set first: super().__init__ builds the model, which needs them.
+        self.sampler = mnist_sampler() if sampler is None else sampler
+        self.negative_energy_penalty = negative_energy_penalty
+        self.latent_l2 = latent_l2
+        self.initial_temperature = temperature
+        self.temperature_learning_rate = temperature_learning_rate
+        self.seed = seed
+        super().__init__(
+            encoder,
+            decoder,
+            latent_space=latent_space,
+            distance=distance,
+            reduction=reduction,
+            encoder_l2=encoder_l2,
+            decoder_l2=decoder_l2,
+            name=name,
+            dtype=dtype,
+        )
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """The visible chain's box, which its samples never leave."""
+        return self.sampler.visible_chain.bounds
+
+    @property
+    def trains_temperature(self) -> bool:
+        """Whether T is trained (section 6.2) or fixed."""
+        return self.temperature_learning_rate > 0
+
+    @property
+    def temperature(self):
+        """The temperature T, float scalar."""
+        return tf.exp(tf.convert_to_tensor(self.log_temperature))
+
+    def track_metrics(self):
+        """Name the running means that `fit` shows."""
+        self.track("loss", "positive_energy", "negative_energy", "energy_gap")
+        if self.trains_temperature:
+            self.track("temperature")
+        if isinstance(self.sampler, OnManifold):
+            self.track("latent_gradient_norm")
+        self.track("visible_gradient_norm")
+        if self.sampler.visible_chain.rejects:
+            self.track("visible_acceptance")
+        if self.value_range is not None:
+            self.track("visible_fraction_at_bound")
+
+    def build(self, input_shape):
+        """Build the networks, the temperature and the replay buffer."""
+        super().build(input_shape)
+        self.log_temperature = self.add_weight(
+            name="log_temperature",
+            shape=(),
+            initializer=keras.initializers.Constant(
+                math.log(self.initial_temperature)
+            ),
+            trainable=self.trains_temperature,
+        )
+        if self.trains_temperature:
+            self.temperature_optimizer = keras.optimizers.Adam(
+                self.temperature_learning_rate
+            )
+            self.temperature_optimizer.build([self.log_temperature])
+        self.replay_buffer = self.sampler.make_buffer(
+            self.example_shape, self.latent_shape, self.variable_dtype
+        )
+
+    def autoencoder(self) -> Autoencoder:
+        """Return the autoencoder of the same networks, for pre-training."""
+        return Autoencoder(
+            self.encoder,
+            self.decoder,
+            latent_space=self.latent_space,
+            distance=self.distance,
+            reduction=self.reduction,
+            encoder_l2=self.encoder_l2,
+            decoder_l2=self.decoder_l2,
+            dtype=self.dtype_policy,
+        )
+
+    def log_density(self, x):
+        """Log p(x) up to the constant log Omega: -E(x) / T (Eq. 10).
+
+        Args:
+            x: float [batch, ...].
+
+        Returns:
+            float [batch].
+        """
+        return unnormalized_log_density(self.energy(x), self.temperature)
+
+    def sample(self, num_samples: int, seed: int = 0) -> NegativeSample:
+        """Generate samples of the model (section 6.4).
+
+        Args:
+            num_samples: number of samples, > 0.
+            seed: int; the same seed gives the same samples.
+
+        Returns:
+            `NegativeSample`; its `x`, float [num_samples, ...], is what counts.
+        """
+        if not self.built:
+            raise ValueError(
+                "NAE.sample: the model has no weights yet; fit it first, or "
+                "give it networks of known input shape."
+            )
+        return self._compiled_generate(
+            tf.constant(num_samples), tf.constant(seed)
+        )
+
+    @functools.cached_property
+    def _compiled_generate(self):
+        def generate(num_samples, seed):
+            seed = randomness.step_seed(seed, Purpose.GENERATION)
+            dtype = self.variable_dtype
+            return self.sampler.generate(self, num_samples, seed, dtype)
+
+        return tf.function(generate)
+
+    def train_step(self, data):
+        """Take one step of maximum likelihood on a batch (Eq. 12)."""
+        x = self.training_examples(data)
+        negative = self.sampler.draw(
+            self, x, self.replay_buffer, self._step_seed()
+        )
+        with tf.GradientTape(persistent=True) as tape:
+            loss, positive_energy, negative_energy = self.loss_terms(
+                x, negative.x
+            )
+        gap = losses.energy_gap(positive_energy, negative_energy)
+        self.minimize(loss, tape, self._network_variables())
+        if self.trains_temperature:
+            self._update_temperature(gap)
+        if self.replay_buffer is not None:
+            self.replay_buffer.push(self.sampler.stored_states(negative))
+        return self.update_means(
+            tf.shape(x)[0],
+            loss=loss,
+            positive_energy=positive_energy,
+            negative_energy=negative_energy,
+            energy_gap=gap,
+            **self._chain_means(negative),
+        )
+
+    def loss_terms(self, x, x_negative):
+        """Loss of data and negative samples; see `losses`.
+
+        Args:
+            x: float [batch, ...], data.
+            x_negative: float [batch, ...], samples of the model, fixed.
+
+        Returns:
+            loss: float scalar.
+            positive_energy: float [batch], E(x).
+            negative_energy: float [batch], E(x').
+        """
+        # One pass for both: small networks are bound by the cost of calling.
+        both = tf.concat([x, x_negative], 0)
+        z = self.encode(both, training=True)
+        energy = self.energy_of_latent(both, z, training=True)
+        count = tf.shape(x)[0]
+        positive_energy, negative_energy = energy[:count], energy[count:]
+        loss = losses.energy_gap(positive_energy, negative_energy)
+        loss += self.negative_energy_penalty * losses.squared_energy(
+            negative_energy
+        )
+        loss += self.weight_penalty()
+        if self.latent_l2:
+            loss += self.latent_l2 * losses.mean_square(z)
+        return loss, positive_energy, negative_energy
+
+    def test_step(self, data):
+        """Measure the energy of a batch of data."""
+        x = self.training_examples(data)
+        return self.update_means(tf.shape(x)[0], positive_energy=self.energy(x))
+
+    def _network_variables(self):
+        return (
+            self.encoder.trainable_variables + self.decoder.trainable_variables
+        )
+
+    def _step_seed(self):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return randomness.step_seed(
+            self.seed, self.optimizer.iterations, replica
+        )
+
+    def _update_temperature(self, gap):
+        with tf.GradientTape() as tape:
+            log_temperature = tf.convert_to_tensor(self.log_temperature)
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            loss = losses.temperature_loss(gap, log_temperature) / replicas
+        gradient = tape.gradient(loss, self.log_temperature)
+        self.temperature_optimizer.apply_gradients(
+            [(gradient, self.log_temperature)]
+        )
+
+    def _chain_means(self, negative: NegativeSample):
+        values = {
+            "temperature": self.temperature,
+            "visible_gradient_norm": negative.visible.gradient_norm,
+            "visible_acceptance": negative.visible.acceptance,
+            "visible_fraction_at_bound": negative.visible.fraction_at_bound,
+        }
+        if negative.latent is not None:
+            values["latent_gradient_norm"] = negative.latent.gradient_norm
+        return {name: values[name] for name in values if name in self.means}
+
+    def get_config(self):
+        """Return the constructor's arguments, serialised."""
+        return super().get_config() | {
+            "sampler": keras.saving.serialize_keras_object(self.sampler),
+            "negative_energy_penalty": self.negative_energy_penalty,
+            "latent_l2": self.latent_l2,
+            "temperature": self.initial_temperature,
+            "temperature_learning_rate": self.temperature_learning_rate,
+            "seed": self.seed,
+        }
