@@ -1,0 +1,143 @@
+"""What happens at the end of an epoch: selection, checkpoints, records."""
+
+import csv
+import time
+
+import keras
+import tensorflow as tf
+
+from nae_tf.data import Task
+from nae_tf.metrics import auroc
+
+# TensorBoard tag of every figure that has not simply its own name.
+_TAGS = {
+    "positive_energy": "energy/positive",
+    "negative_energy": "energy/negative",
+    "energy_gap": "energy/gap",
+    "latent_gradient_norm": "chain/latent/gradient_norm",
+    "visible_gradient_norm": "chain/visible/gradient_norm",
+    "visible_acceptance": "chain/visible/acceptance",
+    "visible_fraction_at_bound": "chain/visible/fraction_at_bound",
+    "val_positive_energy": "validation/energy/positive",
+    "val_reconstruction_error": "validation/reconstruction_error",
+    "val_loss": "validation/loss",
+}
+
+
+def selection_key(outliers: str) -> str:
+    """Return the name of a selection set's AUROC in an epoch's logs."""
+    return f"outliers/{outliers}/auroc"
+
+
+class SelectionAuroc(keras.callbacks.Callback):
+    """Add the AUROC of validation inliers against the selection outliers.
+
+    The mean over the selection sets is what the best epoch is chosen by
+    (section 6.3); the outliers of the final table have no part in it.
+    """
+
+    MONITOR = "selection_auroc"
+
+    def __init__(self, task: Task, batch_size: int):
+        """Score the task's validation and selection data every epoch."""
+        super().__init__()
+        self.task = task
+        self.batch_size = batch_size
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Score, and write the figures into `logs` for later callbacks."""
+        inliers = self._scores(self.task.validation)
+        values = {
+            selection_key(name): auroc(inliers, self._scores(outliers))
+            for name, outliers in self.task.selection.items()
+        }
+        logs.update(values)
+        logs[self.MONITOR] = sum(values.values()) / len(values)
+
+    def _scores(self, examples):
+        batches = examples.batches(self.batch_size)
+        return self.model.predict_outlier_score(batches)
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Save a checkpoint whenever the watched figure is at its best.
+
+    A later epoch wins a tie. Without a figure to watch, every epoch is saved.
+    """
+
+    def __init__(
+        self, manager: tf.train.CheckpointManager, monitor, mode="min"
+    ):
+        """Watch `monitor`, lower is better unless mode is "max"."""
+        super().__init__()
+        self.manager = manager
+        self.monitor = monitor
+        self.sign = -1.0 if mode == "max" else 1.0
+        self.best = float("inf")
+        self.best_epoch = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Save if this epoch is at least as good as the best one."""
+        value = self.sign * logs[self.monitor] if self.monitor else 0.0
+        if value <= (self.best if self.monitor else 0.0):
+            self.best = value
+            self.best_epoch = epoch + 1
+            self.manager.save(checkpoint_number=epoch + 1)
+
+
+class MetricsFile(keras.callbacks.Callback):
+    """Append every epoch's figures to a CSV file, one row a figure."""
+
+    COLUMNS = ("phase", "epoch", "step", "seconds", "metric", "value")
+
+    def __init__(self, path, phase: str):
+        """Write rows of this phase to `path`, which other phases share."""
+        super().__init__()
+        self.path = path
+        self.phase = phase
+
+    def on_train_begin(self, logs=None):
+        """Start the clock, and the file if it is not there."""
+        self.start = time.monotonic()
+        if not self.path.exists():
+            self._append([self.COLUMNS])
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the figures of `logs`."""
+        seconds = f"{time.monotonic() - self.start:.1f}"
+        step = int(self.model.optimizer.iterations)
+        self._append(
+            [
+                (self.phase, epoch + 1, step, seconds, name, float(value))
+                for name, value in sorted(logs.items())
+            ]
+        )
+
+    def _append(self, rows):
+        with open(self.path, "a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
+
+
+class TensorBoardScalars(keras.callbacks.Callback):
+    """Write every epoch's figures to TensorBoard, by training step."""
+
+    def __init__(self, directory, phase: str):
+        """Write events of this phase below `directory`."""
+        super().__init__()
+        self.directory = directory / phase
+
+    def on_train_begin(self, logs=None):
+        """Open the event file."""
+        self.writer = tf.summary.create_file_writer(str(self.directory))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the figures of `logs`."""
+        step = int(self.model.optimizer.iterations)
+        with self.writer.as_default(step):
+            for name, value in logs.items():
+                tf.summary.scalar(_TAGS.get(name, name), value)
+        self.writer.flush()
+
+    def on_train_end(self, logs=None):
+        """Close the event file."""
+        self.writer.close()

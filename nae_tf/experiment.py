@@ -1,0 +1,139 @@
+"""What a run is: data, model and training phases, as a gin file describes them.
+
+Every entry point builds the same `Experiment` from the same configuration, so a
+run directory's config is all that `evaluate` needs.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import keras
+
+import gin
+
+# Imported for their names in gin files.
+from nae_tf import (  # noqa: F401
+    datasets,
+    densities,
+    digits,
+    nae,
+    networks,
+    synthetic,
+)
+from nae_tf.data import Examples, Task
+from nae_tf.detector import OutlierDetector
+
+for _configurable in (
+    keras.optimizers.Adam,
+    keras.optimizers.schedules.CosineDecay,
+    keras.optimizers.schedules.ExponentialDecay,
+):
+    gin.external_configurable(_configurable, module="keras.optimizers")
+
+
+@gin.register(module="nae_tf")
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """One call of `fit`.
+
+    Attributes:
+        optimizer: makes the optimizer; called once, under the strategy.
+        epochs: number of epochs, >= 0.
+        batch_size: examples a step, over all replicas.
+        steps_per_epoch: steps a pass over the training data takes if None.
+        patience: stop after this many epochs without improvement; None never
+            stops early.
+        keep: which epoch's weights the run goes on with: "best" by the phase's
+            validation figure, later epochs winning ties, or "last".
+        dequantize: add uniform noise to quantised training data (section D.1).
+        flip: mirror training images at random.
+    """
+
+    optimizer: Callable[[], keras.optimizers.Optimizer]
+    epochs: int
+    batch_size: int = 128
+    steps_per_epoch: int | None = None
+    patience: int | None = None
+    keep: str = "best"
+    dequantize: bool = True
+    flip: bool = False
+
+    def __post_init__(self):
+        """Refuse settings with no meaning."""
+        for name, smallest in [
+            ("epochs", 0),
+            ("batch_size", 1),
+            ("steps_per_epoch", 1),
+            ("patience", 1),
+        ]:
+            value = getattr(self, name)
+            if value is not None and value < smallest:
+                raise ValueError(
+                    f"Phase: expected {name} >= {smallest}, received {value}."
+                )
+        if self.keep not in ("best", "last"):
+            raise ValueError(
+                "Phase: expected keep 'best' or 'last', received "
+                f"{self.keep!r}."
+            )
+
+    def steps(self, examples: Examples) -> int:
+        """Return the number of steps of one epoch over `examples`."""
+        return self.steps_per_epoch or math.ceil(
+            examples.size / self.batch_size
+        )
+
+
+@gin.configurable(module="nae_tf")
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Data, model and training of one run.
+
+    Attributes:
+        task: the data.
+        model: makes the model; called once, under the strategy.
+        training: the model's own phase.
+        pretraining: of the model's autoencoder, before it; None for none.
+        seed: of weights and batches.
+        precision: Keras dtype policy of the networks: "float32",
+            "mixed_bfloat16" or "float64".
+    """
+
+    task: Task
+    model: Callable[[], OutlierDetector]
+    training: Phase
+    pretraining: Phase | None = None
+    seed: int = 0
+    precision: str = "float32"
+
+    @classmethod
+    def from_config(cls) -> "Experiment":
+        """Build the experiment that the parsed gin configuration describes.
+
+        Raises:
+            ValueError: the configuration leaves out what a run needs.
+        """
+        try:
+            return cls()  # type: ignore[call-arg]  # gin has the arguments.
+        except TypeError as error:
+            if "required positional argument" not in str(error):
+                raise
+            raise ValueError(
+                f"the gin configuration is not complete: {error}"
+            ) from error
+
+    def build_model(self) -> OutlierDetector:
+        """Make the model, its initial weights determined by the seed."""
+        keras.utils.set_random_seed(self.seed)
+        keras.config.set_dtype_policy(self.precision)
+        model = self.model()
+        if not model.built:
+            model.build((None, *self.task.example_shape))
+        if model.example_shape != self.task.example_shape:
+            raise ValueError(
+                f"the model takes examples of shape {model.example_shape}, but "
+                f"those of {self.task.name!r} have {self.task.example_shape}; "
+                "choose other networks or another image size."
+            )
+        return model

@@ -1,0 +1,196 @@
+"""Layers and initialisers that the networks of Table 10 need and Keras lacks.
+
+The initialisers are PyTorch's, with which the paper's experiments were run.
+"""
+
+import math
+
+import keras
+import numpy as np
+
+
+def fan_in_uniform(fan_in: int, fan_out: int | None = None, seed=None):
+    """PyTorch's default for the weights and biases of linear layers.
+
+    w ~ uniform(-1 / sqrt(fan_in), 1 / sqrt(fan_in))
+
+    Args:
+        fan_in: int > 0. Inputs of the layer per output: `kernel_size**2 *
+            in_channels` for a convolution; PyTorch takes `kernel_size**2 *
+            out_channels` for a transposed one. A bias has its weight's.
+        fan_out: ignored; `xavier_uniform` needs it.
+        seed: int or None (drawn, see `keras.utils.set_random_seed`).
+
+    Returns:
+        A serialisable Keras initializer.
+    """
+    del fan_out
+    bound = 1 / math.sqrt(fan_in)
+    return keras.initializers.RandomUniform(-bound, bound, seed=seed)
+
+
+def xavier_uniform(fan_in: int, fan_out: int, seed=None):
+    """Glorot and Bengio's uniform initializer with explicit fans.
+
+    w ~ uniform(-b, b),  b = sqrt(6 / (fan_in + fan_out))
+
+    `keras.initializers.GlorotUniform` reads the fans off the weight's shape,
+    which is wrong where a convolution is computed as a matrix product.
+
+    Args:
+        fan_in: int > 0.
+        fan_out: int > 0.
+        seed: int or None (drawn, see `keras.utils.set_random_seed`).
+
+    Returns:
+        A serialisable Keras initializer.
+    """
+    bound = math.sqrt(6 / (fan_in + fan_out))
+    return keras.initializers.RandomUniform(-bound, bound, seed=seed)
+
+
+def bilinear_matrix(size: int, scale: int) -> np.ndarray:
+    """Matrix of 1-D linear interpolation with aligned end points.
+
+    Output i lies at input position i * (size - 1) / (scale * size - 1).
+
+    Args:
+        size: int > 0. Number of input points.
+        scale: int > 0. There are `scale * size` output points.
+
+    Returns:
+        float64 [scale * size, size]. Rows sum to 1.
+    """
+    position = np.linspace(0, size - 1, scale * size)
+    distance = np.abs(position[:, None] - np.arange(size))
+    return np.maximum(0, 1 - distance)
+
+
+@keras.saving.register_keras_serializable(package="nae_tf")
+class BilinearUpsampling(keras.layers.Layer):
+    """Bilinear upsampling with aligned corners, as the authors' Conv28 has.
+
+    y[b, :, :, c] = R @ x[b, :, :, c] @ C.T
+
+    R and C are the constant matrices of `bilinear_matrix`. The corner pixels
+    keep their values, which `keras.layers.UpSampling2D` cannot do. Two matrix
+    products are faster than one resize or einsum, forward and backward.
+
+    Input: [batch, height, width, channels]. Output: [batch, scale * height,
+    scale * width, channels].
+
+    Args:
+        scale: int > 0.
+        **kwargs: see `keras.layers.Layer`.
+    """
+
+    def __init__(self, scale: int = 2, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def build(self, input_shape):
+        """Computes the two interpolation matrices."""
+        _, height, width, _ = input_shape
+        if height is None or width is None:
+            raise ValueError(
+                "BilinearUpsampling needs a static height and width. "
+                f"Received: input_shape={tuple(input_shape)}. Give the model's "
+                "`keras.Input` the image size."
+            )
+        self._row_matrix = bilinear_matrix(height, self.scale)
+        self._column_matrix = bilinear_matrix(width, self.scale)
+        super().build(input_shape)
+
+    def call(self, inputs):
+        """Upsamples the rows, then the columns."""
+        _, height, width, channels = inputs.shape
+        rows = keras.ops.cast(self._row_matrix, inputs.dtype)
+        columns = keras.ops.cast(self._column_matrix, inputs.dtype)
+        x = keras.ops.reshape(inputs, (-1, height, width * channels))
+        x = keras.ops.matmul(rows, x)
+        x = keras.ops.reshape(x, (-1, width, channels))
+        x = keras.ops.matmul(columns, x)
+        return keras.ops.reshape(
+            x, (-1, self.scale * height, self.scale * width, channels)
+        )
+
+    def compute_output_shape(self, input_shape):
+        """Height and width are multiplied by `scale`."""
+        batch, height, width, channels = input_shape
+        return (batch, self.scale * height, self.scale * width, channels)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable(package="nae_tf")
+class SpectralNormConv2D(keras.layers.Conv2D):
+    """Convolution with a spectrally normalised kernel (Miyato et al., 2018).
+
+    y = conv(x, kernel / sigma) + bias,  sigma = ||W u||
+
+    W is the kernel as a [kernel_size**2 * in_channels, filters] matrix and the
+    unit vector u [filters] estimates its first right singular vector. Each
+    call with `training=True` improves u by one power iteration,
+    u <- normalize(W.T W u). Calls with `training=False` leave it alone: the
+    network, and with it the energy that Langevin chains descend, is then a
+    fixed function of the input. Gradients flow through sigma, as in the paper.
+
+    `keras.layers.SpectralNormalization` overwrites the kernel by kernel /
+    sigma on each training call instead, so that the weights depend on how
+    often the network is called per optimizer step.
+
+    Args: see `keras.layers.Conv2D`.
+
+    References:
+        Miyato et al., Spectral Normalization for Generative Adversarial
+        Networks, 2018. https://arxiv.org/abs/1802.05957
+    """
+
+    def build(self, input_shape):
+        """Creates the kernel, the bias and the vector u."""
+        super().build(input_shape)
+        self.u = self.add_weight(
+            name="u",
+            shape=(self.filters,),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            trainable=False,
+            autocast=False,
+        )
+
+    def call(self, inputs, training=False):
+        """Convolves; iterates u first if `training`."""
+        if training:
+            matrix = self._as_matrix(self.kernel)
+            direction = keras.ops.matmul(matrix, self.u)
+            direction = keras.ops.matmul(direction, matrix)
+            self.u.assign(direction / _norm(direction))
+        return super().call(inputs)
+
+    def convolution_op(self, inputs, kernel):
+        """Convolves with the normalised kernel."""
+        direction = self.u / _norm(self.u)
+        sigma = _norm(keras.ops.matmul(self._as_matrix(kernel), direction))
+        kernel = kernel / keras.ops.cast(sigma, kernel.dtype)
+        return super().convolution_op(inputs, kernel)
+
+    # Convolutions save their kernel and bias only; plain layers save all.
+
+    def save_own_variables(self, store):
+        """Saves u too."""
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        """Loads u too."""
+        keras.layers.Layer.load_own_variables(self, store)
+
+    def _as_matrix(self, kernel):
+        """The kernel as a matrix, in u's precision even if autocast."""
+        kernel = keras.ops.cast(kernel, self.u.dtype)
+        return keras.ops.reshape(kernel, (-1, self.filters))
+
+
+def _norm(vector):
+    """Euclidean norm."""
+    return keras.ops.sqrt(keras.ops.sum(keras.ops.square(vector)))

@@ -1,0 +1,146 @@
+"""What the command lines share: flags, gin configuration, the run directory."""
+
+import difflib
+import inspect
+import os
+import pathlib
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+import gin
+
+
+def define_run_dir_flag(help_text: str, required: bool):
+    """Define --run_dir."""
+    flags.DEFINE_string("run_dir", None, help_text, required=required)
+
+
+def run_command(main: Callable[[], None]):
+    """Run an entry point; expected errors end in one line and exit status 1.
+
+    The full traceback is shown with --verbosity=1.
+
+    Args:
+        main: takes nothing, reads the flags.
+    """
+
+    def guarded(unused_argv):
+        try:
+            main()
+        except (ValueError, OSError) as error:
+            logging.debug("%s", traceback.format_exc())
+            lines = [line.strip() for line in str(error).splitlines()]
+            sys.exit(f"error: {' '.join(filter(None, lines))}")
+
+    # TensorFlow reports its housekeeping at INFO level.
+    flags.FLAGS.set_default("verbosity", logging.WARNING)
+    app.run(guarded)
+
+
+# --- Configuration ------------------------------------------------------------
+
+
+def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
+    """Parse gin files and bindings strictly; later ones win.
+
+    Raises:
+        FileNotFoundError: a file does not exist.
+        ValueError: an unknown name, with the nearest known one, or a syntax
+            error.
+    """
+    for file in files:
+        if not os.path.exists(file):
+            raise FileNotFoundError(f"there is no gin file {file!r}.")
+    gin.clear_config()
+    try:
+        gin.parse_config_files_and_bindings(list(files), list(bindings))
+    except (ValueError, SyntaxError, AttributeError) as error:
+        raise ValueError(_explain(error)) from error
+
+
+def _explain(error: Exception) -> str:
+    """Reduce gin's report to one line, with the nearest known name."""
+    text = " ".join(str(error).split())
+    # gin keeps no public list of what is registered.
+    registry = gin.config._REGISTRY
+    known = {
+        selector.split(".")[-1]: item for selector, item in registry.items()
+    }
+    if match := re.search(
+        r"No configurable matching (?:reference )?'@?([^'(]*)[()]*'", text
+    ):
+        wrong, names = match[1].split(".")[-1], list(known)
+    elif match := re.search(
+        r"Configurable '([^']*)' doesn't have a parameter named '([^']*)'", text
+    ):
+        owner, wrong = known[match[1].split(".")[-1]], match[2]
+        names = list(inspect.signature(owner.wrapped).parameters)
+    else:
+        return text
+    nearest = difflib.get_close_matches(wrong, names, 1, cutoff=0.0)
+    return f"{text} Did you mean {nearest[0]!r}?" if nearest else text
+
+
+# --- Run directory ------------------------------------------------------------
+
+
+class RunDirectory:
+    """Paths of a run, and writing that never leaves half a file.
+
+    config.gin  checkpoints/<phase>/  tensorboard/  metrics.csv  results.json
+    """
+
+    def __init__(self, path):
+        """Name a directory; nothing is created yet."""
+        self.path = pathlib.Path(path)
+        self.config = self.path / "config.gin"
+        self.metrics = self.path / "metrics.csv"
+        self.results = self.path / "results.json"
+        self.tensorboard = self.path / "tensorboard"
+
+    def checkpoints(self, phase: str) -> pathlib.Path:
+        """Return the directory of a phase's checkpoints."""
+        return self.path / "checkpoints" / phase
+
+    def create(self):
+        """Make the directory.
+
+        Raises:
+            FileExistsError: it holds something already.
+        """
+        if self.path.exists() and any(self.path.iterdir()):
+            raise FileExistsError(
+                f"the run directory {str(self.path)!r} already holds another "
+                "run; choose a different --run_dir or remove it."
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def load_config(self):
+        """Parse the run's configuration.
+
+        Raises:
+            FileNotFoundError: it is no run directory.
+        """
+        if not self.config.exists():
+            raise FileNotFoundError(
+                f"{str(self.path)!r} is no run directory: it has no "
+                "config.gin; name the --run_dir of a finished nae_tf.train."
+            )
+        parse_config([str(self.config)])
+
+
+def write_atomically(path: pathlib.Path, text: str):
+    """Write a text file under a temporary name and rename it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
