@@ -5,10 +5,10 @@
 The energy of `nae` is its reconstruction error.
 """
 
+import gin
 import keras
 import tensorflow as tf
 
-import gin
 from nae_tf import losses
 from nae_tf.detector import OutlierDetector
 from nae_tf.energy import DISTANCES, reconstruction_error

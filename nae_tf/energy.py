@@ -14,6 +14,16 @@ import tensorflow as tf
 _SSIM_FILTER_SIZE = 11
 
 
+def scalar_like(value, x):
+    """Convert a number or a scalar tensor to the type of `x`, unrounded.
+
+    `tf.cast` would round a Python number to single precision on the way.
+    """
+    if tf.is_tensor(value):
+        return tf.cast(value, x.dtype)
+    return tf.convert_to_tensor(value, x.dtype)
+
+
 def squared_error(x, reconstruction):
     """Squared difference of every element, the paper's default distance."""
     return tf.math.squared_difference(x, reconstruction)
@@ -48,13 +58,14 @@ def structural_dissimilarity(x, reconstruction):
         )
     smallest_side = min(x.shape[1], x.shape[2])
     largest_odd = smallest_side - 1 + smallest_side % 2
+    # TensorFlow computes it in single precision whatever it is given.
     similarity = tf.image.ssim(
         x,
         reconstruction,
         max_val=1.0,
         filter_size=min(_SSIM_FILTER_SIZE, largest_odd),
     )
-    return (1.0 - similarity) / 2.0
+    return (1.0 - tf.cast(similarity, x.dtype)) / 2.0
 
 
 DISTANCES: dict[str, Callable] = {
@@ -120,4 +131,4 @@ def unnormalized_log_density(energy, temperature):
     Returns:
         float [batch].
     """
-    return -energy / tf.cast(temperature, energy.dtype)
+    return -energy / scalar_like(temperature, energy)

@@ -8,9 +8,8 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-import keras
-
 import gin
+import keras
 
 # Imported for their names in gin files.
 from nae_tf import (  # noqa: F401

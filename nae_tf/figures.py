@@ -24,7 +24,7 @@ def reconstruction_figure(
         images: inputs by column group, each float [group, height, width,
             channels] in [0, 1]; the groups side by side are the columns.
         reconstructions: by method, float [columns, height, width, channels].
-        outlier_flags: by method, bool [columns]: the method calls it an outlier.
+        outlier_flags: by method, bool [columns], what the method says.
         is_outlier: bool [columns], the truth.
 
     Returns:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from nae_tf.energy import scalar_like
+
 
 def langevin_step(x, gradient, noise, step_size, noise_std, temperature=1.0):
     """One step of unadjusted Langevin dynamics (Eq. 8).
@@ -31,10 +33,8 @@ def langevin_step(x, gradient, noise, step_size, noise_std, temperature=1.0):
     Returns:
         Next states, same shape as `x`.
     """
-    step_size = tf.cast(step_size, x.dtype)
-    noise_std = tf.cast(noise_std, x.dtype)
-    drift = step_size / tf.cast(temperature, x.dtype)
-    return x - drift * gradient + noise_std * noise
+    drift = scalar_like(step_size, x) / scalar_like(temperature, x)
+    return x - drift * gradient + scalar_like(noise_std, x) * noise
 
 
 def clip_by_element(gradient, limit):
@@ -121,6 +121,6 @@ def metropolis_hastings_log_ratio(
     backward = tf.square(x - proposal - proposal_drift)
     forward = tf.square(proposal - x - drift)
     log_proposals = tf.reduce_sum(forward - backward, axes)
-    log_proposals /= 2.0 * tf.square(tf.cast(noise_std, x.dtype))
-    log_target = (energy - proposal_energy) / tf.cast(temperature, x.dtype)
+    log_proposals /= 2.0 * tf.square(scalar_like(noise_std, x))
+    log_target = (energy - proposal_energy) / scalar_like(temperature, x)
     return log_target + log_proposals

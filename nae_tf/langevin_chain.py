@@ -9,12 +9,12 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import gin
 import keras
 import tensorflow as tf
 
-import gin
 from nae_tf import randomness
-from nae_tf.energy import energy_and_gradient
+from nae_tf.energy import energy_and_gradient, scalar_like
 from nae_tf.langevin import (
     GRADIENT_CLIPS,
     NOISE_SCHEDULES,
@@ -101,8 +101,8 @@ class LangevinChain(SerializableDataclass):
 
     def _problem(self) -> str | None:
         """Name the first setting that has no meaning, or None."""
-        if self.num_steps < 0:
-            return f"expected num_steps >= 0, received {self.num_steps}"
+        if not isinstance(self.num_steps, int) or self.num_steps < 0:
+            return f"expected an integer num_steps >= 0, got {self.num_steps}"
         if not 0 < self.step_size < math.inf:
             return f"expected step_size > 0, received {self.step_size}"
         if not 0 <= (self.noise_std or 0.0) < math.inf:
@@ -119,7 +119,9 @@ class LangevinChain(SerializableDataclass):
             )
         if not self.clip_limit > 0:
             return f"expected clip_limit > 0, received {self.clip_limit}"
-        if self.bounds is not None and not self.bounds[0] < self.bounds[-1]:
+        if self.bounds is not None and (
+            len(self.bounds) != 2 or not self.bounds[0] < self.bounds[1]
+        ):
             return f"expected bounds (low, high), received {self.bounds}"
         if self.boundary not in ("clamp", "reject"):
             return (
@@ -147,7 +149,9 @@ class LangevinChain(SerializableDataclass):
 
     def noise_std_at(self, step):
         """Standard deviation of the noise of step `step` = 0, 1, ..."""
-        step = tf.cast(step, tf.float32)
+        # A scalar costs nothing in double precision, and double-precision
+        # states need it.
+        step = tf.cast(step, tf.float64)
         return self.noise_std * NOISE_SCHEDULES[self.noise_schedule](step)
 
     def clip(self, gradient):
@@ -244,8 +248,8 @@ class LangevinChain(SerializableDataclass):
 
     def _run_adjusted(self, x, energy_fn, seed, temperature):
         def drift(gradient):
-            scale = tf.cast(self.step_size, x.dtype)
-            return -scale / tf.cast(temperature, x.dtype) * self.clip(gradient)
+            scale = scalar_like(self.step_size, x)
+            return -scale / scalar_like(temperature, x) * self.clip(gradient)
 
         def body(step, x, energy, gradient, norm, accepted):
             step_seed = randomness.fold_in(seed, step)

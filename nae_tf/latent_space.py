@@ -7,10 +7,10 @@ to draw from the noise distribution q0 that starts a latent chain (`sample`).
 import dataclasses
 from typing import ClassVar
 
+import gin
 import keras
 import tensorflow as tf
 
-import gin
 from nae_tf import randomness
 from nae_tf.serializable import SerializableDataclass
 

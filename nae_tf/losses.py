@@ -64,7 +64,7 @@ def sum_of_squares(weights):
     Returns:
         float scalar; 0 for no weights.
     """
-    return tf.add_n([2.0 * tf.nn.l2_loss(weight) for weight in weights])
+    return sum(2.0 * tf.nn.l2_loss(weight) for weight in weights)
 
 
 def mean_square(z):

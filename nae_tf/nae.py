@@ -10,10 +10,10 @@ samples of the model (Eq. 12), so outliers stop being reconstructed.
 import functools
 import math
 
+import gin
 import keras
 import tensorflow as tf
 
-import gin
 from nae_tf import losses, randomness
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.energy import unnormalized_log_density

@@ -11,10 +11,10 @@ is passed in.
 import dataclasses
 from typing import Any, NamedTuple
 
+import gin
 import keras
 import tensorflow as tf
 
-import gin
 from nae_tf import randomness
 from nae_tf.langevin_chain import ChainDiagnostics, LangevinChain
 from nae_tf.randomness import Purpose

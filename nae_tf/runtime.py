@@ -9,9 +9,8 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from absl import app, flags, logging
-
 import gin
+from absl import app, flags, logging
 
 
 def define_run_dir_flag(help_text: str, required: bool):

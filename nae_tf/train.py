@@ -10,10 +10,10 @@ import os
 import pathlib
 import sys
 
+import gin
 import keras
 from absl import flags
 
-import gin
 from nae_tf.callbacks import (
     KeepBest,
     MetricsFile,

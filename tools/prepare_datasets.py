@@ -157,12 +157,13 @@ def prepare(
     work_dir.mkdir(parents=True)
     try:
         builder = tfds.builder(image_set.tfds_name, data_dir=work_dir)
+        download_dir = root / "downloads"  # Kept if interrupted.
         if import_from is not None:
-            _take_local_files(
-                builder, name, pathlib.Path(import_from), work_dir
-            )
+            download_dir = work_dir / "downloads"
+            folder = pathlib.Path(import_from)
+            _take_local_files(builder, name, folder, work_dir)
         builder.download_and_prepare(
-            download_dir=root / "downloads",
+            download_dir=download_dir,
             download_config=tfds.download.DownloadConfig(
                 extract_dir=work_dir / "extracted", try_download_gcs=False
             ),

@@ -160,9 +160,9 @@ def digits():
     for digit, pairs in scores.items():
         ae, nae = np.mean(pairs, axis=0)
         print(f"| {digit} | {ae:.3f} | {nae:.3f} | {nae - ae:+.3f} |")
-    pairs = np.concatenate(list(scores.values()))
-    ae, nae = pairs.mean(axis=0)
-    difference, half_width = mean_interval(pairs[:, 1] - pairs[:, 0])
+    all_pairs = np.concatenate(list(scores.values()))
+    ae, nae = all_pairs.mean(axis=0)
+    difference, half_width = mean_interval(all_pairs[:, 1] - all_pairs[:, 0])
     print(
         f"| mean | **{ae:.3f}** | **{nae:.3f}** | **{difference:+.3f}** "
         f"± {half_width:.3f} |"
