@@ -38,11 +38,12 @@ class SelectionAuroc(keras.callbacks.Callback):
 
     MONITOR = "selection_auroc"
 
-    def __init__(self, task: Task, batch_size: int):
-        """Score the task's validation and selection data every epoch."""
+    def __init__(self, task: Task, batch_size: int, limit: int | None = None):
+        """Score at most `limit` examples of each set, every epoch."""
         super().__init__()
         self.task = task
         self.batch_size = batch_size
+        self.limit = limit
 
     def on_epoch_end(self, epoch, logs=None):
         """Score, and write the figures into `logs` for later callbacks."""
@@ -55,7 +56,7 @@ class SelectionAuroc(keras.callbacks.Callback):
         logs[self.MONITOR] = sum(values.values()) / len(values)
 
     def _scores(self, examples):
-        batches = examples.batches(self.batch_size)
+        batches = examples.batches(self.batch_size, self.limit)
         return self.model.predict_outlier_score(batches)
 
 

@@ -82,11 +82,14 @@ class Examples(abc.ABC):
         """Unbatched float32 examples in file order, without noise, once."""
         return self.stored().map(self._values)
 
-    def batches(self, batch_size: int) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, limit: int | None = None
+    ) -> tf.data.Dataset:
         """Batches for evaluation: file order, no noise, one pass.
 
         Args:
             batch_size: examples per batch; the last batch may be smaller.
+            limit: number of examples after which to stop; None means all.
 
         Returns:
             Data set of float32 [batch, *shape].
@@ -95,7 +98,8 @@ class Examples(abc.ABC):
             ValueError: if `batch_size` is not positive.
         """
         _check_batch_size(batch_size)
-        batches = self.stored().batch(batch_size).map(self._values)
+        stored = self.stored().take(-1 if limit is None else limit)
+        batches = stored.batch(batch_size).map(self._values)
         return batches.prefetch(tf.data.AUTOTUNE)
 
     def training_batches(

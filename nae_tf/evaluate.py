@@ -25,14 +25,17 @@ from nae_tf.runtime import (
 _BATCH_SIZE = 256
 
 
-def outlier_aurocs(model, task: Task) -> dict[str, float]:
+def outlier_aurocs(
+    model, task: Task, limit: int | None = None
+) -> dict[str, float]:
     """Return the AUROC of test inliers against every outlier set."""
-    inliers = model.predict_outlier_score(task.test.batches(_BATCH_SIZE))
+
+    def scores(examples):
+        return model.predict_outlier_score(examples.batches(_BATCH_SIZE, limit))
+
+    inliers = scores(task.test)
     return {
-        name: auroc(
-            inliers,
-            model.predict_outlier_score(outliers.batches(_BATCH_SIZE)),
-        )
+        name: auroc(inliers, scores(outliers))
         for name, outliers in task.outliers.items()
     }
 
@@ -47,16 +50,17 @@ def evaluate(run: RunDirectory, experiment: Experiment) -> dict:
         FileNotFoundError: a phase has no checkpoint.
     """
     model = experiment.build_model()
+    task, limit = experiment.task, experiment.evaluation_limit
     methods = {}
     if experiment.pretraining is not None:
         autoencoder = model.autoencoder()
         restore(autoencoder, run.checkpoints("pretraining"))
-        methods["AE"] = outlier_aurocs(autoencoder, experiment.task)
+        methods["AE"] = outlier_aurocs(autoencoder, task, limit)
     restore(model, run.checkpoints("training"))
     name = type(model).__name__
-    methods[name] = outlier_aurocs(model, experiment.task)
+    methods[name] = outlier_aurocs(model, task, limit)
     results = {
-        "task": experiment.task.name,
+        "task": task.name,
         "seed": experiment.seed,
         "auroc": methods,
     }

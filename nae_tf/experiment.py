@@ -97,6 +97,8 @@ class Experiment:
         seed: of weights and batches.
         precision: Keras dtype policy of the networks: "float32",
             "mixed_bfloat16" or "float64".
+        evaluation_limit: score at most this many examples of each validation
+            and test set; None means all.
     """
 
     task: Task
@@ -105,6 +107,7 @@ class Experiment:
     pretraining: Phase | None = None
     seed: int = 0
     precision: str = "float32"
+    evaluation_limit: int | None = None
 
     @classmethod
     def from_config(cls) -> "Experiment":

@@ -54,6 +54,8 @@ def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
     for file in files:
         if not os.path.exists(file):
             raise FileNotFoundError(f"there is no gin file {file!r}.")
+        # `include 'base.gin'` means the file beside the one that includes it.
+        gin.add_config_file_search_path(os.path.dirname(os.path.abspath(file)))
     gin.clear_config()
     try:
         gin.parse_config_files_and_bindings(list(files), list(bindings))

@@ -65,6 +65,7 @@ def fit_phase(
 ):
     """Fit one phase, and leave the model with the weights that it keeps."""
     task = experiment.task
+    limit = experiment.evaluation_limit
     print(f"{name}: {phase.epochs} epochs on {task.name}", flush=True)
     manager = checkpoint_manager(model, run.checkpoints(name))
     callbacks = [
@@ -75,7 +76,7 @@ def fit_phase(
         monitor, mode = "val_reconstruction_error", "min"
     elif task.selection:
         monitor, mode = SelectionAuroc.MONITOR, "max"
-        callbacks.insert(0, SelectionAuroc(task, phase.batch_size))
+        callbacks.insert(0, SelectionAuroc(task, phase.batch_size, limit))
     else:
         monitor, mode = None, "min"
     watched = monitor if phase.keep == "best" else None
@@ -103,7 +104,7 @@ def fit_phase(
             ),
             epochs=phase.epochs,
             steps_per_epoch=phase.steps(task.train),
-            validation_data=task.validation.batches(phase.batch_size),
+            validation_data=task.validation.batches(phase.batch_size, limit),
             callbacks=callbacks,
             verbose=1 if sys.stdout.isatty() else 2,
         )
