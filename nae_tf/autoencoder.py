@@ -75,6 +75,20 @@ class Autoencoder(OutlierDetector):
                 f"{type(self).__name__}: expected reduction 'mean' or 'sum', "
                 f"received {reduction!r}."
             )
+        if not hasattr(latent_space or Sphere(), "project"):
+            raise ValueError(
+                f"{type(self).__name__}: expected latent_space Sphere() or "
+                f"Euclidean(), received {latent_space!r}."
+            )
+        for key, value in {
+            "encoder_l2": encoder_l2,
+            "decoder_l2": decoder_l2,
+        }.items():
+            if not value >= 0:
+                raise ValueError(
+                    f"{type(self).__name__}: expected {key} >= 0, "
+                    f"received {value}."
+                )
         self.encoder = encoder
         self.decoder = decoder
         self.latent_space = Sphere() if latent_space is None else latent_space
@@ -107,6 +121,12 @@ class Autoencoder(OutlierDetector):
                 f"{type(self).__name__}: the decoder must return the shape of "
                 f"the examples: expected {list(example.shape[1:])}, received "
                 f"{list(reconstruction.shape[1:])}."
+            )
+        if self.distance == "ssim" and len(example.shape) != 4:
+            raise ValueError(
+                f"{type(self).__name__}: distance 'ssim' compares images, "
+                f"received examples of shape {list(example.shape[1:])}; use "
+                "distance='squared_error'."
             )
         self.example_shape = tuple(example.shape[1:])
         self.latent_shape = tuple(latent.shape[1:])
@@ -174,7 +194,7 @@ class Autoencoder(OutlierDetector):
         ]:
             if weight:
                 squares = losses.sum_of_squares(network.trainable_variables)
-                penalty += weight * squares
+                penalty += weight * tf.cast(squares, self.variable_dtype)
         return penalty
 
     def train_step(self, data):

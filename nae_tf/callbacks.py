@@ -106,7 +106,7 @@ class MetricsFile(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Write the figures of `logs`."""
         seconds = f"{time.monotonic() - self.start:.1f}"
-        step = int(self.model.optimizer.iterations)
+        step = int(self.model.optimizer.iterations.numpy())
         self._append(
             [
                 (self.phase, epoch + 1, step, seconds, name, float(value))
@@ -133,7 +133,7 @@ class TensorBoardScalars(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the figures of `logs`."""
-        step = int(self.model.optimizer.iterations)
+        step = int(self.model.optimizer.iterations.numpy())
         with self.writer.as_default(step):
             for name, value in logs.items():
                 tf.summary.scalar(_TAGS.get(name, name), value)

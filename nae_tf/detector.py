@@ -86,7 +86,8 @@ class OutlierDetector(keras.Model):
         with one_line_errors():
             for batch in batches:
                 examples, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-                scores.append(self._compiled_score(self.as_examples(examples)))
+                examples = self.as_examples(examples)
+                scores.append(self._compiled_score(examples))
         if not scores:
             raise ValueError(f"{_BAD_INPUT} there are no examples to score.")
         return np.concatenate(scores)
@@ -96,7 +97,9 @@ class OutlierDetector(keras.Model):
         signature = tf.TensorSpec(
             (None, *self.example_shape), self.variable_dtype
         )
-        return tf.function(self.outlier_score, input_signature=[signature])
+        return tf.function(
+            self.outlier_score, input_signature=[signature], autograph=False
+        )
 
     # --- Training -----------------------------------------------------------
 
@@ -149,7 +152,9 @@ class OutlierDetector(keras.Model):
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
     def get_compile_config(self):
-        """Return the arguments of `compile`, serialised."""
+        """Return the arguments of `compile`, serialised, or None."""
+        if not self.compiled:
+            return None
         return {
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
             "jit_compile": self.jit_compile,
@@ -170,8 +175,12 @@ class OutlierDetector(keras.Model):
         """
         if _is_empty(x):
             raise ValueError(f"{_BAD_INPUT} there are no examples to fit.")
+        _refuse_sample_weight(kwargs)
         with one_line_errors():
-            return super().fit(x, y, *args, **kwargs)
+            history = super().fit(x, y, *args, **kwargs)
+        if history.epoch and not history.history:
+            raise ValueError(f"{_BAD_INPUT} there are no examples to fit.")
+        return history
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Evaluate; see `keras.Model.evaluate`.
@@ -181,8 +190,12 @@ class OutlierDetector(keras.Model):
         """
         if _is_empty(x):
             raise ValueError(f"{_BAD_INPUT} there are no examples to evaluate.")
+        _refuse_sample_weight(kwargs)
         with one_line_errors():
-            return super().evaluate(x, y, *args, **kwargs)
+            results = super().evaluate(x, y, *args, **kwargs)
+        if isinstance(results, (dict, list)) and not results:
+            raise ValueError(f"{_BAD_INPUT} there are no examples to evaluate.")
+        return results
 
     def minimize(self, loss, tape, variables):
         """Take one optimizer step on `variables`.
@@ -286,6 +299,14 @@ class OutlierDetector(keras.Model):
                 )
             )
         return checks
+
+
+def _refuse_sample_weight(arguments):
+    if arguments.get("sample_weight") is not None:
+        raise ValueError(
+            f"{_BAD_INPUT} sample weights are not supported; leave "
+            "sample_weight and class_weight out."
+        )
 
 
 def _is_empty(x) -> bool:

@@ -18,8 +18,12 @@ def digits_holdout(held_out_class: int = 9, split_seed: int = 0) -> data.Task:
     scikit-learn. The n images of the nine other classes are split at random
     by `data.split_indices`: round(n / 10) for validation, round(n / 5) for
     the test, the rest for training. With class 9 held out these are 162, 323
-    and 1,132 images; all 180 images of class 9 are outliers. Model selection
-    may look at ConstantGray images.
+    and 1,132 images; all 180 images of class 9 are outliers.
+
+    Model selection may look at ConstantGray images, as in the paper, and at
+    chimeras of validation digits: the upper half of one digit over the lower
+    half of another. Almost every model tells ConstantGray from 8x8 digits, so
+    it cannot rank good ones; chimeras can.
 
     Args:
         held_out_class: digit 0 ... 9.
@@ -52,10 +56,27 @@ def digits_holdout(held_out_class: int = 9, split_seed: int = 0) -> data.Task:
         validation=digits("digits, validation", inliers[validation]),
         test=digits("digits, test", inliers[test]),
         selection={
-            "constant_gray": synthetic.constant_gray((8, 8, 1), "validation")
+            "constant_gray": synthetic.constant_gray((8, 8, 1), "validation"),
+            "chimera": _chimeras(inliers[validation], split_seed),
         },
         outliers={outlier_name: digits(outlier_name, outliers)},
     )
+
+
+def _chimeras(indices, seed):
+    """Ten chimeras for each digit, without the paper's blank rows."""
+    indices = np.repeat(indices, 10)
+
+    def read():
+        images, labels = _images_and_labels()
+        return synthetic.chimera_images(
+            synthetic.stream("validation", seed),
+            images[indices],
+            labels[indices],
+            num_blank_rows=0,
+        )
+
+    return examples.ArrayExamples("chimera", len(indices), (8, 8, 1), 17, read)
 
 
 @functools.cache

@@ -99,10 +99,6 @@ def metropolis_hastings_log_ratio(
     log a = (E(x) - E(y)) / T
             - (|x - y - drift(y)|^2 - |y - x - drift(x)|^2) / (2 noise_std^2)
 
-    # Differs from the paper: its code divides by T in the wrong places and
-    # mixes the energies of different chains; this is the ratio of Roberts &
-    # Tweedie (1996).
-
     Args:
         x: float [batch, ...], states.
         proposal: same shape as `x`, proposed states y.
@@ -117,6 +113,9 @@ def metropolis_hastings_log_ratio(
     Returns:
         float [batch].
     """
+    # Differs from the paper: its code divides by T in the wrong places and
+    # mixes the energies of different chains; this is the ratio of Roberts &
+    # Tweedie (1996).
     axes = list(range(1, x.shape.rank))
     backward = tf.square(x - proposal - proposal_drift)
     forward = tf.square(proposal - x - drift)

@@ -14,9 +14,6 @@ import tensorflow as tf
 def energy_gap(positive_energy, negative_energy):
     """Contrastive loss whose gradient is T times that of -log p (Eq. 12).
 
-    # Differs from the paper: not divided by T, as in the authors' code, so that
-    the weight of the regularisers does not change with a trained temperature.
-
     Args:
         positive_energy: float [batch], E(x) of data.
         negative_energy: float [batch], E(x') of samples of the model.
@@ -24,6 +21,8 @@ def energy_gap(positive_energy, negative_energy):
     Returns:
         float scalar, mean E(x) - mean E(x').
     """
+    # Differs from the paper: not divided by T, as in the authors' code, so that
+    # a trained temperature leaves the weight of the regularisers alone.
     return tf.reduce_mean(positive_energy) - tf.reduce_mean(negative_energy)
 
 
@@ -56,7 +55,7 @@ def temperature_loss(gap, log_temperature):
 
 
 def sum_of_squares(weights):
-    """Squared L2 norm of all weights, biases included as in the authors' code.
+    """Squared L2 norm of all weights, biases included.
 
     Args:
         weights: sequence of tensors or variables.
@@ -64,14 +63,13 @@ def sum_of_squares(weights):
     Returns:
         float scalar; 0 for no weights.
     """
+    # Differs from the paper: section D.3 speaks of the norm of the weights; the
+    # authors' code squares it and counts every parameter.
     return sum(2.0 * tf.nn.l2_loss(weight) for weight in weights)
 
 
 def mean_square(z):
     """Mean over examples and dimensions of z**2, the latent regulariser.
-
-    # Differs from the paper: section 6.1 speaks of the squared norm; the
-    # authors' code takes the mean over dimensions.
 
     Args:
         z: float [batch, latent_dim].
@@ -79,4 +77,6 @@ def mean_square(z):
     Returns:
         float scalar.
     """
+    # Differs from the paper: section 6.1 speaks of the squared norm; the
+    # authors' code takes the mean over dimensions.
     return tf.reduce_mean(tf.square(z))

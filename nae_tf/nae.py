@@ -101,9 +101,21 @@ class NAE(Autoencoder):
         Raises:
             ValueError: settings with no meaning, or shapes that do not fit.
         """
-        if not temperature > 0:
+        if not 0 < temperature < math.inf:
             raise ValueError(
                 f"NAE: expected temperature > 0, received {temperature}."
+            )
+        for key, value in {
+            "temperature_learning_rate": temperature_learning_rate,
+            "negative_energy_penalty": negative_energy_penalty,
+            "latent_l2": latent_l2,
+        }.items():
+            if not value >= 0:
+                raise ValueError(f"NAE: expected {key} >= 0, received {value}.")
+        if sampler is not None and not hasattr(sampler, "visible_chain"):
+            raise ValueError(
+                "NAE: expected sampler None or a sampler, received "
+                f"{sampler!r}."
             )
         # Set first: super().__init__ builds the model, which needs them.
         self.sampler = mnist_sampler() if sampler is None else sampler
@@ -163,6 +175,14 @@ class NAE(Autoencoder):
             ),
             trainable=self.trains_temperature,
         )
+        self.num_batches = self.add_weight(
+            name="num_batches",
+            shape=(),
+            initializer="zeros",
+            dtype="int64",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
         if self.trains_temperature:
             self.temperature_optimizer = keras.optimizers.Adam(
                 self.temperature_learning_rate
@@ -211,6 +231,10 @@ class NAE(Autoencoder):
                 "NAE.sample: the model has no weights yet; fit it first, or "
                 "give it networks of known input shape."
             )
+        if num_samples < 1:
+            raise ValueError(
+                f"NAE.sample: expected num_samples > 0, received {num_samples}."
+            )
         return self._compiled_generate(
             tf.constant(num_samples), tf.constant(seed)
         )
@@ -218,11 +242,14 @@ class NAE(Autoencoder):
     @functools.cached_property
     def _compiled_generate(self):
         def generate(num_samples, seed):
-            seed = randomness.step_seed(seed, Purpose.GENERATION)
+            # Training steps count from 0.
+            seed = randomness.fold_in(
+                randomness.step_seed(seed, -1), Purpose.GENERATION
+            )
             dtype = self.variable_dtype
             return self.sampler.generate(self, num_samples, seed, dtype)
 
-        return tf.function(generate)
+        return tf.function(generate, autograph=False)
 
     def train_step(self, data):
         """Take one step of maximum likelihood on a batch (Eq. 12)."""
@@ -240,6 +267,7 @@ class NAE(Autoencoder):
             self._update_temperature(gap)
         if self.replay_buffer is not None:
             self.replay_buffer.push(self.sampler.stored_states(negative))
+        self.num_batches.assign_add(1)
         return self.update_means(
             tf.shape(x)[0],
             loss=loss,
@@ -282,14 +310,17 @@ class NAE(Autoencoder):
         return self.update_means(tf.shape(x)[0], positive_energy=self.energy(x))
 
     def _network_variables(self):
-        return (
-            self.encoder.trainable_variables + self.decoder.trainable_variables
-        )
+        # Tied networks share variables: every one once.
+        return [
+            variable
+            for variable in self.trainable_variables
+            if variable is not self.log_temperature
+        ]
 
     def _step_seed(self):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return randomness.step_seed(
-            self.seed, self.optimizer.iterations, replica
+            self.seed, tf.convert_to_tensor(self.num_batches), replica
         )
 
     def _update_temperature(self, gap):

@@ -109,6 +109,11 @@ class OnManifold(Sampler):
     def __post_init__(self):
         """Refuse settings with no meaning."""
         _check_replay(self.replay_ratio, self.replay_capacity)
+        if self.generation_factor < 1:
+            raise ValueError(
+                "OnManifold: expected generation_factor >= 1, received "
+                f"{self.generation_factor}."
+            )
 
     def make_buffer(self, example_shape, latent_shape, dtype):
         """Make the buffer of latents, or None when replay is off."""

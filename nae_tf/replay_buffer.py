@@ -72,8 +72,6 @@ class ReplayBuffer(tf.Module):
         """Choose where chains start: at a stored state or afresh.
 
         Every chain tosses its own coin.
-        # Differs from the paper: Algorithm 1 draws one number for the batch;
-        # the authors' code draws one for every chain.
 
         Args:
             fresh: float [batch, ...], draws from the noise distribution.
@@ -91,6 +89,8 @@ class ReplayBuffer(tf.Module):
             [count], randomness.fold_in(seed, 0), tf.float64
         )
         index = tf.cast(position * tf.cast(size, tf.float64), tf.int64)
+        # Differs from the paper: Algorithm 1 draws one number for the batch;
+        # the authors' code draws one for every chain.
         coin = randomness.uniform(
             [count], randomness.fold_in(seed, 1), tf.float32
         )

@@ -79,17 +79,21 @@ def half_images(rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
 
 
 def chimera_images(
-    rng: np.random.Generator, images: np.ndarray, labels: np.ndarray
+    rng: np.random.Generator,
+    images: np.ndarray,
+    labels: np.ndarray,
+    num_blank_rows: int = 6,
 ) -> np.ndarray:
     """Joins upper and lower halves of images of two different classes.
 
     Image i has the upper half of image i and the lower half of an image drawn
-    at random among all images of other classes; the six middle rows are zero.
+    at random among all images of other classes; the middle rows are zero.
 
     Args:
         rng: source of the partners.
         images: uint8 [batch, height, width, channels].
         labels: int [batch], at least two classes.
+        num_blank_rows: even number of rows to blank in the middle.
 
     Returns:
         uint8, same shape.
@@ -110,7 +114,8 @@ def chimera_images(
     chimeras[:, middle:] = images[partners, middle:]
     # Differs from the paper: it "adds" six rows, which would make 34 rows,
     # but its images have 28. The authors' code overwrites rows 11 ... 16.
-    chimeras[:, middle - 3 : middle + 3] = 0
+    margin = num_blank_rows // 2
+    chimeras[:, middle - margin : middle + margin] = 0
     return chimeras
 
 

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from nae_tf import LangevinChain, OnManifold
+from nae_tf import NAE, LangevinChain, OnManifold
 
 
 def vector_networks(units=4, latent_dim=3, built=True):
@@ -53,7 +53,7 @@ def short_sampler(bounds=None, **settings):
 
 
 class Transposed(keras.layers.Layer):
-    """The transpose of a dense layer without bias: a decoder with tied weights."""
+    """The transpose of a dense layer: a decoder with tied weights."""
 
     def __init__(self, dense):
         super().__init__()
@@ -69,3 +69,12 @@ def tied_networks(kernel):
     encoder.build([None, kernel.shape[0]])
     encoder.set_weights([kernel])
     return encoder, Transposed(encoder)
+
+
+def vector_nae(weight_seed=0, **settings):
+    """A compiled NAE of `vector_networks`."""
+    keras.utils.set_random_seed(weight_seed)
+    settings = {"sampler": short_sampler()} | settings
+    model = NAE(*vector_networks(), **settings)
+    model.compile(keras.optimizers.Adam(1e-2))
+    return model
