@@ -1,7 +1,8 @@
-"""Reproduce the tables of the README.
+"""Reproduce the tables and figures of the README.
 
     python tools/reproduce.py digits          run what is missing, print it
     python tools/reproduce.py digits --show   print it from the stored results
+    python tools/reproduce.py figure1         draw it from a run of that table
 
 One cell of a table is one training with one seed. A finished cell is stored as
 a small JSON file with its figures, seconds, commit and machine; an interrupted
@@ -22,13 +23,21 @@ import numpy as np
 import scipy.stats
 from absl import app, flags
 
-from nae_tf.runtime import write_atomically
+from nae_tf.checkpoints import restore
+from nae_tf.experiment import Experiment
+from nae_tf.figures import reconstruction_figure
+from nae_tf.runtime import RunDirectory, write_atomically
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "docs" / "results"
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("show", False, "Only print the stored results.")
+flags.DEFINE_string(
+    "run_dir",
+    str(REPOSITORY / "runs" / "reproduce" / "digits" / "digit9-seed0"),
+    "The run that a figure shows.",
+)
 flags.DEFINE_integer("num_seeds", 3, "Seeds 0, 1, ... of every row.")
 flags.DEFINE_integer(
     "jobs", 1, "Trainings at a time; the processors are shared out."
@@ -198,14 +207,57 @@ def print_provenance(results):
     )
 
 
-TABLES = {"digits": digits}
+# --- Figures ------------------------------------------------------------------
+
+
+def figure1():
+    """Draw reconstructions of a run with a held-out class (Figure 1)."""
+    run = RunDirectory(FLAGS.run_dir)
+    run.load_config()
+    experiment = Experiment.from_config()
+    task = experiment.task
+    held_out, outliers = next(iter(task.outliers.items()))
+    gray = next(iter(task.selection.values()))
+    groups = {
+        "seen digits": first_images(task.test, 6),
+        f"{held_out}, never seen": first_images(outliers, 6),
+        "constant": first_images(gray, 2),
+    }
+    inputs = np.concatenate(list(groups.values()))
+    model = experiment.build_model()
+    reconstructions, flagged = {}, {}
+    for name, phase, detector in [
+        ("AE", "pretraining", model.autoencoder()),
+        ("NAE", "training", model),
+    ]:
+        restore(detector, run.checkpoints(phase))
+        validation = detector.predict_outlier_score(
+            task.validation.batches(256)
+        )
+        threshold = np.quantile(validation, 0.95)
+        reconstructions[name] = detector(inputs).numpy()
+        flagged[name] = detector.predict_outlier_score(inputs) > threshold
+    is_outlier = np.arange(len(inputs)) >= len(groups["seen digits"])
+    figure = reconstruction_figure(groups, reconstructions, flagged, is_outlier)
+    path = REPOSITORY / "docs" / "figures" / "figure1.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    print(path)
+
+
+def first_images(examples, count: int) -> np.ndarray:
+    """Return the first images of a split, without any choice."""
+    return next(examples.batches(count).as_numpy_iterator())
+
+
+COMMANDS = {"digits": digits, "figure1": figure1}
 
 
 def main(argv):
-    """Print the table that the command line names."""
-    if len(argv) != 2 or argv[1] not in TABLES:
-        raise app.UsageError(f"expected one of: {', '.join(TABLES)}.")
-    TABLES[argv[1]]()
+    """Carry out the sub-command that the command line names."""
+    if len(argv) != 2 or argv[1] not in COMMANDS:
+        raise app.UsageError(f"expected one of: {', '.join(COMMANDS)}.")
+    COMMANDS[argv[1]]()
 
 
 if __name__ == "__main__":
