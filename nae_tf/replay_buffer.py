@@ -16,7 +16,8 @@ class ReplayBuffer(tf.Module):
     Under `tf.distribute` every replica keeps its own contents: the variables
     are synchronised on read and never averaged. They belong to a
     `tf.train.Checkpoint` of the model, not to its Keras weights, because a
-    model that only scores has no use for them.
+    model that only scores has no use for them. TensorFlow saves the contents of
+    the first replica and gives them to all when it restores.
     """
 
     def __init__(self, capacity: int, state_shape, dtype="float32", name=None):

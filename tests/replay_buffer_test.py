@@ -1,0 +1,182 @@
+"""The replay buffer: a ring that chains restart from."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nae_tf.replay_buffer import ReplayBuffer
+
+SEED = (1, 2)
+
+
+def column(*values):
+    return tf.constant(values, tf.float32)[:, None]
+
+
+def stored(buffer):
+    return np.ravel(buffer.states)[: int(buffer.size)].tolist()
+
+
+def filled(count, capacity=100):
+    """A buffer that holds 1, 2, ..., count."""
+    buffer = ReplayBuffer(capacity, [1])
+    buffer.push(tf.range(1.0, count + 1)[:, None])
+    return buffer
+
+
+def test_the_oldest_states_make_room():
+    buffer = ReplayBuffer(5, [1])
+    buffer.push(column(1, 2, 3))
+    assert buffer.size == 3
+    assert stored(buffer) == [1, 2, 3]
+    buffer.push(column(4, 5, 6, 7))
+    assert buffer.size == 5
+    assert sorted(stored(buffer)) == [3, 4, 5, 6, 7]
+    buffer.push(column(8))
+    assert sorted(stored(buffer)) == [4, 5, 6, 7, 8]
+
+
+def test_of_a_batch_beyond_the_capacity_the_last_states_are_kept():
+    buffer = ReplayBuffer(3, [1])
+    buffer.push(column(1, 2))
+    buffer.push(column(3, 4, 5, 6, 7))
+    assert sorted(stored(buffer)) == [5, 6, 7]
+    buffer.push(column(8))
+    assert sorted(stored(buffer)) == [6, 7, 8]
+
+
+def test_an_empty_buffer_gives_the_fresh_states():
+    fresh = tf.random.stateless_normal([50, 2], SEED)
+    start = ReplayBuffer(10, [2]).restart(fresh, 1.0, SEED)
+    np.testing.assert_array_equal(start, fresh)
+
+
+@pytest.mark.parametrize("replay_ratio", [0.95, 0.3])
+def test_share_of_replayed_chains(replay_ratio):
+    start = filled(7).restart(tf.zeros([20_000, 1]), replay_ratio, SEED)
+    replayed = np.count_nonzero(start)
+    deviation = np.sqrt(20_000 * replay_ratio * (1 - replay_ratio))
+    assert abs(replayed - 20_000 * replay_ratio) / deviation < 5
+
+
+def test_ratios_of_zero_and_one_are_exact():
+    fresh = tf.zeros([1_000, 1])
+    assert np.count_nonzero(filled(7).restart(fresh, 0.0, SEED)) == 0
+    assert np.count_nonzero(filled(7).restart(fresh, 1.0, SEED)) == 1_000
+
+
+@pytest.mark.parametrize("count", [7, 10, 25])
+def test_replay_is_uniform_over_the_filled_part(count):
+    buffer = filled(count, capacity=10)
+    start = buffer.restart(tf.zeros([20_000, 1]), 1.0, SEED).numpy().ravel()
+    values, counts = np.unique(start, return_counts=True)
+    held = np.arange(max(1, count - 9), count + 1)
+    np.testing.assert_array_equal(values, held)
+    expected = 20_000 / len(held)
+    z_scores = (counts - expected) / np.sqrt(expected * (1 - 1 / len(held)))
+    assert np.max(np.abs(z_scores)) < 5
+
+
+def test_whether_and_what_to_replay_are_independent():
+    start = filled(2).restart(tf.zeros([20_000, 1]), 0.5, SEED).numpy()
+    count = np.count_nonzero(start)
+    assert abs(np.count_nonzero(start == 1) - count / 2) < 5 * count**0.5 / 2
+
+
+def test_the_seed_decides_the_start():
+    first, again, other = (
+        filled(50).restart(tf.zeros([50, 1]), 0.9, seed).numpy()
+        for seed in (SEED, SEED, (1, 3))
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first != other)
+
+
+def test_start_states_have_the_shape_and_type_of_the_fresh_ones():
+    buffer = ReplayBuffer(4, [2, 3, 1])
+    buffer.push(tf.ones([4, 2, 3, 1]))
+    start = buffer.restart(tf.zeros([5, 2, 3, 1], tf.float64), 1.0, SEED)
+    np.testing.assert_array_equal(start, np.ones([5, 2, 3, 1]))
+    assert start.dtype == tf.float64
+
+
+def test_the_contents_survive_a_checkpoint(tmp_path):
+    path = tf.train.Checkpoint(buffer=filled(12, 10)).save(str(tmp_path / "c"))
+    restored = ReplayBuffer(10, [1])
+    tf.train.Checkpoint(buffer=restored).restore(path).assert_consumed()
+    np.testing.assert_array_equal(restored.states, filled(12, 10).states)
+    restored.push(column(13))
+    assert sorted(stored(restored)) == list(range(4, 14))
+
+
+@pytest.mark.parametrize("capacity", [0, -1])
+def test_a_capacity_must_be_positive(capacity):
+    with pytest.raises(ValueError, match="capacity > 0") as error:
+        ReplayBuffer(capacity, [1])
+    assert "\n" not in str(error.value)
+
+
+TWO_REPLICAS = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+from nae_tf.replay_buffer import ReplayBuffer
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    buffer, restored = ReplayBuffer(4, [1]), ReplayBuffer(4, [1])
+
+def push():
+    context = tf.distribute.get_replica_context()
+    replica = tf.cast(context.replica_id_in_sync_group, tf.float32)
+    buffer.push(tf.fill([3, 1], replica + 1))
+    return buffer.restart(tf.zeros([4, 1]), 1.0, [0, 0])
+
+def contents(buffer):
+    return strategy.run(lambda: tf.identity(buffer.states))
+
+def on_each_replica(values):
+    values = strategy.experimental_local_results(values)
+    return [np.ravel(value).tolist() for value in values]
+
+starts = tf.function(lambda: strategy.run(push))()
+path = tf.train.Checkpoint(buffer=buffer).save(sys.argv[1])
+tf.train.Checkpoint(buffer=restored).restore(path)
+results = {
+    "starts": on_each_replica(starts),
+    "contents": on_each_replica(contents(buffer)),
+    "restored": on_each_replica(contents(restored)),
+}
+print(json.dumps(results))
+"""
+
+
+@pytest.fixture(scope="module")
+def two_replicas(tmp_path_factory):
+    """What a process with two logical CPUs saw of its buffers."""
+    path = tmp_path_factory.mktemp("replicas") / "checkpoint"
+    process = subprocess.run(
+        [sys.executable, "-c", TWO_REPLICAS, str(path)],
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def test_every_replica_keeps_and_replays_its_own_states(two_replicas):
+    assert two_replicas["contents"] == [[1, 1, 1, 0], [2, 2, 2, 0]]
+    assert two_replicas["starts"] == [[1, 1, 1, 1], [2, 2, 2, 2]]
+
+
+def test_a_checkpoint_gives_the_first_replicas_states_to_all(two_replicas):
+    first, _ = two_replicas["contents"]
+    assert two_replicas["restored"] == [first, first]
