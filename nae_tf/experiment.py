@@ -19,6 +19,7 @@ from nae_tf import (  # noqa: F401
     nae,
     networks,
     synthetic,
+    user_data,
 )
 from nae_tf.data import Examples, Task
 from nae_tf.detector import OutlierDetector

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import types
 from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
@@ -63,7 +64,7 @@ IMAGE_SETS = {
     ),
     # The evaluation alphabets, inverted: white ink on black, like MNIST.
     "omniglot": ImageSet(
-        "omniglot", (105, 105, 3), {"test": "test"}, "18 MiB", invert=True
+        "omniglot", (105, 105, 1), {"test": "test"}, "18 MiB", invert=True
     ),
     "svhn": ImageSet(
         "svhn_cropped",
@@ -271,7 +272,7 @@ def _prepared_builder(name, tfds_split, data_dir):
     """Builder of a data set that is on disk, with this split."""
     data_dir = data_dir or os.environ.get("NAE_TF_DATA_DIR") or None
     image_set = _image_set(name)
-    builder = _builder(image_set.tfds_name, data_dir)
+    builder = import_tfds().builder(image_set.tfds_name, data_dir=data_dir)
     splits = dict(builder.info.splits) if builder.is_prepared() else {}
     if tfds_split not in splits:
         flag = f" --data_dir={data_dir}" if data_dir else ""
@@ -285,10 +286,22 @@ def _prepared_builder(name, tfds_split, data_dir):
     return builder
 
 
-def _builder(tfds_name, data_dir):
-    import tensorflow_datasets as tfds  # Slow to import.
+def import_tfds() -> types.ModuleType:
+    """The module tensorflow_datasets, which takes seconds to import.
 
-    return tfds.builder(tfds_name, data_dir=data_dir)
+    Raises:
+        ImportError: if it is broken, as a recent tensorflow-metadata leaves it
+            where an old TensorFlow holds protobuf below 5.
+    """
+    import tensorflow_datasets as tfds
+
+    if not hasattr(tfds, "builder"):  # It only logs what it cannot import.
+        raise ImportError(
+            "tensorflow-datasets cannot be used: its import failed (see the "
+            "log above); with TensorFlow 2.16 or 2.17 run `pip install "
+            "'tensorflow-metadata<1.18'`."
+        )
+    return tfds
 
 
 def _open(builder, tfds_split, feature, dtype):

@@ -23,7 +23,7 @@ import urllib.parse
 
 from absl import app, flags
 
-from nae_tf.image_sets import IMAGE_SETS
+from nae_tf.image_sets import IMAGE_SETS, import_tfds
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("dataset", None, sorted(IMAGE_SETS), "Data set to prepare.")
@@ -140,8 +140,7 @@ def prepare(
         ValueError: if a raw file is not the original, or if the place of the
             data set is taken by something else.
     """
-    import tensorflow_datasets as tfds  # Slow to import.
-
+    tfds = import_tfds()
     image_set = IMAGE_SETS[name]
     data_dir = data_dir or os.environ.get("NAE_TF_DATA_DIR") or None
     final = tfds.builder(image_set.tfds_name, data_dir=data_dir)
@@ -278,7 +277,11 @@ def main(argv):
             f"prepare_datasets: {error}; it comes with "
             "`pip install 'nae-tf[datasets]'`."
         )
-    except (OSError, ValueError) as error:  # Also those of the network.
+    except (
+        ImportError,
+        OSError,
+        ValueError,
+    ) as error:  # Also those of the network.
         sys.exit(f"prepare_datasets: {error}")
     print(f"{FLAGS.dataset} is in {target}")
 

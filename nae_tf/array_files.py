@@ -1,0 +1,320 @@
+"""Reads arrays and tables, refusing what a network must not see.
+
+A reader returns all examples of a file or raises one line that names the file
+and what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import array
+import csv
+import pathlib
+import zipfile
+import zlib
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf import message
+
+from nae_tf import image_files
+from nae_tf.image_sets import ImageShape, resize_images
+
+# Length, its checksum and that of the contents of each record, in bytes.
+_TFRECORD_FRAME = 16
+
+
+def read_array(
+    path: pathlib.Path,
+    key: str | None = None,
+    label_key: str | None = None,
+    image_shape: ImageShape | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Reads a .npy, .npz, HDF5, CSV or TFRecord file.
+
+    Args:
+        path: the suffix tells the format.
+        key: of the examples in a .npz, HDF5 or TFRecord file. Not needed if
+            there is nothing else but `label_key`.
+        label_key: of the classes; the name of a column in a CSV file.
+        image_shape: to resize uint8 images to.
+
+    Returns:
+        Examples, uint8 or float32 [number, *shape]; labels, str [number], or
+        None without `label_key`.
+
+    Raises:
+        ModuleNotFoundError: if h5py is needed and not installed.
+        ValueError: if the file is not what it should be.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise ValueError(
+            f"{path}: expected a folder of images or a file named "
+            f"{', '.join('*' + suffix for suffix in _READERS)}."
+        )
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty.")
+    values, labels = reader(path, key, label_key, image_shape)
+    values = _checked(path, values, image_shape)
+    if labels is None:
+        return values, None
+    if labels.shape != (len(values),):
+        raise ValueError(
+            f"{path} has {len(values)} examples, but labels of shape "
+            f"{labels.shape}."
+        )
+    return values, labels.astype(str)
+
+
+def _checked(path, values, image_shape):
+    """Values as uint8 images or float32, with an axis of channels."""
+    if values.ndim not in (2, 3, 4) or not values.size:
+        raise ValueError(
+            f"{path}: expected vectors [number, features] or images [number, "
+            f"height, width(, channels)], got an array of shape "
+            f"{values.shape}."
+        )
+    is_image = values.ndim > 2
+    allowed = "uint8 or floats" if is_image else "numbers"
+    if values.dtype.kind != "f" and (
+        values.dtype != np.uint8 if is_image else values.dtype.kind not in "iub"
+    ):
+        raise ValueError(f"{path}: expected {allowed}, got {values.dtype}.")
+    if values.ndim == 3:
+        values = values[..., None]
+    if is_image and values.dtype == np.uint8:
+        if image_shape is None:
+            return values
+        _check_channels(path, values, image_shape)
+        return resize_images(values, image_shape).numpy()
+    with np.errstate(over="ignore"):  # Infinite values are refused below.
+        values = np.asarray(values, np.float32)
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"{path}: {np.sum(~finite)} of {len(values)} examples have NaN or "
+            f"infinite values, the first is number {np.argmin(finite)} "
+            "(counted from 0); repair or remove them."
+        )
+    if is_image and (values.min() < 0.0 or values.max() > 1.0):
+        raise ValueError(
+            f"{path}: float images must lie in [0, 1], found "
+            f"{values.min():g} ... {values.max():g}; scale them."
+        )
+    if image_shape is not None and values.shape[1:] != tuple(image_shape):
+        raise ValueError(
+            f"{path}: expected examples of shape {tuple(image_shape)}, got "
+            f"{values.shape[1:]}; only uint8 images are resized."
+        )
+    return values
+
+
+def _check_channels(path, values, image_shape):
+    if values.shape[-1] != image_shape[-1]:
+        raise ValueError(
+            f"{path} has images of {values.shape[-1]} channels, expected "
+            f"{image_shape[-1]}; convert them."
+        )
+
+
+def _read_npy(path, key, label_key, image_shape):
+    if label_key is not None:
+        raise ValueError(
+            f"{path} has no labels; a .npz file can hold examples and labels."
+        )
+    try:
+        return np.load(path, allow_pickle=False), None
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path} is not a .npy file of numbers.") from error
+
+
+def _read_npz(path, key, label_key, image_shape):
+    try:
+        arrays = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a .npz file.") from error
+    with arrays:
+        return _keyed(path, arrays, key, label_key, arrays.get)
+
+
+def _read_hdf5(path, key, label_key, image_shape):
+    try:
+        import h5py
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{path}: HDF5 files need h5py; pip install 'nae-tf[hdf5]'."
+        ) from error
+
+    try:
+        file = h5py.File(path)
+    except OSError as error:
+        raise ValueError(f"{path} is not an HDF5 file.") from error
+    with file:
+        names: list[str] = []
+        file.visit(names.append)
+        arrays = [
+            name for name in names if isinstance(file[name], h5py.Dataset)
+        ]
+
+        def read(name):
+            found = file[name]
+            if h5py.check_string_dtype(found.dtype) is not None:
+                found = found.asstr()
+            return np.asarray(found[...])
+
+        return _keyed(path, arrays, key, label_key, read)
+
+
+def _keyed(path, names, key, label_key, read):
+    """Examples and labels of a file of named arrays."""
+    key = _only_key(path, names, key, label_key)
+    _check_names(path, names, key, label_key)
+    try:
+        labels = None if label_key is None else read(label_key)
+        return read(key), labels
+    except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} cannot be read: {error}.") from error
+
+
+def _check_names(title, names, *needed):
+    for name in needed:
+        if name is not None and name not in names:
+            raise ValueError(
+                f"{title} has no {name!r}; it has {sorted(names)}."
+            )
+
+
+def _only_key(path, names, key, label_key):
+    if key is not None:
+        return key
+    candidates = sorted(set(names) - {label_key})
+    if len(candidates) != 1:
+        raise ValueError(
+            f"{path} has the arrays {candidates}; set key to the one that "
+            "holds the examples."
+        )
+    return candidates[0]
+
+
+def _read_csv(path, key, label_key, image_shape):
+    """A table of numbers; a first line with other words names the columns."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return _read_table(path, csv.reader(file), label_key)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is not a CSV file: {error}.") from error
+
+
+def _read_table(path, rows, label_key):
+    labels = []
+    numbers = array.array("d")
+    first: list[str] = next(rows, [])
+    is_number = [_is_number(text) for text in first]
+    label_column = None
+    if label_key is not None:
+        _check_names(f"{path}, line 1,", first, label_key)
+        label_column = first.index(label_key)
+    elif all(is_number):
+        numbers.extend(map(float, first))
+    elif any(is_number):
+        raise ValueError(
+            f"{path}, line 1: expected numbers or names of columns, got both."
+        )
+    for row in rows:
+        if not row:
+            continue
+        if len(row) != len(first):
+            raise ValueError(
+                f"{path}, line {rows.line_num}: expected {len(first)} fields, "
+                f"got {len(row)}."
+            )
+        if label_column is not None:
+            labels.append(row.pop(label_column))
+        try:
+            numbers.extend(map(float, row))
+        except ValueError as error:
+            raise ValueError(
+                f"{path}, line {rows.line_num}: {error}."
+            ) from error
+    num_features = len(first) - (label_column is not None)
+    values = np.array(numbers).reshape(-1, max(num_features, 1))
+    return values, None if label_column is None else np.array(labels)
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_tfrecord(path, key, label_key, image_shape):
+    """Records of tf.train.Example: encoded images or lists of numbers."""
+    values: list[np.ndarray] = []
+    labels = []
+    num_bytes = 0
+    try:
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            title = f"{path}, record {len(values)}"
+            features = _parse_record(title, record)
+            key = _only_key(title, list(features), key, label_key)
+            _check_names(title, features, key, label_key)
+            value = features[key]
+            if value.dtype == object:
+                encoded = _only_value(title, key, value)
+                value = image_files.decode_image(encoded, title, image_shape)
+            if values and value.shape != values[0].shape:
+                raise ValueError(
+                    f"{title} has the shape {value.shape}, but record 0 has "
+                    f"{values[0].shape}; all must be equal."
+                )
+            values.append(value)
+            num_bytes += len(record) + _TFRECORD_FRAME
+            if label_key is not None:
+                label = _only_value(title, label_key, features[label_key])
+                labels.append(
+                    label.decode() if isinstance(label, bytes) else label
+                )
+    except tf.errors.DataLossError as error:
+        raise ValueError(f"{path} is damaged or no TFRecord file.") from error
+    # A file that ends within the frame of a record raises no error.
+    if num_bytes != path.stat().st_size:
+        raise ValueError(
+            f"{path} is damaged or no TFRecord file: it ends within record "
+            f"{len(values)}."
+        )
+    return np.stack(values), np.array(labels) if labels else None
+
+
+def _parse_record(title, record):
+    """Features of one tf.train.Example as arrays; bytes as objects."""
+    try:
+        parsed = tf.train.Example.FromString(record)
+    except message.DecodeError as error:
+        raise ValueError(f"{title} is not a tf.train.Example.") from error
+    features = {}
+    for name, feature in parsed.features.feature.items():
+        kind = feature.WhichOneof("kind")
+        values = getattr(feature, kind).value if kind else []
+        dtype = object if kind == "bytes_list" else None
+        features[name] = np.array(values, dtype)
+    return features
+
+
+def _only_value(title, name, values):
+    if len(values) != 1:
+        raise ValueError(
+            f"{title}: expected one value of {name!r}, got {len(values)}."
+        )
+    return values[0]
+
+
+_READERS = {
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".h5": _read_hdf5,
+    ".hdf5": _read_hdf5,
+    ".csv": _read_csv,
+    ".tfrecord": _read_tfrecord,
+}

@@ -1,0 +1,29 @@
+"""Fixtures that several test modules share."""
+
+import pytest
+
+from nae_tf import image_sets
+
+
+@pytest.fixture
+def small_sets(tmp_path, monkeypatch):
+    """Real builders whose files hold a few random images."""
+    tfds = image_sets.import_tfds()
+    monkeypatch.setenv("NAE_TF_DATA_DIR", str(tmp_path))
+
+    def write(name, **splits):
+        builder = tfds.builder(
+            image_sets.IMAGE_SETS[name].tfds_name, data_dir=str(tmp_path)
+        )
+        writer = tfds.core.SequentialWriter(
+            tfds.core.DatasetInfo(
+                builder=builder, features=builder.info.features
+            ),
+            max_examples_per_shard=7,
+        )
+        builder.data_path.mkdir(parents=True)
+        writer.initialize_splits(list(splits), fail_if_exists=False)
+        writer.add_examples(splits)
+        writer.close_all()
+
+    return write

@@ -1,0 +1,236 @@
+"""Tests of tools/prepare_datasets.py. None of them uses the network."""
+
+import dataclasses
+import gzip
+import hashlib
+import importlib.machinery
+import importlib.util
+import io
+import os
+import pathlib
+import tarfile
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nae_tf import datasets, examples, image_sets
+
+# tensorflow-datasets prepares nothing without them: the extra "datasets".
+pytest.importorskip("importlib_resources")
+pytest.importorskip("tqdm")
+
+_TOOL = pathlib.Path(__file__).parents[1] / "tools" / "prepare_datasets.py"
+_DEBIAN = pathlib.Path("/usr/share/datasets/fashion-mnist")
+
+
+@pytest.fixture(scope="module")
+def tool():
+    # Executing the module a second time would define its flags again.
+    loader = importlib.machinery.SourceFileLoader(
+        "prepare_datasets", str(_TOOL)
+    )
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def local_files(tool, tmp_path, contents, url_infos=None):
+    """Stand-in for downloads whose only source is tmp_path / "raw"."""
+    (tmp_path / "raw").mkdir(exist_ok=True)
+    (tmp_path / "work").mkdir(exist_ok=True)
+    sums = {name: hashlib.md5(c).hexdigest() for name, c in contents.items()}
+    return tool.LocalFiles(
+        None, url_infos or {}, sums, tmp_path / "raw", tmp_path / "work"
+    )
+
+
+@pytest.mark.parametrize("level", [1, 9, None])
+def test_files_are_checked_by_contents_however_compressed(
+    tool, tmp_path, level
+):
+    contents = bytes(range(256)) * 10
+    files = local_files(tool, tmp_path, {"images": contents})
+    if level is None:
+        (tmp_path / "raw" / "images").write_bytes(contents)
+    else:
+        (tmp_path / "raw" / "images.gz").write_bytes(
+            gzip.compress(contents, level)
+        )
+    answer = files.download_and_extract({"x": "http://host/a/images.gz"})
+    assert list(answer) == ["x"]
+    assert answer["x"].read_bytes() == contents
+
+
+def test_a_changed_file_is_refused(tool, tmp_path):
+    files = local_files(tool, tmp_path, {"images": b"original"})
+    (tmp_path / "raw" / "images.gz").write_bytes(gzip.compress(b"originaL"))
+    with pytest.raises(ValueError, match=r"images.gz is not the original"):
+        files.download_and_extract("http://host/images.gz")
+
+
+def test_a_truncated_file_is_refused(tool, tmp_path):
+    contents = np.random.default_rng(0).bytes(5_000)
+    files = local_files(tool, tmp_path, {"images": contents})
+    (tmp_path / "raw" / "images.gz").write_bytes(gzip.compress(contents)[:-900])
+    with pytest.raises(ValueError, match=r"images.gz cannot be decompressed"):
+        files.download_and_extract("http://host/images.gz")
+
+
+def test_a_missing_file_is_named(tool, tmp_path):
+    files = local_files(tool, tmp_path, {"images": b""})
+    with pytest.raises(FileNotFoundError, match=r"no file images.gz or images"):
+        files.download_and_extract("http://host/images.gz")
+
+
+def test_archives_are_checked_against_the_sums_of_tensorflow_datasets(
+    tool, tmp_path
+):
+    url = "http://host/photos.zip"
+    info = types.SimpleNamespace(
+        filename="photos.zip", checksum=hashlib.sha256(b"photos").hexdigest()
+    )
+    files = local_files(tool, tmp_path, {}, {url: info})
+    archive = tmp_path / "raw" / "photos.zip"
+    archive.write_bytes(b"photos")
+    assert files.download([url]) == [archive]
+    archive.write_bytes(b"photoS")
+    with pytest.raises(ValueError, match=r"photos.zip is not the original"):
+        files.download(url)
+
+
+def test_a_failed_import_leaves_nothing(tool, tmp_path):
+    raw, data_dir = tmp_path / "raw", tmp_path / "data"
+    raw.mkdir()
+    for name in tool.MD5_OF_CONTENTS["fashion_mnist"]:
+        (raw / name).write_bytes(b"other bytes")
+    with pytest.raises(ValueError, match="is not the original file"):
+        tool.prepare("fashion_mnist", str(data_dir), str(raw))
+    assert not list(data_dir.rglob("*fashion*"))
+
+
+def test_a_folder_that_does_not_exist_is_named(tool, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
+        tool.prepare("mnist", str(tmp_path), str(tmp_path / "nowhere"))
+
+
+def test_a_place_that_is_taken_is_not_overwritten(tool, tmp_path):
+    taken = tmp_path / "mnist" / "3.0.1"
+    taken.mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"exists, but has the splits \[\]"):
+        tool.prepare("mnist", str(tmp_path), str(tmp_path))
+    assert taken.is_dir()
+
+
+def test_a_prepared_set_is_left_alone(tool):
+    data_dir = os.environ.get("NAE_TF_DATA_DIR")
+    if not data_dir or not pathlib.Path(data_dir, "mnist").exists():
+        pytest.skip("NAE_TF_DATA_DIR is not set or has no mnist")
+    target = tool.prepare("mnist", import_from="/nonexistent")
+    assert target.parent == pathlib.Path(data_dir, "mnist")
+
+
+def png(image):
+    return tf.io.encode_png(image).numpy()
+
+
+def write_tar(path, images):
+    with tarfile.open(path, "w") as archive:
+        for index, image in enumerate(images):
+            member = tarfile.TarInfo(f"{index}.png")
+            encoded = png(image)
+            member.size = len(encoded)
+            archive.addfile(member, io.BytesIO(encoded))
+
+
+@pytest.fixture
+def imagenet_images(tmp_path, monkeypatch):
+    """Makes the archives of a tiny ImageNet32 pass for the originals."""
+    import tensorflow_datasets as tfds
+
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    images = np.random.default_rng(0).integers(
+        0, 256, (8, 32, 32, 3), dtype=np.uint8
+    )
+    write_tar(raw / "train_32x32.tar", images[:5])
+    write_tar(raw / "valid_32x32.tar", images[5:])
+    builder_class = type(tfds.builder("downsampled_imagenet/32x32"))
+    for url, info in list(builder_class.url_infos.items()):
+        path = raw / pathlib.PurePosixPath(url).name
+        if path.exists():
+            checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+            monkeypatch.setitem(
+                builder_class.url_infos,
+                url,
+                dataclasses.replace(info, checksum=checksum),
+            )
+    return images
+
+
+def test_archives_are_imported_whole_after_a_killed_import(
+    tool, tmp_path, imagenet_images
+):
+    data_dir = tmp_path / "data"
+    left = data_dir / ".incomplete-imagenet32" / "downsampled_imagenet"
+    left.mkdir(parents=True)
+    (left / "half").write_bytes(b"half")
+    with pytest.raises(FileNotFoundError, match="nothing of it is in"):
+        image_sets.image_examples("imagenet32", "test", data_dir=str(data_dir))
+
+    tool.prepare("imagenet32", str(data_dir), str(tmp_path / "raw"))
+    test = image_sets.image_examples(
+        "imagenet32", "test", data_dir=str(data_dir)
+    )
+    stored = examples.to_array(test.stored())
+    assert {x.tobytes() for x in stored} == {
+        x.tobytes() for x in imagenet_images[5:]
+    }
+    assert os.listdir(data_dir) == ["downsampled_imagenet"]
+
+
+def test_a_set_appears_by_one_rename(
+    tool, tmp_path, imagenet_images, monkeypatch
+):
+    def interrupt(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tool.os, "rename", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        tool.prepare(
+            "imagenet32", str(tmp_path / "data"), str(tmp_path / "raw")
+        )
+    assert not list((tmp_path / "data").rglob("*.tfrecord*"))
+
+
+def test_fashion_mnist_is_imported_from_debians_files(tool, tmp_path):
+    import tensorflow_datasets as tfds
+
+    if not _DEBIAN.is_dir():
+        pytest.skip("Debian's package dataset-fashion-mnist is not installed")
+    tool.prepare("fashion_mnist", str(tmp_path), str(_DEBIAN))
+    loaded = tfds.load(
+        "fashion_mnist",
+        split="test",
+        data_dir=tmp_path,
+        download=False,
+        batch_size=-1,
+    )
+    with gzip.open(_DEBIAN / "t10k-images-idx3-ubyte.gz") as file:
+        raw = np.frombuffer(file.read()[16:], np.uint8)
+    raw = raw.reshape(10_000, 28, 28, 1)
+    assert sorted(x.tobytes() for x in loaded["image"].numpy()) == sorted(
+        x.tobytes() for x in raw
+    )
+    task = datasets.class_holdout("fashion_mnist", 3, data_dir=str(tmp_path))
+    assert task.train.size + task.validation.size == 54_000
+    [outliers] = task.outliers.values()
+    with gzip.open(_DEBIAN / "t10k-labels-idx1-ubyte.gz") as file:
+        labels = np.frombuffer(file.read()[8:], np.uint8)
+    assert {x.tobytes() for x in examples.to_array(outliers.stored())} == {
+        x.tobytes() for x in raw[labels == 3]
+    }
+    assert os.listdir(tmp_path) == ["fashion_mnist"]
