@@ -17,8 +17,8 @@ def reconstruction_figure(
 ):
     """Show inputs over their reconstructions (Figure 1).
 
-    A frame tells what the detector made of an outlier: solid for one that it
-    detects, dashed for one that it misses.
+    A frame tells what the detector made of an outlier: blue for one that it
+    detects, orange for one that it misses.
 
     Args:
         images: inputs by column group, each float [group, height, width,
@@ -64,5 +64,4 @@ def _frame(axes: Any, detected: bool):
             visible=True,
             linewidth=2.5,
             color=_DETECTED if detected else _MISSED,
-            linestyle="-" if detected else (0, (2, 1)),
         )

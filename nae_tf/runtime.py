@@ -32,7 +32,9 @@ def run_command(main: Callable[[], None]):
             main()
         except (ValueError, OSError) as error:
             logging.debug("%s", traceback.format_exc())
-            lines = [line.strip() for line in str(error).splitlines()]
+            # gin appends which configurable it was calling.
+            report = str(error).split("\n  In call to configurable")[0]
+            lines = [line.strip() for line in report.splitlines()]
             sys.exit(f"error: {' '.join(filter(None, lines))}")
 
     # TensorFlow reports its housekeeping at INFO level.

@@ -104,6 +104,7 @@ def fit_phase(
             ),
             epochs=phase.epochs,
             steps_per_epoch=phase.steps(task.train),
+            shuffle=False,  # The batches come shuffled.
             validation_data=task.validation.batches(phase.batch_size, limit),
             callbacks=callbacks,
             verbose=1 if sys.stdout.isatty() else 2,

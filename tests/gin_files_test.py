@@ -1,0 +1,141 @@
+"""Every preset runs train and evaluate, narrow and short, on stand-in data."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nae_tf import image_sets, runtime
+from nae_tf.evaluate import evaluate
+from nae_tf.experiment import Experiment
+from nae_tf.train import train
+
+GIN = pathlib.Path(__file__).resolve().parent.parent / "gin"
+PRESETS = sorted(
+    path.stem
+    for path in GIN.glob("*.gin")
+    if path.stem not in ("base", "conv28", "conv32_big")
+)
+NARROW = [
+    "Conv28Encoder.width = 2",
+    "Conv28Encoder.hidden_units = 8",
+    "Conv28Decoder.width = 2",
+    "Conv32BigEncoder.width = 4",
+    "Conv32BigDecoder.width = 4",
+    "Conv64Encoder.width = 8",
+    "Conv64Decoder.width = 8",
+    "FCRes2Encoder.units = 8",
+    "FCRes2Encoder.hidden_units = 16",
+    "FCRes2Decoder.units = 8",
+    "FCRes2Decoder.hidden_units = 16",
+    "MLPEncoder.hidden_units = (8,)",
+    "MLPDecoder.hidden_units = (8,)",
+]
+SMOKE = str(GIN / "budgets" / "smoke.gin")
+
+
+def stand_in(name, count, seed):
+    """Random examples in the format of a real set, labels 0, 1, ..."""
+    rng = np.random.default_rng(seed)
+    tfds_name = image_sets.IMAGE_SETS[name].tfds_name
+    features = image_sets.import_tfds().builder(tfds_name).info.features
+    blank = tf.nest.map_structure(
+        lambda info: b"" if info.tf_dtype == tf.string else 0,
+        {
+            key: features[key].get_tensor_info()
+            for key in features
+            if key != "image"
+        },
+    )
+    # ImageNet32 does not declare its 32x32 pixels.
+    shape = [side or 32 for side in features["image"].shape]
+    examples = []
+    for index in range(count):
+        image = rng.integers(0, 256, shape, dtype=np.uint8)
+        label = {"label": index % 10} if "label" in blank else {}
+        examples.append({**blank, **label, "image": image})
+    return examples
+
+
+@pytest.fixture
+def all_sets(small_sets, monkeypatch):
+    """Stand-ins for every image set: 40 images a split, 10 for validation."""
+    for seed, (name, image_set) in enumerate(image_sets.IMAGE_SETS.items()):
+        splits = {
+            split: stand_in(name, 40, 10 * seed + number)
+            for number, split in enumerate(image_set.splits.values())
+        }
+        small_sets(name, **splits)
+        if image_set.validation_size:
+            smaller = image_set.__class__(
+                **{**vars(image_set), "validation_size": 10}
+            )
+            monkeypatch.setitem(image_sets.IMAGE_SETS, name, smaller)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_trains_and_evaluates(preset, all_sets, tmp_path):
+    files = [str(GIN / f"{preset}.gin"), SMOKE]
+    runtime.parse_config(files, NARROW)
+    run = runtime.RunDirectory(tmp_path / "run")
+    results = train(run, Experiment.from_config())
+    run.load_config()
+    again = evaluate(run, Experiment.from_config())
+    assert again == results == json.loads(run.results.read_text())
+    scores = [
+        score
+        for outliers in results["auroc"].values()
+        for score in outliers.values()
+    ]
+    assert scores and all(0 <= score <= 1 for score in scores)
+
+
+@pytest.mark.parametrize(
+    "start", ["ContrastiveDivergence", "PersistentContrastiveDivergence"]
+)
+def test_other_chain_starts_are_one_binding_away(start, all_sets, tmp_path):
+    files = [str(GIN / "mnist_holdout.gin"), SMOKE]
+    runtime.parse_config(files, [*NARROW, f"NAE.sampler = @{start}()"])
+    experiment = Experiment.from_config()
+    model = experiment.build_model()
+    assert type(model.sampler).__name__ == start
+    assert model.sampler.visible_chain.step_size == 10.0
+    train(runtime.RunDirectory(tmp_path / "run"), experiment)
+
+
+@pytest.mark.parametrize("budget", ["paper", "cpu", "smoke"])
+def test_a_budget_after_a_preset_wins(budget, all_sets):
+    files = [str(GIN / "mnist.gin"), str(GIN / "budgets" / f"{budget}.gin")]
+    runtime.parse_config(files)
+    epochs = Experiment.from_config().training.epochs
+    assert epochs == {"paper": 50, "cpu": 40, "smoke": 1}[budget]
+
+
+# What the presets say, against Table 11 and section D.3 of the paper.
+TABLE_11 = {
+    "mnist_holdout": ((10, 0.2, 0.05), (50, 10.0, 0.05)),
+    "mnist": ((10, 0.2, 0.05), (50, 10.0, 0.05)),
+    "cifar10": ((20, 1.0, 0.02), (40, 10.0, 0.02)),
+    "celeba64": ((20, 1.0, 0.02), (40, 10.0, 0.02)),
+    "eight_gaussians": ((10, 0.005, 0.1), (30, 0.005, 0.1)),
+}
+
+
+@pytest.mark.parametrize("preset", TABLE_11)
+def test_chains_are_those_of_table_11(preset, all_sets):
+    runtime.parse_config([str(GIN / f"{preset}.gin")], NARROW)
+    model = Experiment.from_config().build_model()
+    chains = (model.sampler.latent_chain, model.sampler.visible_chain)
+    settings = tuple(
+        (chain.num_steps, chain.step_size, chain.noise_std) for chain in chains
+    )
+    assert settings == TABLE_11[preset]
+    is_2d = preset == "eight_gaussians"
+    assert chains[1].metropolis_hastings is is_2d
+    assert (chains[1].gradient_clip is None) is is_2d
+    assert (chains[1].noise_schedule == "constant") is is_2d
+    assert model.trains_temperature is is_2d
+    assert float(model.temperature) == pytest.approx(0.5 if is_2d else 1.0)
+    assert model.latent_space.is_curved is not is_2d

@@ -1,0 +1,90 @@
+import gin
+import pytest
+
+from nae_tf import NAE, LangevinChain, runtime
+from nae_tf.experiment import Experiment, Phase
+
+
+@pytest.mark.parametrize(
+    ("binding", "hint"),
+    [
+        ("NAE.seeed = 1", "Did you mean 'seed'?"),
+        ("NEA.seed = 1", "Did you mean 'NAE'?"),
+        ("NAE.sampler = @OnManifld()", "Did you mean 'OnManifold'?"),
+        ("latent/LangevinChain.num_step = 1", "Did you mean 'num_steps'?"),
+    ],
+)
+def test_an_unknown_gin_name_is_one_line_with_the_nearest_name(binding, hint):
+    with pytest.raises(ValueError, match=r".") as error:
+        runtime.parse_config([], [binding])
+    assert str(error.value).endswith(hint)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_gin_file_is_named():
+    with pytest.raises(FileNotFoundError, match=r"no\.gin"):
+        runtime.parse_config(["no.gin"])
+
+
+def test_later_bindings_win_over_files(tmp_path):
+    file = tmp_path / "a.gin"
+    file.write_text("Phase.epochs = 1\nPhase.optimizer = @Adam\n")
+    runtime.parse_config([str(file)], ["Phase.epochs = 2"])
+    assert gin.get_configurable(Phase)().epochs == 2
+
+
+def test_gin_leaves_direct_calls_alone():
+    runtime.parse_config([], ["LangevinChain.num_steps = 7"])
+    assert LangevinChain(num_steps=3, step_size=0.1).num_steps == 3
+    assert NAE.__module__ == "nae_tf.nae"
+
+
+def test_parsing_forgets_the_configuration_before():
+    runtime.parse_config([], ["Phase.epochs = 2", "Phase.optimizer = @Adam"])
+    runtime.parse_config([], [])
+    with pytest.raises(TypeError):
+        gin.get_configurable(Phase)()
+
+
+def test_an_incomplete_experiment_is_one_line():
+    runtime.parse_config([], ["Experiment.seed = 1"])
+    with pytest.raises(ValueError, match="'task', 'model'") as error:
+        Experiment.from_config()
+    # gin adds where it looked; the command line joins the lines.
+    assert str(error.value).startswith("the gin configuration is not complete")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"epochs": -1}, "epochs >= 0"),
+        ({"epochs": 1, "batch_size": 0}, "batch_size >= 1"),
+        ({"epochs": 1, "steps_per_epoch": 0}, "steps_per_epoch >= 1"),
+        ({"epochs": 1, "patience": 0}, "patience >= 1"),
+        ({"epochs": 1, "keep": "first"}, "'best' or 'last'"),
+    ],
+)
+def test_a_phase_refuses_settings_with_no_meaning(arguments, reason):
+    with pytest.raises(ValueError, match=reason):
+        Phase(optimizer=None, **arguments)
+
+
+def test_a_run_directory_that_holds_something_is_not_overwritten(tmp_path):
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(FileExistsError, match="already holds another run"):
+        runtime.RunDirectory(tmp_path).create()
+    assert (tmp_path / "results.json").read_text() == "{}"
+
+
+def test_a_directory_without_config_is_no_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"has no config\.gin"):
+        runtime.RunDirectory(tmp_path).load_config()
+
+
+def test_an_atomic_write_that_fails_leaves_the_old_file_whole(tmp_path):
+    path = tmp_path / "results.json"
+    runtime.write_atomically(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        runtime.write_atomically(path, "new \udc80")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["results.json"]

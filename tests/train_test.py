@@ -1,0 +1,234 @@
+"""The command lines, as a user runs them, on tiny budgets."""
+
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import roc_auc_score
+
+from nae_tf import runtime, train
+from nae_tf.checkpoints import restore
+from nae_tf.experiment import Experiment
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TINY = [
+    "MLPEncoder.hidden_units=(16,)",
+    "MLPDecoder.hidden_units=(16,)",
+    "visible/LangevinChain.num_steps=2",
+    "latent/LangevinChain.num_steps=2",
+    "pretraining/Phase.epochs=3",
+    "pretraining/Phase.patience=10",
+    "training/Phase.epochs=2",
+    "training/Phase.steps_per_epoch=3",
+    "holdout_class=4",
+]
+
+
+def run_module(module, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", f"nae_tf.{module}", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished tiny run: its directory and what the command printed."""
+    run_dir = tmp_path_factory.mktemp("runs") / "digits"
+    finished = run_module(
+        "train",
+        "--gin_file=gin/digits.gin",
+        *(f"--gin_bindings={binding}" for binding in TINY),
+        f"--run_dir={run_dir}",
+    )
+    assert finished.returncode == 0, finished.stderr
+    return run_dir, finished.stdout
+
+
+def rows(run_dir):
+    with open(run_dir / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def series(run_dir, phase, metric):
+    return [
+        float(row["value"])
+        for row in rows(run_dir)
+        if row["phase"] == phase and row["metric"] == metric
+    ]
+
+
+def load_experiment(run_dir):
+    directory = runtime.RunDirectory(run_dir)
+    directory.load_config()
+    return directory, Experiment.from_config()
+
+
+def test_the_table_shows_both_methods_and_the_held_out_digit(run):
+    run_dir, output = run
+    scores = json.loads((run_dir / "results.json").read_text())["auroc"]
+    assert set(scores) == {"AE", "NAE"}
+    line = next(line for line in output.splitlines() if "digit 4" in line)
+    assert line.split()[-2:] == [
+        f"{scores[method]['digit 4']:.3f}" for method in ("AE", "NAE")
+    ]
+
+
+def test_evaluate_prints_the_same_table_from_the_directory_alone(run):
+    run_dir, output = run
+    evaluated = run_module("evaluate", f"--run_dir={run_dir}")
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert evaluated.stdout.strip() in output
+
+
+def test_the_reported_auroc_is_that_of_the_scores_on_test_data(run):
+    run_dir, _ = run
+    directory, experiment = load_experiment(run_dir)
+    model = experiment.build_model()
+    restore(model, directory.checkpoints("training"))
+    inliers, outliers = (
+        np.concatenate(list(examples.batches(64).as_numpy_iterator()))
+        for examples in (
+            experiment.task.test,
+            experiment.task.outliers["digit 4"],
+        )
+    )
+    errors = [
+        np.mean((x - model(x).numpy()) ** 2, axis=(1, 2, 3))
+        for x in (inliers, outliers)
+    ]
+    labels = np.repeat([0, 1], [len(inliers), len(outliers)])
+    reported = json.loads((run_dir / "results.json").read_text())["auroc"]
+    assert reported["NAE"]["digit 4"] == pytest.approx(
+        roc_auc_score(labels, np.concatenate(errors)), abs=1e-6
+    )
+
+
+def test_the_metrics_file_holds_every_epoch_of_both_phases(run):
+    run_dir, _ = run
+    assert len(series(run_dir, "pretraining", "val_reconstruction_error")) == 3
+    assert len(series(run_dir, "training", "selection_auroc")) == 2
+    steps = [row["step"] for row in rows(run_dir) if row["metric"] == "loss"]
+    per_epoch = -(-1131 // 128)  # 1,131 training digits that are not a 4
+    pretraining = [str(per_epoch * epoch) for epoch in (1, 2, 3)]
+    assert steps == [*pretraining, "3", "6"]
+
+
+def test_tensorboard_holds_the_figures_of_the_metrics_file(run):
+    event_accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    )
+    run_dir, _ = run
+    events = event_accumulator.EventAccumulator(
+        str(run_dir / "tensorboard" / "training"), size_guidance={"tensors": 0}
+    ).Reload()
+    for tag, metric in [
+        ("energy/positive", "positive_energy"),
+        ("energy/negative", "negative_energy"),
+        ("energy/gap", "energy_gap"),
+        ("chain/latent/gradient_norm", "latent_gradient_norm"),
+        ("chain/visible/fraction_at_bound", "visible_fraction_at_bound"),
+        ("outliers/constant_gray/auroc", "outliers/constant_gray/auroc"),
+    ]:
+        logged = [
+            float(tf.make_ndarray(event.tensor_proto))
+            for event in events.Tensors(tag)
+        ]
+        assert logged == pytest.approx(series(run_dir, "training", metric))
+    assert [event.step for event in events.Tensors("energy/gap")] == [3, 6]
+
+
+def test_training_starts_from_the_best_autoencoder(run):
+    run_dir, _ = run
+    directory, experiment = load_experiment(run_dir)
+    autoencoder = experiment.build_model().autoencoder()
+    restore(autoencoder, directory.checkpoints("pretraining"))
+    autoencoder.compile()
+    validation = experiment.task.validation.batches(64)
+    error = autoencoder.evaluate(validation, verbose=0, return_dict=True)
+    errors = series(run_dir, "pretraining", "val_reconstruction_error")
+    assert error["reconstruction_error"] == pytest.approx(min(errors), rel=1e-4)
+
+
+def test_the_checkpoint_brings_back_the_replay_buffer(run):
+    run_dir, _ = run
+    directory, experiment = load_experiment(run_dir)
+    model = experiment.build_model()
+    restore(model, directory.checkpoints("training"))
+    # Epoch 2 of 2 unless epoch 1 was better: 3 or 6 steps of 128 chains.
+    assert int(model.replay_buffer.size) in (3 * 128, 6 * 128)
+    norms = np.linalg.norm(model.replay_buffer.states[: 3 * 128], axis=1)
+    np.testing.assert_allclose(norms, 1.0, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_run(run, tmp_path):
+    run_dir, _ = run
+    runtime.parse_config([str(ROOT / "gin" / "digits.gin")], TINY)
+    again = runtime.RunDirectory(tmp_path / "again")
+    train.train(again, Experiment.from_config())
+    for metric in ("loss", "positive_energy", "negative_energy"):
+        assert series(again.path, "training", metric) == pytest.approx(
+            series(run_dir, "training", metric), rel=1e-5
+        )
+
+
+def test_a_mistake_ends_in_one_line_and_leaves_no_run(tmp_path):
+    failed = run_module(
+        "train",
+        "--gin_file=gin/digits.gin",
+        "--gin_bindings=NAE.sed=1",
+        f"--run_dir={tmp_path / 'run'}",
+    )
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1].startswith("error: ")
+    assert failed.stderr.endswith("Did you mean 'seed'?\n")
+    assert "Traceback" not in failed.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_networks_that_do_not_fit_the_data_are_named(tmp_path):
+    shapes = [
+        f"MLP{part}coder.example_shape=(9, 9, 1)" for part in ("En", "De")
+    ]
+    runtime.parse_config([str(ROOT / "gin" / "digits.gin")], TINY + shapes)
+    experiment = Experiment.from_config()
+    with pytest.raises(ValueError, match=r"\(9, 9, 1\).*\(8, 8, 1\)"):
+        train.train(runtime.RunDirectory(tmp_path / "run"), experiment)
+
+
+def test_patience_needs_a_figure_to_watch(tmp_path):
+    bindings = ["training/Phase.patience=2"]
+    runtime.parse_config([str(ROOT / "gin" / "digits.gin")], TINY + bindings)
+    experiment = Experiment.from_config()
+    blind = dataclasses.replace(
+        experiment,
+        task=dataclasses.replace(experiment.task, selection={}),
+        pretraining=None,
+    )
+    with pytest.raises(ValueError, match=r"Phase\.patience"):
+        train.train(runtime.RunDirectory(tmp_path / "run"), blind)
+
+
+def test_a_checkpoint_of_another_model_is_refused(run):
+    run_dir, _ = run
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    directory = runtime.RunDirectory(run_dir).checkpoints("training")
+    with pytest.raises(ValueError, match="does not fit"):
+        restore(other, directory)
+
+
+def test_a_phase_without_checkpoint_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
+        restore(keras.Sequential(), tmp_path)
