@@ -7,6 +7,7 @@ documentation are those of this paper.
 
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.detector import OutlierDetector
+from nae_tf.estimator import NAEDetector
 from nae_tf.langevin_chain import LangevinChain
 from nae_tf.latent_space import Euclidean, Sphere
 from nae_tf.nae import NAE
@@ -25,6 +26,7 @@ __all__ = [
     "ContrastiveDivergence",
     "Euclidean",
     "LangevinChain",
+    "NAEDetector",
     "NegativeSample",
     "OnManifold",
     "OutlierDetector",

@@ -17,7 +17,7 @@ from nae_tf.experiment import Experiment
 from nae_tf.metrics import auroc
 from nae_tf.runtime import (
     RunDirectory,
-    define_run_dir_flag,
+    define_run_dir_flags,
     run_command,
     write_atomically,
 )
@@ -88,10 +88,10 @@ def format_table(results: dict) -> str:
 def main():
     """Evaluate the run that --run_dir names."""
     run = RunDirectory(flags.FLAGS.run_dir)
-    run.load_config()
+    run.load_config(flags.FLAGS.trust_config)
     print(format_table(evaluate(run, Experiment.from_config())))
 
 
 if __name__ == "__main__":
-    define_run_dir_flag("The run to evaluate.", required=True)
+    define_run_dir_flags("The run to evaluate.")
     run_command(main)

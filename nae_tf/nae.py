@@ -239,17 +239,26 @@ class NAE(Autoencoder):
             tf.constant(num_samples), tf.constant(seed)
         )
 
+    def generate(self, num_samples, seed):
+        """Generate samples as `sample` does, inside a graph.
+
+        Args:
+            num_samples: int scalar, > 0; may be a tensor.
+            seed: int scalar; may be a tensor.
+
+        Returns:
+            `NegativeSample`.
+        """
+        # Training steps count from 0.
+        seed = randomness.fold_in(
+            randomness.step_seed(seed, -1), Purpose.GENERATION
+        )
+        dtype = self.variable_dtype
+        return self.sampler.generate(self, num_samples, seed, dtype)
+
     @functools.cached_property
     def _compiled_generate(self):
-        def generate(num_samples, seed):
-            # Training steps count from 0.
-            seed = randomness.fold_in(
-                randomness.step_seed(seed, -1), Purpose.GENERATION
-            )
-            dtype = self.variable_dtype
-            return self.sampler.generate(self, num_samples, seed, dtype)
-
-        return tf.function(generate, autograph=False)
+        return tf.function(self.generate, autograph=False)
 
     def train_step(self, data):
         """Take one step of maximum likelihood on a batch (Eq. 12)."""

@@ -13,9 +13,14 @@ import gin
 from absl import app, flags, logging
 
 
-def define_run_dir_flag(help_text: str, required: bool):
-    """Define --run_dir."""
-    flags.DEFINE_string("run_dir", None, help_text, required=required)
+def define_run_dir_flags(help_text: str):
+    """Define --run_dir, the run that a command reads, and --trust_config."""
+    flags.DEFINE_string("run_dir", None, help_text, required=True)
+    flags.DEFINE_bool(
+        "trust_config",
+        False,
+        "Let the run's config.gin import modules, which runs their code.",
+    )
 
 
 def run_command(main: Callable[[], None]):
@@ -28,6 +33,9 @@ def run_command(main: Callable[[], None]):
     """
 
     def guarded(unused_argv):
+        if not flags.FLAGS["verbosity"].present:
+            # TensorFlow reports its housekeeping at INFO level.
+            logging.set_verbosity(logging.WARNING)
         try:
             main()
         except (ValueError, OSError) as error:
@@ -37,8 +45,6 @@ def run_command(main: Callable[[], None]):
             lines = [line.strip() for line in report.splitlines()]
             sys.exit(f"error: {' '.join(filter(None, lines))}")
 
-    # TensorFlow reports its housekeeping at INFO level.
-    flags.FLAGS.set_default("verbosity", logging.WARNING)
     app.run(guarded)
 
 
@@ -122,16 +128,30 @@ class RunDirectory:
             )
         self.path.mkdir(parents=True, exist_ok=True)
 
-    def load_config(self):
-        """Parse the run's configuration.
+    def load_config(self, trusted: bool = False):
+        """Parse the run's configuration, which may be somebody else's.
+
+        Args:
+            trusted: let the configuration import modules, which runs their
+                code, and include other files.
 
         Raises:
             FileNotFoundError: it is no run directory.
+            ValueError: the configuration imports or includes something.
         """
         if not self.config.exists():
             raise FileNotFoundError(
                 f"{str(self.path)!r} is no run directory: it has no "
                 "config.gin; name the --run_dir of a finished nae_tf.train."
+            )
+        text = self.config.read_text(encoding="utf-8")
+        foreign = re.search(
+            r"^\s*(import|from|include)\b.*", text, re.MULTILINE
+        )
+        if foreign and not trusted:
+            raise ValueError(
+                f"{str(self.config)!r} has the line {foreign.group().strip()!r}"
+                ", which could run code; pass --trust_config if you trust it."
             )
         parse_config([str(self.config)])
 

@@ -25,7 +25,6 @@ from nae_tf.evaluate import evaluate, format_table
 from nae_tf.experiment import Experiment, Phase
 from nae_tf.runtime import (
     RunDirectory,
-    define_run_dir_flag,
     parse_config,
     run_command,
     write_atomically,
@@ -132,8 +131,9 @@ if __name__ == "__main__":
     flags.DEFINE_multi_string(
         "gin_bindings", [], "One binding, such as NAE.seed=1; repeatable."
     )
-    define_run_dir_flag(
+    flags.DEFINE_string(
+        "run_dir",
+        None,
         "Where the run goes; default: runs/<name of the first gin file>.",
-        required=False,
     )
     run_command(main)

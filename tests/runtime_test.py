@@ -81,6 +81,23 @@ def test_a_directory_without_config_is_no_run(tmp_path):
         runtime.RunDirectory(tmp_path).load_config()
 
 
+@pytest.mark.parametrize(
+    "line", ["import hostile", "from hostile import x", "include 'evil.gin'"]
+)
+def test_a_run_directory_runs_no_code_of_its_own(line, tmp_path, monkeypatch):
+    mark = tmp_path / "it ran"
+    code = f"import pathlib\npathlib.Path({str(mark)!r}).touch()\n"
+    (tmp_path / "hostile.py").write_text(code)
+    (tmp_path / "evil.gin").write_text("import hostile\n")
+    (tmp_path / "config.gin").write_text(f"{line}\nNAE.seed = 1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="could run code") as error:
+        runtime.RunDirectory(tmp_path).load_config()
+    assert "\n" not in str(error.value)
+    assert not mark.exists()
+
+
 def test_an_atomic_write_that_fails_leaves_the_old_file_whole(tmp_path):
     path = tmp_path / "results.json"
     runtime.write_atomically(path, "old")

@@ -1,0 +1,226 @@
+"""From scores to decisions: thresholds, p-values and selections.
+
+All rest on the scores of held-out inliers, which the model was not fitted to,
+and on nothing else: they hold for any model and any distribution of inliers.
+With n calibration scores s_1 <= ... <= s_n and a new score s,
+
+    p(s) = (1 + #{i: s_i >= s}) / (n + 1)
+
+is at most alpha for at most a fraction alpha of new inliers, on average over
+calibration sets.
+
+Bates, Candes, Lei, Romano & Sesia, Testing for Outliers with Conformal
+p-values, Annals of Statistics 51 (2023), https://arxiv.org/abs/2104.08279.
+"""
+
+import dataclasses
+import functools
+import json
+
+import numpy as np
+
+
+def conformal_p_values(scores, calibration_scores) -> np.ndarray:
+    """Return marginal p-values (Bates et al. 2023).
+
+        p(s) = (1 + #{i: s_i >= s}) / (n + 1)
+
+    Args:
+        scores: float [batch], higher is more outlying.
+        calibration_scores: float [n], of held-out inliers, ascending.
+
+    Returns:
+        float64 [batch], in [1 / (n + 1), 1]; low is outlying.
+    """
+    n = len(calibration_scores)
+    below = np.searchsorted(calibration_scores, scores, side="left")
+    return (1.0 + n - below) / (n + 1.0)
+
+
+def conditional_levels(n: int, failure_probability: float) -> np.ndarray:
+    """Return what marginal p-values become when corrected for one's data.
+
+        b_j = 1 - (delta * prod_{m < k} (n + 1 - j - m) / (n - m))^(1 / k)
+
+    with k = n // 2: the order statistics u_1 <= ... <= u_n of n uniform
+    variables satisfy u_j <= b_j for all j with probability >= 1 - delta, by the
+    generalised Simes inequality (Bates et al. 2023, with the k they propose).
+
+    Args:
+        n: number of calibration scores, > 0.
+        failure_probability: delta in (0, 1).
+
+    Returns:
+        float64 [n + 1], ascending, b_1 to b_n and 1. The p-value j / (n + 1)
+        becomes element j - 1.
+    """
+    k = max(n // 2, 1)
+    # rank = n + 1 - j; the product telescopes to a ratio of factorials, and
+    # vanishes for rank < k.
+    levels = np.ones(n + 1)
+    logs = np.log(np.arange(1, n + 1, dtype=np.float64))
+    log_factorial = np.concatenate([[0.0], np.cumsum(logs)])
+    rank = np.arange(n, k - 1, -1)
+    log_ratio = (
+        log_factorial[rank]
+        - log_factorial[rank - k]
+        - log_factorial[n]
+        + log_factorial[n - k]
+    )
+    exponent = (np.log(failure_probability) + log_ratio) / k
+    levels[: len(rank)] = -np.expm1(exponent)
+    return levels
+
+
+def threshold_at(calibration_scores, false_alarm_rate: float) -> float:
+    """Return the threshold that p(s) <= false_alarm_rate amounts to.
+
+    It is the k-th largest calibration score, k = floor(alpha * (n + 1)):
+    s > threshold if and only if p(s) <= alpha.
+
+    Args:
+        calibration_scores: float [n], of held-out inliers, ascending.
+        false_alarm_rate: alpha in [0, 1].
+
+    Returns:
+        float; infinity if n < 1 / alpha - 1, which is too few scores.
+    """
+    n = len(calibration_scores)
+    # Products such as 0.29 * 100 fall short of their integer by rounding.
+    k = int(np.floor(false_alarm_rate * (n + 1) * (1 + 1e-12)))
+    if k == 0:
+        return float("inf")
+    return float(calibration_scores[n - k]) if k <= n else float("-inf")
+
+
+def benjamini_hochberg(p_values, false_discovery_rate: float) -> np.ndarray:
+    """Select outliers among many examples at a false-discovery rate.
+
+        the k smallest p-values, k = max {j: p_(j) <= q * j / m}
+
+    On average at most a fraction q of the selected examples are inliers. This
+    holds for conformal p-values, although they share their calibration scores
+    (Bates et al., theorem 2).
+
+    Args:
+        p_values: float [m].
+        false_discovery_rate: q in [0, 1].
+
+    Returns:
+        bool [m], whether an example is selected.
+
+    Raises:
+        ValueError: a rate or p-values outside [0, 1].
+    """
+    p_values = np.asarray(p_values, np.float64)
+    _check_probability("false_discovery_rate", false_discovery_rate)
+    if p_values.ndim != 1 or not np.all((p_values >= 0) & (p_values <= 1)):
+        raise ValueError(
+            "benjamini_hochberg: expected p_values [batch] in [0, 1], received "
+            f"an array of shape {p_values.shape} with other values; pass the "
+            "p-values, not the scores."
+        )
+    count = len(p_values)
+    limits = false_discovery_rate * np.arange(1, count + 1) / max(count, 1)
+    passing = np.flatnonzero(np.sort(p_values) <= limits * (1 + 1e-12))
+    if not passing.size:
+        return np.zeros(count, bool)
+    return p_values <= np.sort(p_values)[passing[-1]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Calibration:
+    """The scores of held-out inliers and the decisions that rest on them.
+
+    Attributes:
+        scores: float [n], n > 0; sorted on construction.
+        false_alarm_rate: of `is_outlier`, in (0, 1).
+        failure_probability: of `conditional_p_values`, in (0, 1).
+    """
+
+    scores: np.ndarray
+    false_alarm_rate: float = 0.05
+    failure_probability: float = 0.1
+
+    def __post_init__(self):
+        """Sort the scores; refuse what has no meaning."""
+        scores = np.sort(np.asarray(self.scores, np.float64))
+        if scores.ndim != 1 or not scores.size:
+            raise ValueError(
+                "Calibration: expected scores [n] of at least one inlier, "
+                f"received an array of shape {scores.shape}."
+            )
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                "Calibration: expected finite scores, received NaN or "
+                "infinity; the model has diverged or its input is damaged."
+            )
+        scores.setflags(write=False)
+        object.__setattr__(self, "scores", scores)
+        for name in ("false_alarm_rate", "failure_probability"):
+            _check_probability(name, getattr(self, name), inner=True)
+
+    @functools.cached_property
+    def threshold(self) -> float:
+        """Scores above it are outliers; see `threshold_at`."""
+        return threshold_at(self.scores, self.false_alarm_rate)
+
+    @functools.cached_property
+    def levels(self) -> np.ndarray:
+        """The table of `conditional_p_values`; see `conditional_levels`."""
+        return conditional_levels(len(self.scores), self.failure_probability)
+
+    def p_values(self, scores) -> np.ndarray:
+        """Marginal p-values, float64 [batch]; see `conformal_p_values`."""
+        return conformal_p_values(_checked_scores(scores), self.scores)
+
+    def conditional_p_values(self, scores) -> np.ndarray:
+        """Calibration-conditional p-values, float64 [batch].
+
+        With probability 1 - failure_probability over calibration sets, at most
+        a fraction alpha of all future inliers gets a value <= alpha, for every
+        alpha at once. The price is that they are larger than marginal ones.
+        """
+        scores = _checked_scores(scores)
+        below = np.searchsorted(self.scores, scores, side="left")
+        return self.levels[len(self.scores) - below]
+
+    def is_outlier(self, scores) -> np.ndarray:
+        """Whether scores exceed the threshold, bool [batch]."""
+        return _checked_scores(scores) > self.threshold
+
+    def to_json(self) -> str:
+        """Write the value as JSON, every digit kept."""
+        fields = dataclasses.asdict(self) | {"scores": self.scores.tolist()}
+        return json.dumps(fields) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Calibration":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: the text is something else.
+        """
+        try:
+            return cls(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"this is no calibration: {error}; write it by "
+                "Calibration.to_json."
+            ) from error
+
+
+def _checked_scores(scores):
+    scores = np.asarray(scores, np.float64)
+    if np.isnan(scores).any():
+        raise ValueError(
+            "Calibration: expected scores, received NaN; the model has "
+            "diverged or its input is damaged."
+        )
+    return scores
+
+
+def _check_probability(name: str, value: float, inner: bool = False):
+    if not (0 < value < 1 if inner else 0 <= value <= 1):
+        interval = "(0, 1)" if inner else "[0, 1]"
+        raise ValueError(f"expected {name} in {interval}, received {value}.")

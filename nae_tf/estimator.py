@@ -1,0 +1,295 @@
+"""NAE for tables, as a scikit-learn outlier detector.
+
+    NAEDetector(contamination=0.05).fit(x).predict(x_new)
+
+Features are standardised, so that all count alike. Signs are those of
+scikit-learn: a high `score_samples` is normal, `predict` returns +1 for inliers
+and -1 for outliers.
+"""
+
+import contextlib
+import random
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from nae_tf.langevin_chain import LangevinChain
+from nae_tf.nae import NAE
+from nae_tf.networks import (
+    FCRes2Decoder,
+    FCRes2Encoder,
+    MLPDecoder,
+    MLPEncoder,
+)
+from nae_tf.on_manifold import OnManifold
+
+# Scores of an example must not depend on its batch: single precision does.
+_DTYPE = "float64"
+# Tracing a training step takes as long as this many steps without a graph.
+_MIN_STEPS_TO_TRACE = 30
+_MAX_LATENT_DIM = 32
+
+
+def mlp_networks(num_features: int, latent_dim: int):
+    """Return a multilayer perceptron and its mirror image."""
+    shape = (num_features,)
+    return (
+        MLPEncoder(latent_dim, shape, (128, 128), dtype=_DTYPE),
+        MLPDecoder(latent_dim, shape, (128, 128), None, dtype=_DTYPE),
+    )
+
+
+def fc_res2_networks(num_features: int, latent_dim: int):
+    """Return the paper's networks for vectors at a quarter of their width."""
+    sizes: dict[str, Any] = {"units": 64, "hidden_units": 256, "num_blocks": 2}
+    return (
+        FCRes2Encoder(latent_dim, num_features, **sizes, dtype=_DTYPE),
+        FCRes2Decoder(latent_dim, num_features, **sizes, dtype=_DTYPE),
+    )
+
+
+NETWORKS: dict[str, Callable] = {
+    "FCRes2": fc_res2_networks,
+    "MLP": mlp_networks,
+}
+
+
+def tabular_sampler() -> OnManifold:
+    """Return chains for standardised features, which have no bounds."""
+    return OnManifold(
+        latent_chain=LangevinChain(num_steps=5, step_size=0.2, noise_std=0.05),
+        visible_chain=LangevinChain(
+            num_steps=15,
+            step_size=10.0,
+            noise_std=0.05,
+            gradient_clip="element",
+            clip_limit=0.01,
+        ),
+    )
+
+
+class NAEDetector(OutlierMixin, BaseEstimator):
+    """Outlier detection by a Normalized Autoencoder, for arrays and tables.
+
+    Args:
+        contamination: share of outliers in the training data, in (0, 0.5]; as
+            many training examples are predicted to be outliers.
+        networks: "FCRes2", "MLP", which is about twice as fast, or a function
+            (num_features, latent_dim) -> (encoder, decoder) of Keras models.
+            Pickling needs a function that can be imported.
+        latent_dim: size of the latents, >= 2; None means half the number of
+            features, but 2 to 32.
+        latent_space: `Sphere()` (None) or `Euclidean()`.
+        sampler: see `NAE`; None means `tabular_sampler()`.
+        pretraining_epochs: epochs of the autoencoder, >= 0.
+        epochs: epochs of the NAE after it, >= 0.
+        batch_size: examples a step, > 0.
+        pretraining_learning_rate: of Adam, > 0.
+        learning_rate: of Adam, > 0.
+        random_state: int, `numpy.random.RandomState` or None; see the
+            scikit-learn glossary.
+
+    Attributes:
+        model_: the fitted `NAE`; it takes standardised features.
+        mean_: float64 [num_features], subtracted from features.
+        scale_: float64 [num_features], features are divided by it.
+        offset_: float; `decision_function` is `score_samples` minus it.
+        n_features_in_: number of features.
+        feature_names_in_: their names, if the training data had names.
+
+    Example:
+        >>> detector = NAEDetector(contamination=0.05, random_state=0)
+        >>> detector.fit(x_train).predict(x_test)
+    """
+
+    def __init__(
+        self,
+        contamination: float = 0.1,
+        *,
+        networks="FCRes2",
+        latent_dim: int | None = None,
+        latent_space=None,
+        sampler=None,
+        pretraining_epochs: int = 50,
+        epochs: int = 10,
+        batch_size: int = 128,
+        pretraining_learning_rate: float = 1e-3,
+        learning_rate: float = 1e-4,
+        random_state=None,
+    ):
+        self.contamination = contamination
+        self.networks = networks
+        self.latent_dim = latent_dim
+        self.latent_space = latent_space
+        self.sampler = sampler
+        self.pretraining_epochs = pretraining_epochs
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.pretraining_learning_rate = pretraining_learning_rate
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Pre-train the autoencoder, then train the NAE.
+
+        Args:
+            X: float [num_examples, num_features], mostly inliers.
+            y: not looked at; scikit-learn passes it.
+
+        Returns:
+            The detector itself.
+
+        Raises:
+            ValueError: data that are not finite numbers, or settings with no
+                meaning.
+        """
+        self._check_settings()
+        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self.mean_ = X.mean(axis=0)
+        spread = X.std(axis=0)
+        # Rounding gives a constant feature a spread of about this much.
+        is_constant = spread <= 1e-12 * np.abs(self.mean_)
+        self.scale_ = np.where(is_constant | (spread == 0), 1.0, spread)
+        model = self._make_model(seed)
+        self._fit_phase(
+            model.autoencoder(),
+            X,
+            self.pretraining_learning_rate,
+            self.pretraining_epochs,
+            seed,
+        )
+        # The second phase goes through the examples in another order.
+        self._fit_phase(model, X, self.learning_rate, self.epochs, seed + 1)
+        self.model_ = model
+        self.offset_ = float(
+            np.percentile(self._scores(X), 100 * self.contamination)
+        )
+        return self
+
+    def score_samples(self, X) -> np.ndarray:
+        """Score examples: the negative energy; low is outlying.
+
+        Args:
+            X: float [num_examples, num_features].
+
+        Returns:
+            float64 [num_examples], <= 0.
+        """
+        check_is_fitted(self)
+        return self._scores(
+            validate_data(self, X, dtype=np.float64, reset=False)
+        )
+
+    def decision_function(self, X) -> np.ndarray:
+        """Score examples relative to `offset_`; negative is outlying.
+
+        Args:
+            X: float [num_examples, num_features].
+
+        Returns:
+            float64 [num_examples].
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X) -> np.ndarray:
+        """Tell inliers from outliers.
+
+        Args:
+            X: float [num_examples, num_features].
+
+        Returns:
+            int [num_examples]: +1 for inliers, -1 for outliers.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def _scores(self, X):
+        return -self.model_.predict_outlier_score(self._standardize(X), 1024)
+
+    def _standardize(self, X):
+        return (X - self.mean_) / self.scale_
+
+    def _make_model(self, seed):
+        num_features = self.n_features_in_
+        latent_dim = self.latent_dim
+        if latent_dim is None:
+            latent_dim = min(max((num_features + 1) // 2, 2), _MAX_LATENT_DIM)
+        factory = NETWORKS.get(self.networks, self.networks)
+        with _seeded(seed):
+            encoder, decoder = factory(num_features, latent_dim)
+            model = NAE(
+                encoder,
+                decoder,
+                sampler=self.sampler or tabular_sampler(),
+                latent_space=self.latent_space,
+                seed=seed,
+                dtype=_DTYPE,
+            )
+            if not model.built:
+                model.build((None, num_features))
+        return model
+
+    def _fit_phase(self, model, X, learning_rate, epochs, seed):
+        num_steps = epochs * -(-len(X) // self.batch_size)
+        if num_steps == 0:
+            return
+        batches = (
+            tf.data.Dataset.from_tensor_slices(self._standardize(X))
+            .shuffle(len(X), seed=seed)
+            .batch(self.batch_size)
+        )
+        model.compile(
+            keras.optimizers.Adam(learning_rate),
+            run_eagerly=num_steps < _MIN_STEPS_TO_TRACE,
+        )
+        model.fit(batches, epochs=epochs, shuffle=False, verbose=0)
+
+    def _check_settings(self):
+        if not 0 < self.contamination <= 0.5:
+            raise ValueError(
+                "NAEDetector: expected contamination in (0, 0.5], received "
+                f"{self.contamination}."
+            )
+        if not callable(self.networks) and self.networks not in NETWORKS:
+            raise ValueError(
+                f"NAEDetector: expected networks in {sorted(NETWORKS)} or a "
+                f"function, received {self.networks!r}."
+            )
+        for name, smallest in [
+            ("pretraining_epochs", 0),
+            ("epochs", 0),
+            ("batch_size", 1),
+            ("latent_dim", 2),
+        ]:
+            value = getattr(self, name)
+            if value is not None and value < smallest:
+                raise ValueError(
+                    f"NAEDetector: expected {name} >= {smallest}, received "
+                    f"{value}."
+                )
+        for name in ("pretraining_learning_rate", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"NAEDetector: expected {name} > 0, received "
+                    f"{getattr(self, name)}."
+                )
+
+
+@contextlib.contextmanager
+def _seeded(seed: int):
+    """Let Keras draw initial weights by a seed, and restore what it uses.
+
+    An initializer without a seed of its own takes one from Python's generator.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

@@ -1,0 +1,174 @@
+"""Export a trained run for TensorFlow Serving.
+
+    python -m nae_tf.export --run_dir=runs/digits
+
+Writes <run_dir>/export/<version>/, a SavedModel that needs TensorFlow and
+nothing else: the graphs of `serving.py` with the calibration inside.
+"""
+
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from nae_tf.calibration import Calibration
+from nae_tf.checkpoints import restore
+from nae_tf.experiment import Experiment
+from nae_tf.runtime import (
+    RunDirectory,
+    define_run_dir_flags,
+    run_command,
+    write_atomically,
+)
+from nae_tf.serving import make_signatures
+from nae_tf.warmup import write_warmup_requests
+
+_BATCH_SIZE = 256
+
+
+def export_model(
+    model,
+    calibration: Calibration,
+    directory,
+    version: int | None = None,
+    config: str | None = None,
+) -> pathlib.Path:
+    """Write a model as a SavedModel; half an export is never seen.
+
+    Args:
+        model: a built `OutlierDetector`.
+        calibration: of its scores of held-out inliers.
+        directory: where versions are, the model path of a server.
+        version: > 0; None means the next free one.
+        config: gin configuration to keep beside the model.
+
+    Returns:
+        The path of the new version.
+
+    Raises:
+        FileExistsError: there is such a version already.
+        ValueError: the model has no weights yet, or a version below 1.
+    """
+    directory = pathlib.Path(directory)
+    version = _next_version(directory) if version is None else version
+    if version < 1:
+        raise ValueError(f"expected a version >= 1, received {version}.")
+    path = directory / str(version)
+    if path.exists():
+        raise FileExistsError(
+            f"{str(path)!r} exists already; choose another --version or remove "
+            "it."
+        )
+    signatures = make_signatures(model, calibration)
+    module = tf.Module()
+    # Just what the graphs read: no optimizer, no replay buffer.
+    module.weights = _weights(signatures)
+    directory.mkdir(parents=True, exist_ok=True)
+    # A server takes only names that are numbers for versions.
+    temporary = directory / f".{version}.{os.getpid()}"
+    try:
+        tf.saved_model.save(module, str(temporary), signatures=signatures)
+        extra = temporary / "assets.extra"
+        extra.mkdir()
+        write_warmup_requests(
+            extra / "tf_serving_warmup_requests", _warmup_requests(signatures)
+        )
+        (extra / "calibration.json").write_text(calibration.to_json())
+        if config is not None:
+            (extra / "config.gin").write_text(config)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return path
+
+
+def calibrate(
+    run: RunDirectory, experiment: Experiment, model, false_alarm_rate: float
+) -> Calibration:
+    """Calibrate a run's model on validation inliers, and keep the result.
+
+    Training looked at them only to choose an epoch.
+
+    Returns:
+        The calibration, which is also in the run's calibration.json.
+    """
+    inliers = experiment.task.validation.batches(_BATCH_SIZE)
+    calibration = Calibration(
+        model.predict_outlier_score(inliers), false_alarm_rate
+    )
+    write_atomically(run.path / "calibration.json", calibration.to_json())
+    return calibration
+
+
+def _next_version(directory):
+    if not directory.is_dir():
+        return 1
+    names = [path.name for path in directory.iterdir()]
+    return max((int(name) for name in names if name.isdecimal()), default=0) + 1
+
+
+def _weights(signatures):
+    weights: dict[int, tf.Variable] = {}
+    for function in signatures.values():
+        weights |= {id(weight): weight for weight in function.variables}
+    return list(weights.values())
+
+
+def _warmup_requests(signatures):
+    """One small request for every signature."""
+    (examples,), _ = signatures["score"].structured_input_signature
+
+    def value(spec):
+        if spec.dtype == tf.string:
+            image = np.zeros(examples.shape[1:], np.uint8)
+            return np.array([tf.io.encode_png(image).numpy()], object)
+        shape = [1 if size is None else size for size in spec.shape]
+        return np.ones(shape, spec.dtype.as_numpy_dtype)
+
+    return {
+        name: {
+            spec.name: value(spec)
+            for spec in function.structured_input_signature[0]
+        }
+        for name, function in signatures.items()
+    }
+
+
+def main():
+    """Export the run that --run_dir names."""
+    run = RunDirectory(flags.FLAGS.run_dir)
+    run.load_config(flags.FLAGS.trust_config)
+    experiment = Experiment.from_config()
+    model = experiment.build_model()
+    restore(model, run.checkpoints("training"))
+    calibration = calibrate(
+        run, experiment, model, flags.FLAGS.false_alarm_rate
+    )
+    path = export_model(
+        model,
+        calibration,
+        run.path / "export",
+        flags.FLAGS.version,
+        run.config.read_text(),
+    )
+    print(
+        f"{path}: scores above {calibration.threshold:.6g} are outliers; false-"
+        f"alarm rate {calibration.false_alarm_rate:g} by "
+        f"{len(calibration.scores)} held-out inliers"
+    )
+
+
+if __name__ == "__main__":
+    define_run_dir_flags("The run to export.")
+    flags.DEFINE_integer(
+        "version", None, "Of the export; the next free one by default."
+    )
+    flags.DEFINE_float(
+        "false_alarm_rate",
+        0.05,
+        "Share of inliers that may be called outliers.",
+    )
+    run_command(main)

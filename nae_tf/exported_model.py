@@ -1,0 +1,113 @@
+"""Loading what `export.py` wrote, which may come from somebody else."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
+
+# A graph is data, but these operations would let it call Python functions of
+# the process, or read and write files; no model of this package has them.
+_REFUSED_OPS = frozenset(
+    [
+        "EagerPyFunc",
+        "FixedLengthRecordReaderV2",
+        "ImmutableConst",
+        "MatchingFiles",
+        "PrintV2",
+        "PyFunc",
+        "PyFuncStateless",
+        "ReadFile",
+        "TFRecordReaderV2",
+        "TextLineReaderV2",
+        "WholeFileReaderV2",
+        "WriteFile",
+    ]
+)
+
+
+class ExportedModel:
+    """The scores of a SavedModel.
+
+    Attributes:
+        example_shape: shape of one example.
+    """
+
+    def __init__(self, path):
+        """Load a model.
+
+        Args:
+            path: a version directory, as runs/digits/export/1.
+
+        Raises:
+            FileNotFoundError: there is no SavedModel.
+            ValueError: it is damaged, it is another kind of model, or it has
+                operations that reach out of the graph.
+        """
+        check_saved_model(pathlib.Path(path))
+        try:
+            self._loaded = tf.saved_model.load(str(path))
+        except (tf.errors.OpError, OSError, ValueError) as error:
+            raise ValueError(
+                f"the SavedModel {str(path)!r} is damaged: {error}"
+            ) from error
+        if "score" not in self._loaded.signatures:
+            raise ValueError(
+                f"{str(path)!r} has no signature 'score'; write it by "
+                "nae_tf.export."
+            )
+        self._score = self._loaded.signatures["score"]
+        inputs = self._score.structured_input_signature[1]
+        self._spec = inputs["examples"]
+        self.example_shape = tuple(self._spec.shape[1:])
+
+    def score(self, examples) -> dict[str, np.ndarray]:
+        """Score a batch; see `serving.score_outputs`.
+
+        Args:
+            examples: float [batch, *example_shape].
+
+        Raises:
+            ValueError: another shape.
+            tf.errors.InvalidArgumentError: NaN or values out of range.
+        """
+        examples = np.asarray(examples)
+        if examples.shape[1:] != self.example_shape:
+            raise ValueError(
+                "Bad input: the model takes examples of shape "
+                f"{list(self.example_shape)}, received "
+                f"{list(examples.shape[1:])}."
+            )
+        outputs = self._score(examples=tf.constant(examples, self._spec.dtype))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
+def check_saved_model(path: pathlib.Path):
+    """Refuse a SavedModel whose graphs reach out of themselves.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, or has such an operation.
+    """
+    file = path / "saved_model.pb"
+    if not file.exists():
+        raise FileNotFoundError(
+            f"{str(path)!r} holds no saved_model.pb; name a version directory "
+            "that nae_tf.export wrote, as runs/digits/export/1."
+        )
+    try:
+        saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    except DecodeError as error:
+        raise ValueError(f"the SavedModel {str(path)!r} is damaged.") from error
+    for meta_graph in saved_model.meta_graphs:
+        graph = meta_graph.graph_def
+        nodes = list(graph.node)
+        for function in graph.library.function:
+            nodes.extend(function.node_def)
+        refused = sorted({node.op for node in nodes} & _REFUSED_OPS)
+        if refused:
+            raise ValueError(
+                f"the SavedModel {str(path)!r} is refused: its operations "
+                f"{refused} would reach out of the graph; do not use it."
+            )

@@ -1,0 +1,191 @@
+"""NAEDetector, as scikit-learn and its users treat it."""
+
+import pickle
+import random
+
+import joblib
+import keras
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from nae_tf import Euclidean, LangevinChain, NAEDetector, OnManifold
+
+SHORT = OnManifold(
+    latent_chain=LangevinChain(1, 0.2, 0.05),
+    visible_chain=LangevinChain(1, 0.1, 0.05),
+)
+
+
+def tiny(**settings):
+    settings = {
+        "sampler": SHORT,
+        "pretraining_epochs": 1,
+        "epochs": 1,
+        "random_state": 0,
+    } | settings
+    return NAEDetector(**settings)
+
+
+def curve(count, seed):
+    """Points near a curve in 4-D whose features differ in scale."""
+    generator = np.random.default_rng(seed)
+    angle = generator.uniform(0, 2 * np.pi, count)
+    points = np.stack(
+        [np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)], 1
+    )
+    noise = 0.02 * generator.normal(size=points.shape)
+    return (points + noise) * [1e-3, 1.0, 10.0, 1e4] + [0.0, 5.0, -3.0, 1e5]
+
+
+def linear_networks(num_features, latent_dim):
+    encoder = keras.Sequential(
+        [keras.Input([num_features]), keras.layers.Dense(latent_dim)]
+    )
+    decoder = keras.Sequential(
+        [keras.Input([latent_dim]), keras.layers.Dense(num_features)]
+    )
+    return encoder, decoder
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return tiny(contamination=0.2).fit(curve(100, 0))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_it_is_a_scikit_learn_estimator():
+    results = check_estimator(tiny(), on_fail=None)
+    failed = [
+        f"{result['check_name']}: {result['exception']}"
+        for result in results
+        # Checks of packages that are not installed skip themselves.
+        if result["status"] not in ("passed", "skipped")
+    ]
+    assert not failed
+    assert len(results) > 40
+
+
+def test_outliers_off_the_curve_get_low_scores():
+    detector = NAEDetector(
+        latent_dim=3, pretraining_epochs=30, epochs=2, random_state=0
+    ).fit(curve(500, 0))
+    inliers = curve(200, 1)
+    # Every feature alone has the distribution of an inlier's.
+    generator = np.random.default_rng(2)
+    outliers = np.stack([generator.permutation(f) for f in inliers.T], 1)
+    scores = detector.score_samples(np.concatenate([inliers, outliers]))
+    is_inlier = np.repeat([1, 0], 200)
+    assert roc_auc_score(is_inlier, scores) > 0.9
+
+
+def test_scores_are_the_negative_energy_of_standardised_features(fitted):
+    x, train = curve(7, 3), curve(100, 0)
+    standardised = (x - train.mean(0)) / train.std(0)
+    reconstruction = fitted.model_(standardised).numpy()
+    np.testing.assert_allclose(
+        fitted.score_samples(x),
+        -np.mean((standardised - reconstruction) ** 2, axis=1),
+        rtol=1e-10,
+    )
+
+
+def test_as_many_training_examples_as_asked_are_outliers(fitted):
+    assert np.sum(fitted.predict(curve(100, 0)) == -1) == 20
+
+
+def test_predictions_are_the_sign_of_the_decision_function(fitted):
+    x = curve(50, 4) * np.linspace(0.9, 1.1, 50)[:, None]
+    decisions = fitted.decision_function(x)
+    np.testing.assert_allclose(
+        decisions, fitted.score_samples(x) - fitted.offset_
+    )
+    predictions = fitted.predict(x)
+    assert set(predictions) == {-1, 1}
+    np.testing.assert_array_equal(predictions == -1, decisions < 0)
+
+
+@pytest.mark.parametrize("store", ["pickle", "joblib"])
+def test_a_stored_detector_scores_as_before(fitted, store, tmp_path):
+    if store == "pickle":
+        again = pickle.loads(pickle.dumps(fitted))
+    else:
+        joblib.dump(fitted, tmp_path / "detector.joblib")
+        again = joblib.load(tmp_path / "detector.joblib")
+    x = curve(20, 5)
+    np.testing.assert_array_equal(
+        again.score_samples(x), fitted.score_samples(x)
+    )
+
+
+def test_equal_seeds_give_equal_models_and_others_do_not():
+    x = curve(40, 0)
+    scores = [
+        tiny(random_state=seed).fit(x).score_samples(x) for seed in (1, 1, 2)
+    ]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    assert not np.allclose(scores[0], scores[2])
+
+
+def test_fitting_leaves_global_random_numbers_alone():
+    random.seed(3)
+    np.random.seed(3)
+    expected = random.random(), np.random.random()
+    random.seed(3)
+    np.random.seed(3)
+    tiny().fit(curve(20, 0))
+    assert (random.random(), np.random.random()) == expected
+
+
+def test_a_clone_has_the_settings_and_is_not_fitted(fitted):
+    again = clone(fitted)
+    assert again.get_params() == fitted.get_params()
+    assert not hasattr(again, "model_")
+
+
+def test_it_works_in_a_pipeline_and_a_grid_search():
+    x = curve(60, 0)
+    labels = np.where(np.arange(60) % 10, 1, -1)
+    x[labels == -1] = 0.0
+    search = GridSearchCV(
+        make_pipeline(MinMaxScaler(), tiny()),
+        {"naedetector__latent_dim": [2, 3]},
+        scoring="roc_auc",
+        cv=2,
+        error_score="raise",
+    ).fit(x, labels)
+    assert search.best_params_["naedetector__latent_dim"] in (2, 3)
+    assert 0 <= search.best_score_ <= 1
+
+
+@pytest.mark.parametrize("networks", ["MLP", linear_networks])
+def test_networks_come_by_name_or_from_a_function(networks):
+    detector = tiny(networks=networks, latent_space=Euclidean())
+    x = curve(20, 0)
+    assert detector.fit(x).score_samples(x).shape == (20,)
+
+
+def test_constant_features_do_no_harm():
+    x = np.concatenate([curve(30, 0), np.full((30, 2), 0.1)], axis=1)
+    assert np.isfinite(tiny().fit(x).score_samples(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"contamination": 0.6}, r"contamination in \(0, 0.5\], received 0.6"),
+        ({"networks": "VGG"}, r"\['FCRes2', 'MLP'\] or a function.*'VGG'"),
+        ({"latent_dim": 1}, "latent_dim >= 2, received 1"),
+        ({"epochs": -1}, "epochs >= 0, received -1"),
+        ({"batch_size": 0}, "batch_size >= 1"),
+        ({"learning_rate": 0.0}, "learning_rate > 0"),
+    ],
+)
+def test_meaningless_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**settings).fit(curve(20, 0))

@@ -1,0 +1,285 @@
+"""Exports: which models, what is written, and what is refused."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+from tiny_models import (
+    image_networks,
+    short_sampler,
+    vector_nae,
+    vector_networks,
+)
+
+from nae_tf import NAE, Autoencoder, ContrastiveDivergence, LangevinChain
+from nae_tf.calibration import Calibration
+from nae_tf.detector import OutlierDetector
+from nae_tf.export import export_model
+from nae_tf.exported_model import ExportedModel
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
+
+
+class Distance(OutlierDetector):
+    """The smallest of detectors: distance from a trained centre."""
+
+    def __init__(self):
+        super().__init__()
+        self.example_shape = (4,)
+        self.centre = self.add_weight(name="centre", shape=(4,))
+        self.built = True
+
+    def outlier_score(self, x):
+        return tf.norm(x - tf.convert_to_tensor(self.centre), axis=-1)
+
+
+def vectors(count):
+    return np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
+
+
+def images(count):
+    values = np.random.default_rng(1).random((count, 12, 12, 1))
+    return values.astype(np.float32)
+
+
+def colour_autoencoder():
+    encoder = keras.Sequential(
+        [keras.Input((5, 6, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
+    decoder = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dense(90),
+            keras.layers.Reshape((5, 6, 3)),
+        ]
+    )
+    return Autoencoder(encoder, decoder)
+
+
+@pytest.mark.parametrize("count", [1, 7, 1000])
+@pytest.mark.parametrize("kind", ["NAE", "Autoencoder", "images", "own"])
+def test_exported_scores_are_outlier_scores(kind, count, tmp_path):
+    model, data = {
+        "NAE": lambda: (vector_nae(), vectors),
+        "Autoencoder": lambda: (Autoencoder(*vector_networks()), vectors),
+        "images": lambda: (
+            NAE(*image_networks(), sampler=short_sampler((0.0, 1.0))),
+            images,
+        ),
+        "own": lambda: (Distance(), vectors),
+    }[kind]()
+    path = export_model(model, CALIBRATION, tmp_path)
+    x = data(count)
+    outputs = ExportedModel(path).score(x)
+    expected = model.predict_outlier_score(x)
+    np.testing.assert_allclose(outputs["energy"], expected, atol=1e-5)
+    np.testing.assert_allclose(
+        outputs["p_value"], CALIBRATION.p_values(outputs["energy"]), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        outputs["conditional_p_value"],
+        CALIBRATION.conditional_p_values(outputs["energy"]),
+        rtol=1e-5,
+    )
+    np.testing.assert_array_equal(
+        outputs["is_outlier"], outputs["energy"] > CALIBRATION.threshold
+    )
+
+
+def test_exported_p_values_of_fresh_inliers_are_uniform(tmp_path):
+    rng = np.random.default_rng(3)
+    model = vector_nae()
+    held_out, fresh = rng.normal(size=(2, 2000, 4)).astype(np.float32)
+    rate = 0.05
+    calibration = Calibration(model.predict_outlier_score(held_out), rate)
+    outputs = ExportedModel(export_model(model, calibration, tmp_path)).score(
+        fresh
+    )
+    # The p-values share one calibration set, whose own spread is as large as
+    # that of the fresh sample.
+    distance = scipy.stats.kstest(outputs["p_value"], "uniform").statistic
+    assert distance < 2.2 * np.sqrt(2 / 2000)
+    alarms = np.mean(outputs["is_outlier"])
+    spread = np.sqrt(2 * rate * (1 - rate) / 2000)
+    assert abs(alarms - rate) < 4 * spread
+
+
+def signatures(model, folder):
+    path = export_model(model, CALIBRATION, folder)
+    return tf.saved_model.load(str(path)).signatures
+
+
+def test_a_model_answers_what_it_can(tmp_path):
+    always = {"serving_default", "score"}
+    autoencoders = always | {"reconstruct", "encode"}
+    contrastive = NAE(
+        *vector_networks(),
+        sampler=ContrastiveDivergence(visible_chain=LangevinChain(2, 0.1)),
+    )
+    for name, model, expected in [
+        ("own", Distance(), always),
+        ("ae", Autoencoder(*vector_networks()), autoencoders),
+        ("cd", contrastive, autoencoders),
+        ("nae", vector_nae(), autoencoders | {"sample"}),
+        ("rgb", colour_autoencoder(), autoencoders | {"score_encoded_image"}),
+    ]:
+        assert set(signatures(model, tmp_path / name)) == expected, name
+
+
+def test_reconstruction_error_map_and_latent_belong_together(tmp_path):
+    model = colour_autoencoder()
+    served = signatures(model, tmp_path)
+    x = np.random.default_rng(2).random((3, 5, 6, 3)).astype(np.float32)
+    outputs = served["reconstruct"](examples=tf.constant(x))
+    np.testing.assert_allclose(outputs["reconstruction"], model(x), atol=1e-6)
+    squares = (x - outputs["reconstruction"].numpy()) ** 2
+    np.testing.assert_allclose(
+        outputs["error_map"], squares.mean(axis=-1), rtol=1e-5
+    )
+    latent = served["encode"](examples=tf.constant(x))["latent"]
+    np.testing.assert_allclose(latent, model.encode(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("encode", [tf.io.encode_png, tf.io.encode_jpeg])
+def test_encoded_images_are_resized_as_training_images_are(encode, tmp_path):
+    model = colour_autoencoder()
+    levels = np.random.default_rng(3).integers(0, 256, (11, 17, 3), np.uint8)
+    data = encode(levels).numpy()
+    decoded = tf.io.decode_image(data)
+    resized = tf.round(tf.image.resize(decoded, (5, 6), antialias=True)) / 255
+    served = signatures(model, tmp_path)["score_encoded_image"]
+    np.testing.assert_allclose(
+        served(image_bytes=tf.constant([data]))["energy"],
+        model.predict_outlier_score(resized[None]),
+        rtol=1e-5,
+    )
+
+
+def test_versions_count_up_and_are_never_overwritten(tmp_path):
+    model = Distance()
+    assert export_model(model, CALIBRATION, tmp_path).name == "1"
+    assert export_model(model, CALIBRATION, tmp_path, version=9).name == "9"
+    assert export_model(model, CALIBRATION, tmp_path).name == "10"
+    with pytest.raises(FileExistsError, match="choose another --version"):
+        export_model(model, CALIBRATION, tmp_path, version=9)
+    with pytest.raises(ValueError, match="version >= 1, received 0"):
+        export_model(model, CALIBRATION, tmp_path, version=0)
+
+
+def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("nae_tf.export.write_warmup_requests", fail)
+    with pytest.raises(OSError, match="disk full"):
+        export_model(Distance(), CALIBRATION, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_without_weights_is_refused(tmp_path):
+    model = Autoencoder(*vector_networks(built=False))
+    with pytest.raises(ValueError, match="no weights to export yet"):
+        export_model(model, CALIBRATION, tmp_path)
+
+
+@pytest.mark.parametrize("operation", ["ReadFile", "PyFunc"])
+def test_a_hostile_saved_model_is_refused_before_it_is_loaded(
+    operation, tmp_path
+):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+
+    def hostile(examples):
+        if operation == "ReadFile":
+            text = tf.io.read_file(str(secret))
+        else:
+            text = tf.numpy_function(lambda: b"called", [], tf.string)
+        energy = examples[:, 0] + tf.cast(tf.strings.length(text), tf.float32)
+        return {"energy": energy}
+
+    module = tf.Module()
+    spec = tf.TensorSpec((None, 4), tf.float32, name="examples")
+    function = tf.function(hostile, input_signature=[spec])
+    tf.saved_model.save(
+        module,
+        str(tmp_path / "model"),
+        signatures={"score": function.get_concrete_function()},
+    )
+    with pytest.raises(ValueError, match=f"refused.*{operation}"):
+        ExportedModel(tmp_path / "model")
+
+
+def test_a_damaged_saved_model_is_named(tmp_path):
+    path = export_model(Distance(), CALIBRATION, tmp_path)
+    graph = path / "saved_model.pb"
+    graph.write_bytes(graph.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="is damaged"):
+        ExportedModel(path)
+    with pytest.raises(FileNotFoundError, match=r"no saved_model\.pb"):
+        ExportedModel(tmp_path)
+
+
+def test_a_hostile_keras_file_does_not_run(tmp_path):
+    marker = tmp_path / "was_run"
+    code = f"lambda x: (open({str(marker)!r}, 'w').close(), x)[1]"
+    # The lambda is stored as Python byte code.
+    layer = keras.layers.Lambda(eval(code))
+    keras.Sequential([keras.Input((4,)), layer]).save(tmp_path / "bad.keras")
+    marker.unlink(missing_ok=True)
+    with pytest.raises(ValueError, match="unsafe"):
+        keras.saving.load_model(tmp_path / "bad.keras")
+    assert not marker.exists()
+
+
+def run_module(module, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", f"nae_tf.{module}", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_trained_run_is_exported_with_its_calibration(tmp_path):
+    run_dir = tmp_path / "run"
+    tiny = [
+        "MLPEncoder.hidden_units=(8,)",
+        "MLPDecoder.hidden_units=(8,)",
+        "visible/LangevinChain.num_steps=1",
+        "latent/LangevinChain.num_steps=1",
+        "pretraining/Phase.epochs=1",
+        "training/Phase.epochs=1",
+        "training/Phase.steps_per_epoch=1",
+    ]
+    bindings = [f"--gin_bindings={binding}" for binding in tiny]
+    trained = run_module(
+        "train", "--gin_file=gin/digits.gin", *bindings, f"--run_dir={run_dir}"
+    )
+    assert trained.returncode == 0, trained.stderr
+    exported = run_module(
+        "export", f"--run_dir={run_dir}", "--false_alarm_rate=0.2"
+    )
+    assert exported.returncode == 0, exported.stderr
+    path = run_dir / "export" / "1"
+    extra = path / "assets.extra"
+    assert (extra / "config.gin").read_text() == (
+        run_dir / "config.gin"
+    ).read_text()
+    calibration = json.loads((run_dir / "calibration.json").read_text())
+    assert json.loads((extra / "calibration.json").read_text()) == calibration
+    assert calibration["false_alarm_rate"] == 0.2
+    model = ExportedModel(path)
+    assert model.example_shape == (8, 8, 1)
+    assert model.score(np.zeros((2, 8, 8, 1), np.float32))["energy"].shape == (
+        2,
+    )

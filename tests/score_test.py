@@ -1,0 +1,272 @@
+"""Batch scoring, as a user runs it: inputs, outputs, interruptions."""
+
+import csv
+import io
+import os
+import pathlib
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_models import image_networks, vector_nae
+
+from nae_tf import Autoencoder
+from nae_tf.calibration import Calibration
+from nae_tf.example_stream import Batch, ExampleStream, open_stream
+from nae_tf.export import export_model
+from nae_tf.exported_model import ExportedModel
+from nae_tf.score import score_batches
+from nae_tf.score_files import PartialFile, finish, partial_path
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
+
+
+@pytest.fixture(scope="module")
+def vector_model(tmp_path_factory):
+    model = vector_nae()
+    folder = tmp_path_factory.mktemp("vectors")
+    return model, export_model(model, CALIBRATION, folder)
+
+
+@pytest.fixture(scope="module")
+def image_model(tmp_path_factory):
+    model = Autoencoder(*image_networks())
+    folder = tmp_path_factory.mktemp("images")
+    return model, export_model(model, CALIBRATION, folder)
+
+
+def vectors(count):
+    return np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
+
+
+def run_score(*arguments, stdin=""):
+    return subprocess.run(
+        [sys.executable, "-m", "nae_tf.score", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def table(x):
+    text = io.StringIO()
+    csv.writer(text).writerows(x.tolist())
+    return text.getvalue()
+
+
+def write_tfrecord(path, x):
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for row in x:
+            floats = tf.train.FloatList(value=row)
+            feature = {"x": tf.train.Feature(float_list=floats)}
+            features = tf.train.Features(feature=feature)
+            record = tf.train.Example(features=features)
+            writer.write(record.SerializeToString())
+
+
+def write(path, x):
+    if path.suffix == ".csv":
+        path.write_text("a,b,c,d\n" + table(x))
+    elif path.suffix == ".npy":
+        np.save(path, x)
+    elif path.suffix == ".npz":
+        np.savez(path, x)
+    elif path.suffix == ".h5":
+        with h5py.File(path, "w") as file:
+            file["x"] = x
+    else:
+        write_tfrecord(path, x)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npy", "npz", "h5", "tfrecord"])
+def test_every_kind_of_file_is_scored_in_order(suffix, vector_model, tmp_path):
+    model, path = vector_model
+    x = vectors(20)
+    file = tmp_path / f"x.{suffix}"
+    write(file, x)
+    stream = open_stream(str(file), (4,), batch_size=8)
+    rows = [
+        row
+        for batch in score_batches(ExportedModel(path), stream, [])
+        for row in batch
+    ]
+    assert [row[0] for row in rows] == [str(number) for number in range(20)]
+    np.testing.assert_allclose(
+        [float(row[1]) for row in rows],
+        model.predict_outlier_score(x),
+        rtol=1e-4,
+    )
+    np.testing.assert_allclose(
+        [float(row[2]) for row in rows],
+        CALIBRATION.p_values([float(row[1]) for row in rows]),
+        rtol=1e-5,
+    )
+
+
+def test_images_are_resized_and_named_by_their_path(image_model, tmp_path):
+    model, path = image_model
+    images = np.random.default_rng(1).integers(0, 256, (3, 12, 12, 1), np.uint8)
+    large = np.full((30, 40, 1), 51, np.uint8)
+    names = ["a/1.png", "a/2.png", "b.png", "c.png"]
+    (tmp_path / "a").mkdir()
+    for name, image in zip(names, [*images, large], strict=True):
+        data = tf.io.encode_png(image).numpy()
+        (tmp_path / name).write_bytes(data)
+    stream = open_stream(str(tmp_path), (12, 12, 1), batch_size=3)
+    assert stream.size == 4
+    rows = [
+        row
+        for batch in score_batches(ExportedModel(path), stream, [])
+        for row in batch
+    ]
+    assert [row[0] for row in rows] == names
+    x = np.concatenate([images, np.full((1, 12, 12, 1), 51)]) / 255
+    np.testing.assert_allclose(
+        [float(row[1]) for row in rows],
+        model.predict_outlier_score(x.astype(np.float32)),
+        rtol=1e-4,
+    )
+
+
+def test_a_table_goes_in_and_out_by_pipes(vector_model):
+    model, path = vector_model
+    x = vectors(10)
+    finished = run_score(f"--model={path}", "--input=-", stdin=table(x))
+    assert finished.returncode == 0, finished.stderr
+    rows = list(csv.DictReader(io.StringIO(finished.stdout)))
+    assert list(rows[0]) == ["id", "energy", "p_value", "is_outlier"]
+    energies = [float(row["energy"]) for row in rows]
+    np.testing.assert_allclose(
+        energies, model.predict_outlier_score(x), rtol=1e-4
+    )
+
+
+def test_a_bad_line_ends_in_one_line_and_exit_status_1(vector_model):
+    _, path = vector_model
+    text = table(vectors(2)) + "1,2,x,4\n"
+    finished = run_score(f"--model={path}", "--input=-", stdin=text)
+    assert finished.returncode == 1
+    last = finished.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: -, line 3: could not convert")
+
+
+class Interruption(Exception):
+    pass
+
+
+def score_to(path, output, x, stop_after=None):
+    """Score into a file as the command does; optionally break off."""
+
+    def batches():
+        for start in range(0, len(x), 4):
+            if stop_after is not None and start >= stop_after:
+                raise Interruption
+            chunk = x[start : start + 4]
+            ids = [str(start + number) for number in range(len(chunk))]
+            yield Batch(ids, lambda chunk=chunk: chunk)
+
+    stream = ExampleStream(len(x), batches())
+    scored = 0
+    with PartialFile(output) as partial:
+        for rows in score_batches(ExportedModel(path), stream, partial.rows):
+            partial.writer.writerows(rows)
+            scored += len(rows)
+    finish(output)
+    return scored
+
+
+@pytest.mark.parametrize("cut", [0, 1, 30])
+def test_an_interrupted_output_goes_on_and_ends_as_if_it_had_not(
+    cut, vector_model, tmp_path
+):
+    _, path = vector_model
+    x = vectors(18)
+    whole, broken = tmp_path / "whole.csv", tmp_path / "broken.csv"
+    score_to(path, whole, x)
+    with pytest.raises(Interruption):
+        score_to(path, broken, x, stop_after=8)
+    assert not broken.exists()
+    # A process that is killed may leave a piece of a line.
+    partial = partial_path(broken)
+    data = partial.read_bytes()
+    partial.write_bytes(data[: len(data) - cut])
+    assert score_to(path, broken, x) < 18
+    assert broken.read_text() == whole.read_text()
+    assert not partial.exists()
+
+
+def test_other_data_do_not_go_on(vector_model, tmp_path):
+    _, path = vector_model
+    output = tmp_path / "scores.csv"
+    with pytest.raises(Interruption):
+        score_to(path, output, vectors(18), stop_after=8)
+    with pytest.raises(ValueError, match="another model or other examples"):
+        score_to(path, output, vectors(18) + 1)
+    with pytest.raises(ValueError, match="another model or other examples"):
+        score_to(path, output, vectors(4))
+
+
+@pytest.mark.parametrize("suffix", ["npz", "parquet"])
+def test_scores_are_written_as_arrays(suffix, vector_model, tmp_path):
+    model, path = vector_model
+    output = tmp_path / f"scores.{suffix}"
+    x = vectors(9)
+    score_to(path, output, x)
+    if suffix == "npz":
+        scores = dict(np.load(output))
+    else:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        columns = parquet.read_table(output).to_pydict()
+        scores = {name: np.array(values) for name, values in columns.items()}
+    assert list(scores["id"]) == [str(number) for number in range(9)]
+    assert scores["is_outlier"].dtype == bool
+    np.testing.assert_allclose(
+        scores["energy"], model.predict_outlier_score(x), rtol=1e-4
+    )
+    assert [file.name for file in tmp_path.iterdir()] == [output.name]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_bad_values_name_their_examples(value, vector_model, tmp_path):
+    _, path = vector_model
+    x = vectors(12)
+    x[6] = value
+    with pytest.raises(ValueError, match=r"examples 4 to 7: .*NaN or infinity"):
+        score_to(path, tmp_path / "scores.csv", x)
+
+
+def test_bad_requests_are_named(vector_model, tmp_path):
+    _, path = vector_model
+    model = ExportedModel(path)
+    with pytest.raises(ValueError, match=r"shape \[4\], received \[3\]"):
+        model.score(np.zeros((2, 3)))
+    with pytest.raises(FileNotFoundError, match="no file or folder"):
+        open_stream(str(tmp_path / "none.csv"), (4,), 8)
+    with pytest.raises(ValueError, match="folder of images, but the model"):
+        open_stream(str(tmp_path), (4,), 8)
+    with pytest.raises(ValueError, match="no examples"):
+        list(score_batches(model, ExampleStream(0, iter(())), []))
+    with pytest.raises(ValueError, match=r"\.csv, \.npz, \.parquet"):
+        PartialFile(tmp_path / "scores.txt")
+    (tmp_path / "scores.csv").write_text("")
+    with pytest.raises(FileExistsError, match="exists already"):
+        PartialFile(tmp_path / "scores.csv")
+
+
+def test_a_pickled_array_is_not_loaded(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return (pathlib.Path.touch, (tmp_path / "was_run",))
+
+    file = tmp_path / "x.npy"
+    np.save(file, np.array([Hostile()], object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"not a \.npy file of numbers"):
+        open_stream(str(file), (4,), 8)
+    assert not (tmp_path / "was_run").exists()
