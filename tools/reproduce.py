@@ -33,11 +33,7 @@ RESULTS = REPOSITORY / "docs" / "results"
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("show", False, "Only print the stored results.")
-flags.DEFINE_string(
-    "run_dir",
-    str(REPOSITORY / "runs" / "reproduce" / "digits" / "digit9-seed0"),
-    "The run that a figure shows.",
-)
+flags.DEFINE_string("run_dir", "runs/digits", "The run that a figure shows.")
 flags.DEFINE_integer("num_seeds", 3, "Seeds 0, 1, ... of every row.")
 flags.DEFINE_integer(
     "jobs", 1, "Trainings at a time; the processors are shared out."
@@ -257,7 +253,10 @@ def main(argv):
     """Carry out the sub-command that the command line names."""
     if len(argv) != 2 or argv[1] not in COMMANDS:
         raise app.UsageError(f"expected one of: {', '.join(COMMANDS)}.")
-    COMMANDS[argv[1]]()
+    try:
+        COMMANDS[argv[1]]()
+    except (OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
