@@ -137,7 +137,13 @@ def _read_npz(path, key, label_key, image_shape):
         return _keyed(path, arrays, key, label_key, arrays.get)
 
 
-def _read_hdf5(path, key, label_key, image_shape):
+def open_hdf5(path):
+    """Open an HDF5 file for reading.
+
+    Raises:
+        ModuleNotFoundError: if h5py is not installed.
+        ValueError: if it is no HDF5 file.
+    """
     try:
         import h5py
     except ModuleNotFoundError as error:
@@ -146,10 +152,15 @@ def _read_hdf5(path, key, label_key, image_shape):
         ) from error
 
     try:
-        file = h5py.File(path)
+        return h5py.File(path)
     except OSError as error:
         raise ValueError(f"{path} is not an HDF5 file.") from error
-    with file:
+
+
+def _read_hdf5(path, key, label_key, image_shape):
+    with open_hdf5(path) as file:
+        import h5py
+
         names: list[str] = []
         file.visit(names.append)
         arrays = [

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nae_tf import image_files, user_data
+from nae_tf import array_files, image_files, user_data
 
 
 class Batch(NamedTuple):
@@ -97,17 +97,9 @@ def _folder_stream(folder, example_shape, batch_size):
 
 
 def _hdf5_stream(path, batch_size, key):
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{path}: HDF5 files need h5py; pip install 'nae-tf[hdf5]'."
-        ) from error
+    file = array_files.open_hdf5(path)
+    import h5py
 
-    try:
-        file = h5py.File(path)
-    except OSError as error:
-        raise ValueError(f"{path} is not an HDF5 file.") from error
     names: list[str] = []
     file.visititems(
         lambda name, item: (
