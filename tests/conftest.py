@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import gin
 import pytest
 
 from nae_tf import image_sets
@@ -27,3 +28,9 @@ def small_sets(tmp_path, monkeypatch):
         writer.close_all()
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def no_gin_configuration():
+    """What one test configures, the next one does not see."""
+    gin.clear_config()
