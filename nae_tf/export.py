@@ -6,6 +6,7 @@ Writes <run_dir>/export/<version>/, a SavedModel that needs TensorFlow and
 nothing else: the graphs of `serving.py` with the calibration inside.
 """
 
+import math
 import os
 import pathlib
 import shutil
@@ -154,6 +155,13 @@ def main():
         flags.FLAGS.version,
         run.config.read_text(),
     )
+    if math.isinf(calibration.threshold) and calibration.false_alarm_rate > 0:
+        needed = math.ceil(1 / calibration.false_alarm_rate) - 1
+        print(
+            f"note: no score will be called an outlier, because a false-alarm "
+            f"rate of {calibration.false_alarm_rate:g} needs {needed} held-out "
+            f"inliers and the run has {len(calibration.scores)}."
+        )
     print(
         f"{path}: scores above {calibration.threshold:.6g} are outliers; false-"
         f"alarm rate {calibration.false_alarm_rate:g} by "
