@@ -38,7 +38,7 @@ def run_command(main: Callable[[], None]):
             logging.set_verbosity(logging.WARNING)
         try:
             main()
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImportError) as error:
             logging.debug("%s", traceback.format_exc())
             # gin appends which configurable it was calling.
             report = str(error).split("\n  In call to configurable")[0]
