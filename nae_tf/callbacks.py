@@ -75,14 +75,12 @@ class KeepBest(keras.callbacks.Callback):
         self.monitor = monitor
         self.sign = -1.0 if mode == "max" else 1.0
         self.best = float("inf")
-        self.best_epoch = None
 
     def on_epoch_end(self, epoch, logs=None):
         """Save if this epoch is at least as good as the best one."""
         value = self.sign * logs[self.monitor] if self.monitor else 0.0
         if value <= (self.best if self.monitor else 0.0):
             self.best = value
-            self.best_epoch = epoch + 1
             self.manager.save(checkpoint_number=epoch + 1)
 
 

@@ -175,7 +175,7 @@ class OutlierDetector(keras.Model):
         """
         if _is_empty(x):
             raise ValueError(f"{_BAD_INPUT} there are no examples to fit.")
-        _refuse_sample_weight(kwargs)
+        _refuse_sample_weight(kwargs.get("sample_weight"))
         with one_line_errors():
             history = super().fit(x, y, *args, **kwargs)
         if history.epoch and not history.history:
@@ -190,7 +190,7 @@ class OutlierDetector(keras.Model):
         """
         if _is_empty(x):
             raise ValueError(f"{_BAD_INPUT} there are no examples to evaluate.")
-        _refuse_sample_weight(kwargs)
+        _refuse_sample_weight(kwargs.get("sample_weight"))
         with one_line_errors():
             results = super().evaluate(x, y, *args, **kwargs)
         if isinstance(results, (dict, list)) and not results:
@@ -220,11 +220,7 @@ class OutlierDetector(keras.Model):
     def training_examples(self, data):
         """Return the checked examples of a batch that `fit` hands out."""
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if sample_weight is not None:
-            raise ValueError(
-                f"{_BAD_INPUT} sample weights are not supported; leave "
-                "sample_weight and class_weight out."
-            )
+        _refuse_sample_weight(sample_weight)
         return self.as_examples(x)
 
     def as_examples(self, x):
@@ -301,8 +297,8 @@ class OutlierDetector(keras.Model):
         return checks
 
 
-def _refuse_sample_weight(arguments):
-    if arguments.get("sample_weight") is not None:
+def _refuse_sample_weight(sample_weight):
+    if sample_weight is not None:
         raise ValueError(
             f"{_BAD_INPUT} sample weights are not supported; leave "
             "sample_weight and class_weight out."
