@@ -9,20 +9,6 @@ import tensorflow as tf
 from nae_tf.data import Task
 from nae_tf.metrics import auroc
 
-# TensorBoard tag of every figure that has not simply its own name.
-_TAGS = {
-    "positive_energy": "energy/positive",
-    "negative_energy": "energy/negative",
-    "energy_gap": "energy/gap",
-    "latent_gradient_norm": "chain/latent/gradient_norm",
-    "visible_gradient_norm": "chain/visible/gradient_norm",
-    "visible_acceptance": "chain/visible/acceptance",
-    "visible_fraction_at_bound": "chain/visible/fraction_at_bound",
-    "val_positive_energy": "validation/energy/positive",
-    "val_reconstruction_error": "validation/reconstruction_error",
-    "val_loss": "validation/loss",
-}
-
 
 def selection_key(outliers: str) -> str:
     """Return the name of a selection set's AUROC in an epoch's logs."""
@@ -115,28 +101,3 @@ class MetricsFile(keras.callbacks.Callback):
     def _append(self, rows):
         with open(self.path, "a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(rows)
-
-
-class TensorBoardScalars(keras.callbacks.Callback):
-    """Write every epoch's figures to TensorBoard, by training step."""
-
-    def __init__(self, directory, phase: str):
-        """Write events of this phase below `directory`."""
-        super().__init__()
-        self.directory = directory / phase
-
-    def on_train_begin(self, logs=None):
-        """Open the event file."""
-        self.writer = tf.summary.create_file_writer(str(self.directory))
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Write the figures of `logs`."""
-        step = int(self.model.optimizer.iterations.numpy())
-        with self.writer.as_default(step):
-            for name, value in logs.items():
-                tf.summary.scalar(_TAGS.get(name, name), value)
-        self.writer.flush()
-
-    def on_train_end(self, logs=None):
-        """Close the event file."""
-        self.writer.close()

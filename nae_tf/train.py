@@ -14,12 +14,7 @@ import gin
 import keras
 from absl import flags
 
-from nae_tf.callbacks import (
-    KeepBest,
-    MetricsFile,
-    SelectionAuroc,
-    TensorBoardScalars,
-)
+from nae_tf.callbacks import KeepBest, MetricsFile, SelectionAuroc
 from nae_tf.checkpoints import checkpoint_manager, restore
 from nae_tf.evaluate import evaluate, format_table
 from nae_tf.experiment import Experiment, Phase
@@ -29,6 +24,7 @@ from nae_tf.runtime import (
     run_command,
     write_atomically,
 )
+from nae_tf.tensorboard import TensorBoardScalars
 
 
 def train(run: RunDirectory, experiment: Experiment) -> dict:

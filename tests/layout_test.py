@@ -28,7 +28,7 @@ LAYERS = [
     {"array_files", "image_files"},
     {"digits", "datasets", "user_data"},
     {"exported_model", "example_stream", "score_files"},
-    {"checkpoints", "callbacks", "experiment", "runtime"},
+    {"checkpoints", "callbacks", "tensorboard", "experiment", "runtime"},
     {"evaluate", "figures", "export", "score"},
     {"train"},
 ]
