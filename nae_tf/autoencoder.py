@@ -13,7 +13,6 @@ from nae_tf import losses
 from nae_tf.detector import OutlierDetector
 from nae_tf.energy import DISTANCES, reconstruction_error
 from nae_tf.latent_space import Sphere
-from nae_tf.serializable import deserialize_arguments
 
 
 @gin.register(module="nae_tf")
@@ -197,42 +196,20 @@ class Autoencoder(OutlierDetector):
                 penalty += weight * tf.cast(squares, self.variable_dtype)
         return penalty
 
-    def train_step(self, data):
-        """Lower the reconstruction error of a batch (Eq. 2)."""
-        x = self.training_examples(data)
-        with tf.GradientTape(persistent=True) as tape:
-            energy = self.energy(x, training=True)
-            loss = tf.reduce_mean(energy) + self.weight_penalty()
-        self.minimize(loss, tape, self.trainable_variables)
-        return self.update_means(
-            tf.shape(x)[0], loss=loss, reconstruction_error=energy
-        )
-
-    def test_step(self, data):
-        """Measure the reconstruction error of a batch."""
-        x = self.training_examples(data)
-        energy = self.energy(x)
+    def objective(self, x, training: bool = False) -> dict:
+        """Reconstruction error and the weights' penalties (Eq. 2)."""
+        energy = self.energy(x, training)
         loss = tf.reduce_mean(energy) + self.weight_penalty()
-        return self.update_means(
-            tf.shape(x)[0], loss=loss, reconstruction_error=energy
-        )
+        return {"loss": loss, "reconstruction_error": energy}
 
     def get_config(self):
         """Return the constructor's arguments, networks serialised."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "encoder": serialize(self.encoder),
-            "decoder": serialize(self.decoder),
-            "latent_space": serialize(self.latent_space),
-            "distance": self.distance,
-            "reduction": self.reduction,
-            "encoder_l2": self.encoder_l2,
-            "decoder_l2": self.decoder_l2,
-            "name": self.name,
-            "dtype": serialize(self.dtype_policy),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        """Rebuild a model from `get_config`."""
-        return cls(**deserialize_arguments(config))
+        return self.serialize_arguments(
+            "encoder",
+            "decoder",
+            "latent_space",
+            "distance",
+            "reduction",
+            "encoder_l2",
+            "decoder_l2",
+        )

@@ -1,8 +1,9 @@
 """The contract of every method: a Keras model that scores outliers.
 
-A subclass implements `outlier_score` (higher is more outlying) and its own
-`train_step`. This class checks what comes in, so that bad data ends in one line
-that says what to do, and keeps the running means that `fit` shows.
+A subclass implements `outlier_score` (higher is more outlying) and `objective`,
+or, where one loss is not enough, its own `train_step`. This class checks what
+comes in, so that bad data ends in one line that says what to do, and keeps the
+running means that `fit` shows.
 """
 
 import contextlib
@@ -13,6 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nae_tf import randomness
+from nae_tf.randomness import Purpose
 from nae_tf.serializable import deserialize_arguments
 
 _BAD_INPUT = "Bad input:"
@@ -38,6 +41,9 @@ def one_line_errors():
 
 class OutlierDetector(keras.Model):
     """A Keras model with an outlier score."""
+
+    # Of the noise that a method trains with, if it has any.
+    seed: int = 0
 
     def __init__(self, name=None, dtype=None):
         """Start with no metrics; subclasses name theirs by `track`."""
@@ -102,6 +108,47 @@ class OutlierDetector(keras.Model):
         )
 
     # --- Training -----------------------------------------------------------
+
+    def objective(self, x, training: bool = False) -> dict:
+        """Compute the loss of a batch, and what `fit` shows beside it.
+
+        Args:
+            x: float [batch, ...], checked.
+            training: whether a training step asks, or an evaluation.
+
+        Returns:
+            Tensors by the names that `track` was given, each a scalar or one
+            value an example; "loss" is a scalar.
+        """
+        raise NotImplementedError
+
+    def train_step(self, data):
+        """Lower the loss of a batch."""
+        x = self.training_examples(data)
+        with tf.GradientTape(persistent=True) as tape:
+            values = self.objective(x, training=True)
+        self.minimize(values["loss"], tape, self.trainable_variables)
+        return self.update_means(tf.shape(x)[0], **values)
+
+    def test_step(self, data):
+        """Measure the loss of a batch."""
+        x = self.training_examples(data)
+        return self.update_means(tf.shape(x)[0], **self.objective(x))
+
+    def noise_seed(self, training: bool):
+        """Return the seed of a step's noise, int32 [2].
+
+        It differs between steps and replicas of training; every evaluation
+        sees the same noise.
+        """
+        step, replica = -1, 0
+        if training:
+            context = tf.distribute.get_replica_context()
+            step = tf.convert_to_tensor(self.optimizer.iterations)
+            replica = context.replica_id_in_sync_group
+        return randomness.fold_in(
+            randomness.step_seed(self.seed, step, replica), Purpose.NOISE
+        )
 
     def track(self, *names: str):
         """Make a running mean for every name; call it in `__init__`."""
@@ -214,6 +261,25 @@ class OutlierDetector(keras.Model):
             self.optimizer.build(self.trainable_variables)
         gradients = tape.gradient(loss, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    # --- Saving -------------------------------------------------------------
+
+    def serialize_arguments(self, *names: str) -> dict:
+        """Return a config of the constructor's arguments.
+
+        Args:
+            *names: arguments that are attributes of the same name; `name` and
+                `dtype` are added.
+        """
+        serialize = keras.saving.serialize_keras_object
+        config = {name: serialize(getattr(self, name)) for name in names}
+        dtype = serialize(self.dtype_policy)
+        return config | {"name": self.name, "dtype": dtype}
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuild a model from `get_config`."""
+        return cls(**deserialize_arguments(config))
 
     # --- Checks -------------------------------------------------------------
 

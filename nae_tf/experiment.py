@@ -13,6 +13,7 @@ import keras
 
 # Imported for their names in gin files.
 from nae_tf import (  # noqa: F401
+    baselines,
     datasets,
     densities,
     digits,

@@ -20,6 +20,7 @@ class Purpose(enum.IntEnum):
     LATENT_CHAIN = 2
     VISIBLE_CHAIN = 3
     GENERATION = 4
+    NOISE = 5
 
 
 def step_seed(seed, step, replica=0):

@@ -1,0 +1,33 @@
+"""Other methods on the networks that NAE takes (section 6.3, appendix D.4).
+
+One file a method, in reading order `dae`, `vae`, `wae`, `rae`; no file imports
+another. The plain autoencoder is `nae_tf.Autoencoder`.
+
+What a method has to be:
+
+- An `OutlierDetector`, or an `Autoencoder` where it scores by reconstruction
+  error, whose constructor takes `encoder` and `decoder` first. It is registered
+  for gin (`@gin.register(module="nae_tf")`, outermost) and for Keras.
+- `objective(x, training)` gives its loss and what `fit` shows beside it, by the
+  names that `track` was given; a game of two losses overrides `train_step` and
+  `test_step`. Noise comes from `noise_seed`, never from a stateful generator.
+- `outlier_score(x)` depends on `x` alone: an example scores the same in any
+  batch and at any time.
+- `gin/methods/<method>.gin` puts it in the place of NAE in any preset:
+
+      Experiment.model = @DAE
+      Experiment.training = @baseline/Phase()
+      Experiment.pretraining = None
+
+      DAE.encoder = %encoder
+      DAE.decoder = %decoder
+
+  `%encoder`, `%decoder`, `%latent_dim` and `%seed` are macros of the presets;
+  `baseline/Phase` has as many steps as both phases of NAE together.
+
+`tests/baselines_contract_test.py` holds every method file to this.
+"""
+
+from nae_tf.baselines.dae import DAE
+
+__all__ = ["DAE"]

@@ -1,0 +1,89 @@
+"""The denoising autoencoder.
+
+    loss = mean |x - decode(encode(x + noise_std * noise))|^2 / D
+
+Vincent, Larochelle, Bengio & Manzagol, Extracting and Composing Robust Features
+with Denoising Autoencoders, ICML 2008.
+"""
+
+import gin
+import keras
+import tensorflow as tf
+
+from nae_tf import randomness
+from nae_tf.autoencoder import Autoencoder
+from nae_tf.energy import scalar_like
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+class DAE(Autoencoder):
+    """An autoencoder that learns to remove Gaussian noise.
+
+    Only training adds noise: the outlier score is the reconstruction error of
+    the example as it is.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        noise_std: float = 0.3,
+        latent_space=None,
+        seed: int = 0,
+        name=None,
+        dtype=None,
+    ):
+        """Join an encoder and a decoder.
+
+        Args:
+            encoder: see `Autoencoder`.
+            decoder: see `Autoencoder`.
+            noise_std: standard deviation of the noise, >= 0, in the units of
+                the examples. The default is that of appendix D.4.
+            latent_space: `Sphere()` (the default) or `Euclidean()`.
+            seed: int, of the noise.
+            name: name of the model.
+            dtype: dtype policy; the networks keep their own.
+
+        Raises:
+            ValueError: noise_std < 0; shapes that do not fit.
+        """
+        if not noise_std >= 0:
+            raise ValueError(
+                f"DAE: expected noise_std >= 0, received {noise_std}."
+            )
+        self.noise_std = noise_std
+        self.seed = seed
+        super().__init__(
+            encoder, decoder, latent_space=latent_space, name=name, dtype=dtype
+        )
+
+    def track_metrics(self):
+        """Name the running means that `fit` shows."""
+        self.track("loss", "denoising_error")
+
+    def corrupt(self, x, seed):
+        """Add noise to examples.
+
+        Args:
+            x: float [batch, ...].
+            seed: int [2].
+
+        Returns:
+            float, same shape as `x`.
+        """
+        noise = randomness.normal(tf.shape(x), seed, x.dtype)
+        return x + scalar_like(self.noise_std, x) * noise
+
+    def objective(self, x, training: bool = False) -> dict:
+        """Error of the reconstruction of clean from noisy examples."""
+        noisy = self.corrupt(x, self.noise_seed(training))
+        error = self.energy_of_latent(x, self.encode(noisy, training), training)
+        return {"loss": tf.reduce_mean(error), "denoising_error": error}
+
+    def get_config(self):
+        """Return the constructor's arguments, serialised."""
+        return self.serialize_arguments(
+            "encoder", "decoder", "noise_std", "latent_space", "seed"
+        )

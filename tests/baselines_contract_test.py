@@ -1,0 +1,172 @@
+"""What every method in gin/methods keeps to, tested through its gin file."""
+
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nae_tf import runtime
+from nae_tf.calibration import Calibration
+from nae_tf.checkpoints import restore
+from nae_tf.evaluate import evaluate
+from nae_tf.experiment import Experiment
+from nae_tf.export import calibrate, export_model
+from nae_tf.exported_model import ExportedModel
+from nae_tf.train import train
+
+GIN = pathlib.Path(__file__).resolve().parent.parent / "gin"
+METHODS = sorted(path.stem for path in (GIN / "methods").glob("*.gin"))
+TINY = [
+    "latent_dim = 4",
+    "MLPEncoder.hidden_units = (16,)",
+    "MLPDecoder.hidden_units = (16,)",
+    "baseline/Phase.epochs = 2",
+    "baseline/Phase.steps_per_epoch = 3",
+    "baseline/Phase.batch_size = 16",
+    "Experiment.evaluation_limit = 20",
+]
+# Methods whose loss need not fall, each with the reason.
+GAMES: dict[str, str] = {}
+
+
+def experiment(method, preset="digits", bindings=TINY):
+    files = [GIN / f"{preset}.gin", GIN / "methods" / f"{method}.gin"]
+    runtime.parse_config([str(file) for file in files], bindings)
+    return Experiment.from_config()
+
+
+def images(count):
+    values = np.random.default_rng(count).random((count, 8, 8, 1))
+    return values.astype(np.float32)
+
+
+def fitted(method, optimizer=None, epochs=1, count=12):
+    """A model after a short training, and the history of it."""
+    model = experiment(method).build_model()
+    model.compile(optimizer or keras.optimizers.Adam(3e-3))
+    x = images(count)
+    batches = tf.data.Dataset.from_tensor_slices(x).batch(8)
+    return model, model.fit(batches, epochs=epochs, verbose=0).history
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_file_names_its_method_and_how_to_run_it(method):
+    text = (GIN / "methods" / f"{method}.gin").read_text()
+    assert f"--gin_file=gin/methods/{method}.gin" in text.partition("\n\n")[0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_image_scores_alone_as_in_a_batch_and_always_the_same(method):
+    model, _ = fitted(method)
+    x = images(9)
+    scores = model.predict_outlier_score(x)
+    assert scores.shape == (9,) and np.isfinite(scores).all()
+    assert np.ptp(scores) > 0
+    alone = np.concatenate(
+        [model.predict_outlier_score(image[None]) for image in x]
+    )
+    np.testing.assert_allclose(alone, scores, rtol=1e-4, atol=1e-6)
+    backwards = model.predict_outlier_score(x[::-1], batch_size=4)
+    np.testing.assert_allclose(backwards[::-1], scores, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_loss_falls_on_a_fixed_batch(method):
+    if method in GAMES:
+        pytest.skip(GAMES[method])
+    model = experiment(method).build_model()
+    model.compile(keras.optimizers.Adam(3e-3))
+    x = images(16)
+    before = model.evaluate(x, verbose=0, return_dict=True)["loss"]
+    model.fit(x, epochs=60, verbose=0)
+    after = model.evaluate(x, verbose=0, return_dict=True)["loss"]
+    assert after < before - 0.05 * abs(before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_fit_logs_the_mean_over_examples_of_the_objective(method):
+    # At a learning rate of 0 the weights stay, so the values can be computed
+    # again, batch by batch: 8 and 4 examples.
+    model, history = fitted(method, keras.optimizers.SGD(0.0))
+    x = images(12)
+    sums = dict.fromkeys(history, 0.0)
+    for step, batch in enumerate([x[:8], x[8:]]):
+        model.optimizer.iterations.assign(step)
+        values = model.objective(tf.constant(batch), training=True)
+        assert values.keys() == history.keys()
+        for name, value in values.items():
+            sums[name] += len(batch) * float(np.mean(value))
+    for name, total in sums.items():
+        assert history[name] == [pytest.approx(total / 12, rel=1e-4)], name
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_saved_model_scores_and_trains_on_as_if_never_saved(method, tmp_path):
+    model, _ = fitted(method)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.get_config() == model.get_config()
+    x = images(6)
+    np.testing.assert_allclose(
+        loaded.predict_outlier_score(x),
+        model.predict_outlier_score(x),
+        rtol=1e-5,
+    )
+    losses = [
+        each.fit(x, epochs=3, verbose=0, shuffle=False).history["loss"]
+        for each in (model, loaded)
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_export_scores_as_the_model(method, tmp_path):
+    model, _ = fitted(method)
+    calibration = Calibration(np.linspace(0, 1, 19), 0.1)
+    exported = ExportedModel(export_model(model, calibration, tmp_path))
+    for count in (1, 7):
+        x = images(count)
+        np.testing.assert_allclose(
+            exported.score(x)["energy"],
+            model.predict_outlier_score(x),
+            rtol=1e-4,
+            atol=1e-6,
+        )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_train_evaluate_and_export_run_from_the_run_directory(method, tmp_path):
+    run = runtime.RunDirectory(tmp_path / "run")
+    results = train(run, experiment(method))
+    (scores,) = results["auroc"].values()
+    assert scores.keys() == {"digit 9"} and 0 <= scores["digit 9"] <= 1
+    logged = run.metrics.read_text()
+    assert "selection_auroc" in logged and "val_loss" in logged
+    run.load_config()
+    again = Experiment.from_config()
+    assert evaluate(run, again) == results
+    model = again.build_model()
+    restore(model, run.checkpoints("training"))
+    calibration = calibrate(run, again, model, 0.1)
+    exported = ExportedModel(export_model(model, calibration, tmp_path / "out"))
+    outputs = exported.score(images(3))
+    np.testing.assert_array_equal(
+        outputs["is_outlier"], outputs["energy"] > calibration.threshold
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("preset", ["digits", "eight_gaussians"])
+def test_a_method_has_the_steps_of_both_phases_of_nae(preset, method):
+    runtime.parse_config([str(GIN / f"{preset}.gin")])
+    both = Experiment.from_config()
+    phases = [phase for phase in (both.pretraining, both.training) if phase]
+    steps = [phase.steps(both.task.train) * phase.epochs for phase in phases]
+    alone = experiment(method, preset, [])
+    assert alone.pretraining is None
+    assert alone.training.batch_size == both.training.batch_size
+    assert alone.training.steps(
+        alone.task.train
+    ) * alone.training.epochs == sum(steps)
