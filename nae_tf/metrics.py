@@ -1,14 +1,179 @@
-"""How well scores separate outliers from inliers (paper section 6.3)."""
+"""How well scores separate outliers from inliers (paper section 6.3).
+
+Outliers are the positive class and higher scores are more outlying. A threshold
+t flags every example with score >= t; a `DetectionCurve` counts what every
+threshold flags, and each metric is a function of it. Next: `bootstrap`, their
+confidence intervals.
+"""
+
+import dataclasses
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 
-def auroc(inlier_scores, outlier_scores) -> float:
-    """Area under the ROC curve, outliers being the positive class.
+@dataclasses.dataclass(frozen=True, eq=False)
+class DetectionCurve:
+    """What is flagged at every threshold, from the highest score down.
+
+    Attributes:
+        detected: int [..., thresholds], outliers at or above each threshold;
+            the last element is their number. Leading axes are resamples.
+        false_alarms: int [..., thresholds], the same of inliers.
+    """
+
+    detected: np.ndarray
+    false_alarms: np.ndarray
+
+    @classmethod
+    def from_counts(cls, inlier_counts, outlier_counts) -> "DetectionCurve":
+        """Accumulate counts of examples by score, the highest score first.
+
+        Args:
+            inlier_counts: int [..., thresholds].
+            outlier_counts: int [..., thresholds].
+        """
+        return cls(
+            np.cumsum(outlier_counts, axis=-1),
+            np.cumsum(inlier_counts, axis=-1),
+        )
+
+    @property
+    def detection_rate(self) -> np.ndarray:
+        """True-positive rate (TPR) at every threshold, in [0, 1]."""
+        return self.detected / self.detected[..., -1:]
+
+    @property
+    def false_alarm_rate(self) -> np.ndarray:
+        """False-positive rate (FPR) at every threshold, in [0, 1]."""
+        return self.false_alarms / self.false_alarms[..., -1:]
+
+
+def score_ranks(
+    inlier_scores, outlier_scores
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Replace scores by the ranks of their values, the highest being 0.
+
+    Equal scores have equal ranks. Infinite scores rank like any other.
+
+    Args:
+        inlier_scores: float [num_inliers].
+        outlier_scores: float [num_outliers].
+
+    Returns:
+        inlier_ranks: int [num_inliers].
+        outlier_ranks: int [num_outliers].
+        num_ranks: number of distinct scores.
+
+    Raises:
+        ValueError: either is empty or holds NaN.
+    """
+    for name, scores in [
+        ("inlier", inlier_scores),
+        ("outlier", outlier_scores),
+    ]:
+        if np.size(scores) == 0:
+            raise ValueError(f"metrics: expected {name} scores, received none.")
+        if np.isnan(scores).any():
+            raise ValueError(
+                f"metrics: {np.isnan(scores).sum()} of {np.size(scores)} "
+                f"{name} scores are NaN; the model has diverged."
+            )
+    values, positions = np.unique(
+        np.concatenate([inlier_scores, outlier_scores]), return_inverse=True
+    )
+    ranks = len(values) - 1 - positions
+    return ranks[: len(inlier_scores)], ranks[len(inlier_scores) :], len(values)
+
+
+def detection_curve(inlier_scores, outlier_scores) -> DetectionCurve:
+    """Count what every threshold flags; see `score_ranks` for arguments."""
+    inliers, outliers, num_ranks = score_ranks(inlier_scores, outlier_scores)
+    return DetectionCurve.from_counts(
+        np.bincount(inliers, minlength=num_ranks),
+        np.bincount(outliers, minlength=num_ranks),
+    )
+
+
+# --- Metrics: functions of a curve, float [...] in its leading axes -----------
+
+
+def area_under_roc(curve: DetectionCurve):
+    """Area under the ROC curve (AUROC), in [0, 1].
 
     It is the probability that an outlier scores higher than an inlier, ties
     counted half.
+    """
+    outliers, inliers = _steps(curve.detected), _steps(curve.false_alarms)
+    num_inliers = curve.false_alarms[..., -1:]
+    below = num_inliers - curve.false_alarms
+    pairs = np.sum(outliers * (below + 0.5 * inliers), axis=-1)
+    return pairs / (curve.detected[..., -1] * num_inliers[..., 0])
+
+
+def average_precision_of_outliers(curve: DetectionCurve):
+    """Area under the precision-recall curve of outliers (AUPR-out).
+
+        sum_k (recall_k - recall_(k-1)) * precision_k
+
+    The sum over thresholds, not the trapezoidal rule, which is too optimistic.
+    The score of chance is the share of outliers.
+    """
+    return _average_precision(curve.detected, curve.false_alarms)
+
+
+def average_precision_of_inliers(curve: DetectionCurve):
+    """Area under the precision-recall curve of inliers (AUPR-in).
+
+    The same with inliers as the positive class and scores negated.
+    """
+    return _average_precision(
+        _from_below(curve.false_alarms), _from_below(curve.detected)
+    )
+
+
+def fpr_at_tpr(curve: DetectionCurve, tpr: float):
+    """Share of inliers flagged at the threshold that detects enough outliers.
+
+    Args:
+        curve: counts.
+        tpr: in (0, 1]; the highest threshold that detects at least this share
+            of the outliers is taken.
+
+    Returns:
+        float [...] in [0, 1].
+
+    Raises:
+        ValueError: `tpr` is out of range.
+    """
+    if not 0 < tpr <= 1:
+        raise ValueError(f"fpr_at_tpr: expected tpr in (0, 1], received {tpr}.")
+    first = np.argmax(curve.detection_rate >= tpr, axis=-1)
+    return np.take_along_axis(
+        curve.false_alarm_rate, first[..., None], axis=-1
+    )[..., 0]
+
+
+def background_rejection(curve: DetectionCurve, signal_efficiency: float):
+    """Background rejection at a signal efficiency: 1 / FPR at a chosen TPR.
+
+    The working point of particle physics, where outliers are the signal: how
+    many inliers there are to every one that is flagged. Infinite if no inlier
+    is.
+
+    Args:
+        curve: counts.
+        signal_efficiency: TPR in (0, 1].
+
+    Returns:
+        float [...] in [1, infinity].
+    """
+    rate = fpr_at_tpr(curve, signal_efficiency)
+    with np.errstate(divide="ignore"):
+        return 1.0 / rate
+
+
+def auroc(inlier_scores, outlier_scores) -> float:
+    """Area under the ROC curve of scores; see `area_under_roc`.
 
     Args:
         inlier_scores: float [num_inliers], higher is more outlying.
@@ -20,19 +185,20 @@ def auroc(inlier_scores, outlier_scores) -> float:
     Raises:
         ValueError: if either is empty or holds NaN.
     """
-    for name, scores in [
-        ("inlier", inlier_scores),
-        ("outlier", outlier_scores),
-    ]:
-        if np.size(scores) == 0:
-            raise ValueError(f"auroc: expected {name} scores, received none.")
-        if np.isnan(scores).any():
-            raise ValueError(
-                f"auroc: {np.isnan(scores).sum()} of {np.size(scores)} {name} "
-                "scores are NaN; the model has diverged."
-            )
-    labels = np.repeat([0, 1], [len(inlier_scores), len(outlier_scores)])
-    scores = np.concatenate([inlier_scores, outlier_scores])
-    # Infinite scores are rank-able but scikit-learn refuses them.
-    limit = np.finfo(scores.dtype).max
-    return float(roc_auc_score(labels, np.clip(scores, -limit, limit)))
+    return float(area_under_roc(detection_curve(inlier_scores, outlier_scores)))
+
+
+def _steps(counts):
+    return np.diff(counts, axis=-1, prepend=0)
+
+
+def _from_below(counts):
+    """Cumulative counts from the lowest score up."""
+    return np.cumsum(_steps(counts)[..., ::-1], axis=-1)
+
+
+def _average_precision(positives, negatives):
+    # A resample may leave thresholds above its highest score: nothing flagged.
+    precision = positives / np.maximum(positives + negatives, 1)
+    weights = _steps(positives) / positives[..., -1:]
+    return np.sum(weights * precision, axis=-1)

@@ -27,6 +27,7 @@ LAYERS = [
     {"serializable", "randomness", "calibration"},
     {"energy", "latent_space", "langevin", "replay_buffer", "losses"},
     {"layers", "network_builder", "networks", "color_networks", "metrics"},
+    {"bootstrap"},
     {"langevin_chain"},
     {"on_manifold", "detector"},
     {"autoencoder"},
@@ -85,8 +86,15 @@ def test_every_sub_package_is_installed():
 
 
 def test_the_mathematics_does_not_depend_on_gin_or_flags():
-    for module in ("energy", "langevin", "losses", "metrics", "randomness"):
-        text = (FILES[module]).read_text()
+    for module in (
+        "bootstrap",
+        "energy",
+        "langevin",
+        "losses",
+        "metrics",
+        "randomness",
+    ):
+        text = FILES[module].read_text()
         assert "import gin" not in text and "absl" not in text
 
 
