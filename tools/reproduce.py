@@ -4,202 +4,113 @@
     python tools/reproduce.py digits --show   print it from the stored results
     python tools/reproduce.py figure1         draw it from a run of that table
 
-One cell of a table is one training with one seed. A finished cell is stored as
-a small JSON file with its figures, seconds, commit and machine; an interrupted
-run goes on with the cells that are missing.
+`cells.py` has what a table is made of.
 """
 
-import concurrent.futures
-import json
-import os
-import pathlib
-import platform
-import shutil
-import subprocess
 import sys
-import time
 
 import numpy as np
-import scipy.stats
 from absl import app, flags
+from cells import REPOSITORY, Cell, mean_interval, provenance, run_missing
 
 from nae_tf.checkpoints import restore
 from nae_tf.experiment import Experiment
 from nae_tf.figures import reconstruction_figure
-from nae_tf.runtime import RunDirectory, write_atomically
-
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "docs" / "results"
+from nae_tf.runtime import RunDirectory
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("show", False, "Only print the stored results.")
+flags.DEFINE_list(
+    "methods", None, "Only these files of gin/methods; all by default."
+)
 flags.DEFINE_string("run_dir", "runs/digits", "The run that a figure shows.")
 flags.DEFINE_integer("num_seeds", 3, "Seeds 0, 1, ... of every row.")
 flags.DEFINE_integer(
     "jobs", 1, "Trainings at a time; the processors are shared out."
 )
 
-
-def run_cell(
-    table: str, cell: str, gin_files: list[str], bindings: list[str]
-) -> dict:
-    """Train one cell in its own process, or load it if it is stored.
-
-    Args:
-        table: name of the table.
-        cell: name of the cell, unique in the table.
-        gin_files: configuration, relative to the repository.
-        bindings: gin bindings of the cell.
-
-    Returns:
-        {"auroc": {method: {outliers: AUROC}}, "seed", "seconds", "commit",
-        "machine", "bindings"}.
-
-    Raises:
-        RuntimeError: the training failed; the message tells where its log is.
-    """
-    stored = RESULTS / table / f"{cell}.json"
-    if stored.exists():
-        return json.loads(stored.read_text())
-    if FLAGS.show:
-        raise app.UsageError(
-            f"--show: {table}/{cell} is not stored; run without --show first."
-        )
-    run_dir = REPOSITORY / "runs" / "reproduce" / table / cell
-    shutil.rmtree(run_dir, ignore_errors=True)
-    run_dir.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "nae_tf.train", f"--run_dir={run_dir}"]
-    command += [f"--gin_file={file}" for file in gin_files]
-    command += [f"--gin_bindings={binding}" for binding in bindings]
-    threads = str(max(1, (os.cpu_count() or 1) // FLAGS.jobs))
-    environment = os.environ | {
-        "TF_NUM_INTRAOP_THREADS": threads,
-        "TF_NUM_INTEROP_THREADS": threads,
-    }
-    log = run_dir.with_suffix(".log")
-    start = time.monotonic()
-    with open(log, "w") as output:
-        status = subprocess.run(
-            command,
-            cwd=REPOSITORY,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
-    if status != 0:
-        raise RuntimeError(f"{table}/{cell} failed; see {log}.")
-    results = json.loads((run_dir / "results.json").read_text())
-    results |= {
-        "bindings": bindings,
-        "seconds": round(time.monotonic() - start),
-        "threads": int(threads),
-        "commit": commit(),
-        "machine": machine(),
-    }
-    stored.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(stored, json.dumps(results, indent=2) + "\n")
-    return results
-
-
-def commit() -> str:
-    """Return the commit that is checked out, marked if files were changed."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude=*"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip() or "unknown"
-
-
-def machine() -> str:
-    """Return the processor's name and the number of cores."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.split(":", 1)[1].strip()
-                break
-    return f"{name}, {os.cpu_count()} cores"
-
-
-def mean_interval(values) -> tuple[float, float]:
-    """Return the mean and the half width of its 95 % t-interval."""
-    values = np.asarray(values)
-    if len(values) < 2:
-        return float(values.mean()), float("nan")
-    quantile = scipy.stats.t.ppf(0.975, len(values) - 1)
-    return float(values.mean()), float(quantile * scipy.stats.sem(values))
-
-
 # --- Tables -------------------------------------------------------------------
+
+DIGITS = range(10)
 
 
 def digits():
     """Hold out each of the ten digits of scikit-learn's 8x8 images."""
-    cells = [
-        (digit, seed) for digit in range(10) for seed in range(FLAGS.num_seeds)
-    ]
-
-    def cell(digit, seed):
-        return run_cell(
-            "digits",
-            f"digit{digit}-seed{seed}",
-            ["gin/digits.gin"],
-            [f"holdout_class={digit}", f"seed={seed}"],
-        )
-
-    results = run_all(cell, cells)
-    print("Mean AUROC of the held-out digit, seeds 0 to", FLAGS.num_seeds - 1)
-    print()
-    print("| held-out digit | AE | NAE | NAE - AE |")
-    print("| --- | --- | --- | --- |")
-    scores: dict[int, list] = {}
-    for digit, seed in cells:
-        auroc = results[digit, seed]["auroc"]
-        pair = [auroc[method][f"digit {digit}"] for method in ("AE", "NAE")]
-        scores.setdefault(digit, []).append(pair)
-    for digit, pairs in scores.items():
-        ae, nae = np.mean(pairs, axis=0)
-        print(f"| {digit} | {ae:.3f} | {nae:.3f} | {nae - ae:+.3f} |")
-    all_pairs = np.concatenate(list(scores.values()))
-    ae, nae = all_pairs.mean(axis=0)
-    difference, half_width = mean_interval(all_pairs[:, 1] - all_pairs[:, 0])
-    print(
-        f"| mean | **{ae:.3f}** | **{nae:.3f}** | **{difference:+.3f}** "
-        f"± {half_width:.3f} |"
+    methods = FLAGS.methods or sorted(
+        path.stem for path in (REPOSITORY / "gin" / "methods").glob("*.gin")
     )
-    print_provenance(results.values())
+    cells = {
+        (method, digit, seed): digits_cell(method, digit, seed)
+        for seed in range(FLAGS.num_seeds)
+        for method in (None, *methods)
+        for digit in DIGITS
+    }
+    if not FLAGS.show:
+        run_missing(cells.values(), FLAGS.jobs)
+    results = {key: cell.results() for key, cell in cells.items()}
+    nae = digits_aurocs(results, None, "NAE")
+    table = {"AE, NAE's pre-training": digits_aurocs(results, None, "AE")}
+    for method in methods:
+        if any(results[key] is None for key in cells if key[0] == method):
+            print(f"{method}: not all cells are stored.", file=sys.stderr)
+        else:
+            table[method] = digits_aurocs(results, method)
+    table["NAE"] = nae
+    print(f"Mean AUROC of the held-out digit, seeds 0 to {FLAGS.num_seeds - 1}")
+    print()
+    header = ["method", *map(str, DIGITS), "mean", "NAE - method"]
+    print(f"| {' | '.join(header)} |")
+    print("|" + " --- |" * len(header))
+    for name, aurocs in sorted(table.items(), key=lambda row: row[1].mean()):
+        difference, half_width = mean_interval((nae - aurocs).mean(axis=1))
+        row = [name, *(f"{value:.3f}" for value in aurocs.mean(axis=1))]
+        row += [f"**{aurocs.mean():.3f}**"]
+        row += (
+            [f"{difference:+.3f} ± {half_width:.3f}"] if name != "NAE" else [""]
+        )
+        print(f"| {' | '.join(row)} |")
+    stored = [result for result in results.values() if result is not None]
+    print(f"\n{provenance(stored)}")
 
 
-def run_all(cell, arguments) -> dict:
-    """Run cells, several at a time, and return their results by argument."""
-    with concurrent.futures.ThreadPoolExecutor(FLAGS.jobs) as pool:
-        futures = {
-            argument: pool.submit(cell, *argument) for argument in arguments
-        }
-        results = {}
-        for done, (argument, future) in enumerate(futures.items(), start=1):
-            results[argument] = future.result()
-            if not FLAGS.show:
-                print(f"{done}/{len(futures)} cells", file=sys.stderr)
-    return results
+def digits_cell(method: str | None, digit: int, seed: int) -> Cell:
+    """Return the cell of a method, None for AE and NAE together."""
+    file = [f"gin/methods/{method}.gin"] if method else []
+    folder = f"digits/{method}" if method else "digits"
+    return Cell(
+        f"{folder}/digit{digit}-seed{seed}",
+        ("gin/digits.gin", *file),
+        (f"holdout_class={digit}", f"seed={seed}"),
+    )
 
 
-def print_provenance(results):
-    """Say where and when the cells of a table were computed."""
-    results = list(results)
-    commits = sorted({result["commit"] for result in results})
-    machines = sorted({result["machine"] for result in results})
-    seconds = [result["seconds"] for result in results]
-    threads = sorted({result["threads"] for result in results})
-    print(
-        f"\n{len(results)} trainings of both phases, {np.mean(seconds):.0f} s "
-        f"each on {', '.join(map(str, threads))} thread(s) of "
-        f"{'; '.join(machines)}; commit {', '.join(commits)}."
+def digits_aurocs(results: dict, method: str | None, name: str | None = None):
+    """Return the AUROCs of a method, float [digits, seeds].
+
+    Args:
+        results: by (method, digit, seed).
+        method: of the cells.
+        name: of the model, if a cell has more than one.
+
+    Raises:
+        UsageError: a cell is not stored.
+    """
+
+    def auroc(digit, seed):
+        result = results[method, digit, seed]
+        if result is None:
+            raise app.UsageError(
+                "--show: AE and NAE are not stored; run without --show first."
+            )
+        models = result["auroc"]
+        model = models[name] if name else next(iter(models.values()))
+        return model[f"digit {digit}"]
+
+    return np.array(
+        [
+            [auroc(digit, seed) for seed in range(FLAGS.num_seeds)]
+            for digit in DIGITS
+        ]
     )
 
 
