@@ -101,6 +101,7 @@ class RunDirectory:
     """Paths of a run, and writing that never leaves half a file.
 
     config.gin  checkpoints/<phase>/  tensorboard/  metrics.csv  results.json
+    samples/
     """
 
     def __init__(self, path):
@@ -109,6 +110,7 @@ class RunDirectory:
         self.config = self.path / "config.gin"
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"
+        self.samples = self.path / "samples"
         self.tensorboard = self.path / "tensorboard"
 
     def checkpoints(self, phase: str) -> pathlib.Path:
@@ -156,12 +158,13 @@ class RunDirectory:
         parse_config([str(self.config)])
 
 
-def write_atomically(path: pathlib.Path, text: str):
-    """Write a text file under a temporary name and rename it."""
+def write_atomically(path: pathlib.Path, content: str | bytes):
+    """Write a file under a temporary name and rename it."""
+    data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

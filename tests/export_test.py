@@ -1,10 +1,6 @@
 """Exports: which models, what is written, and what is refused."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -17,6 +13,7 @@ from tiny_models import (
     vector_nae,
     vector_networks,
 )
+from tiny_runs import DIGITS, TINY_DIGITS, run_module
 
 from nae_tf import NAE, Autoencoder, ContrastiveDivergence, LangevinChain
 from nae_tf.calibration import Calibration
@@ -24,7 +21,6 @@ from nae_tf.detector import OutlierDetector
 from nae_tf.export import export_model
 from nae_tf.exported_model import ExportedModel
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
 
 
@@ -239,31 +235,11 @@ def test_a_hostile_keras_file_does_not_run(tmp_path):
     assert not marker.exists()
 
 
-def run_module(module, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", f"nae_tf.{module}", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_a_trained_run_is_exported_with_its_calibration(tmp_path):
     run_dir = tmp_path / "run"
-    tiny = [
-        "MLPEncoder.hidden_units=(8,)",
-        "MLPDecoder.hidden_units=(8,)",
-        "visible/LangevinChain.num_steps=1",
-        "latent/LangevinChain.num_steps=1",
-        "pretraining/Phase.epochs=1",
-        "training/Phase.epochs=1",
-        "training/Phase.steps_per_epoch=1",
-    ]
-    bindings = [f"--gin_bindings={binding}" for binding in tiny]
+    bindings = [f"--gin_bindings={binding}" for binding in TINY_DIGITS]
     trained = run_module(
-        "train", "--gin_file=gin/digits.gin", *bindings, f"--run_dir={run_dir}"
+        "train", f"--gin_file={DIGITS}", *bindings, f"--run_dir={run_dir}"
     )
     assert trained.returncode == 0, trained.stderr
     exported = run_module(

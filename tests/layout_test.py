@@ -27,7 +27,7 @@ LAYERS = [
     {"serializable", "randomness", "calibration"},
     {"energy", "latent_space", "langevin", "replay_buffer", "losses"},
     {"layers", "network_builder", "networks", "color_networks", "metrics"},
-    {"bootstrap"},
+    {"bootstrap", "sample_quality", "image_grid"},
     {"langevin_chain"},
     {"on_manifold", "detector"},
     {"autoencoder"},
@@ -45,7 +45,8 @@ LAYERS = [
     {"digits", "datasets", "user_data"},
     {"exported_model", "example_stream", "score_files"},
     {"checkpoints", "callbacks", "tensorboard", "experiment", "runtime"},
-    {"evaluate", "figures", "export", "score"},
+    {"features", "sample_figures"},
+    {"evaluate", "figures", "export", "score", "sample"},
     {"train"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -3,44 +3,17 @@
 import csv
 import dataclasses
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
+from tiny_runs import DIGITS, TINY_DIGITS, run_module
 
 from nae_tf import runtime, train
 from nae_tf.checkpoints import restore
 from nae_tf.experiment import Experiment
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-TINY = [
-    "MLPEncoder.hidden_units=(16,)",
-    "MLPDecoder.hidden_units=(16,)",
-    "visible/LangevinChain.num_steps=2",
-    "latent/LangevinChain.num_steps=2",
-    "pretraining/Phase.epochs=3",
-    "pretraining/Phase.patience=10",
-    "training/Phase.epochs=2",
-    "training/Phase.steps_per_epoch=3",
-    "holdout_class=4",
-]
-
-
-def run_module(module, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", f"nae_tf.{module}", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +23,7 @@ def run(tmp_path_factory):
     finished = run_module(
         "train",
         "--gin_file=gin/digits.gin",
-        *(f"--gin_bindings={binding}" for binding in TINY),
+        *(f"--gin_bindings={binding}" for binding in TINY_DIGITS),
         f"--run_dir={run_dir}",
     )
     assert finished.returncode == 0, finished.stderr
@@ -175,7 +148,7 @@ def test_the_checkpoint_brings_back_the_replay_buffer(run):
 
 def test_the_same_seed_gives_the_same_run(run, tmp_path):
     run_dir, _ = run
-    runtime.parse_config([str(ROOT / "gin" / "digits.gin")], TINY)
+    runtime.parse_config([DIGITS], TINY_DIGITS)
     again = runtime.RunDirectory(tmp_path / "again")
     train.train(again, Experiment.from_config())
     for metric in ("loss", "positive_energy", "negative_energy"):
@@ -202,7 +175,7 @@ def test_networks_that_do_not_fit_the_data_are_named(tmp_path):
     shapes = [
         f"MLP{part}coder.example_shape=(9, 9, 1)" for part in ("En", "De")
     ]
-    runtime.parse_config([str(ROOT / "gin" / "digits.gin")], TINY + shapes)
+    runtime.parse_config([DIGITS], TINY_DIGITS + shapes)
     experiment = Experiment.from_config()
     with pytest.raises(ValueError, match=r"\(9, 9, 1\).*\(8, 8, 1\)"):
         train.train(runtime.RunDirectory(tmp_path / "run"), experiment)
@@ -210,7 +183,7 @@ def test_networks_that_do_not_fit_the_data_are_named(tmp_path):
 
 def test_patience_needs_a_figure_to_watch(tmp_path):
     bindings = ["training/Phase.patience=2"]
-    runtime.parse_config([str(ROOT / "gin" / "digits.gin")], TINY + bindings)
+    runtime.parse_config([DIGITS], TINY_DIGITS + bindings)
     experiment = Experiment.from_config()
     blind = dataclasses.replace(
         experiment,

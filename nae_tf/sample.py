@@ -1,0 +1,266 @@
+"""Draw samples from a trained run, and measure how good they are.
+
+    python -m nae_tf.sample --run_dir=runs/digits --num_samples=64
+
+Fresh latent chains, eight times as long as in training (section D.3), then the
+visible chain. Writes <run_dir>/samples/samples.npz with all stages and
+samples.png, which shows them side by side (Figure 7). With --features the
+samples are compared with test data; quality.json has the result. Distances
+are comparable in the same features only: they are FID and KID as published if
+the features are those of Inception.
+"""
+
+import dataclasses
+import functools
+import io
+import json
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from nae_tf.checkpoints import restore
+from nae_tf.data import Task
+from nae_tf.experiment import Experiment
+from nae_tf.features import (
+    FeatureFunction,
+    features_of,
+    saved_model_features,
+    train_rotation_classifier,
+    values,
+)
+from nae_tf.on_manifold import OnManifold
+from nae_tf.runtime import (
+    RunDirectory,
+    define_run_dir_flags,
+    run_command,
+    write_atomically,
+)
+from nae_tf.sample_figures import stages_figure
+from nae_tf.sample_quality import frechet_distance, kernel_distance
+
+_BATCH_SIZE = 256
+_CLASSIFIER_STEPS = 1_000
+
+# Titles in the picture of the arrays that it shows.
+_STAGES = {
+    "decoded_z0": "start of the latent chain, decoded",
+    "x0": "start of the visible chain",
+    "x": "final samples",
+}
+
+
+def draw_samples(
+    model, num_samples: int, seed: int = 0
+) -> Iterator[dict[str, np.ndarray]]:
+    """Draw samples of a model, in batches.
+
+    Args:
+        model: has a method `sample`, as `NAE`.
+        num_samples: number of samples, > 0.
+        seed: int >= 0; the same seed and number give the same samples.
+
+    Yields:
+        The final samples "x", float [batch, ...], and the starts "x0" of the
+        visible chain. With a latent chain also its starts "z0", its results
+        "z", float [batch, latent_dim], and "decoded_z0", float [batch, ...].
+
+    Raises:
+        ValueError: the model does not generate samples.
+    """
+    if not hasattr(model, "sample"):
+        raise ValueError(
+            f"{type(model).__name__} does not generate samples; name a run "
+            "whose model is NAE."
+        )
+    for batch, start in enumerate(range(0, num_samples, _BATCH_SIZE)):
+        # One independent seed for every batch.
+        batch_seed = np.random.SeedSequence([seed, batch]).generate_state(1)
+        negative = model.sample(
+            min(_BATCH_SIZE, num_samples - start), int(batch_seed[0] >> 1)
+        )
+        stages = {"x": negative.x, "x0": negative.x0}
+        if negative.z0 is not None:
+            stages |= {
+                "z": negative.z,
+                "z0": negative.z0,
+                "decoded_z0": model.sampler.visible_chain.clamp(
+                    model.decode(negative.z0)
+                ),
+            }
+        yield {name: stage.numpy() for name, stage in stages.items()}
+
+
+def lengthen_latent_chain(model, factor: int):
+    """Make the latent chain of generation `factor` times that of training.
+
+    Raises:
+        ValueError: the model's sampler has no latent chain.
+    """
+    if not isinstance(model.sampler, OnManifold):
+        raise ValueError(
+            f"{type(model.sampler).__name__} has no latent chain; leave out "
+            "--generation_factor."
+        )
+    model.sampler = dataclasses.replace(model.sampler, generation_factor=factor)
+
+
+def measure_quality(
+    samples: np.ndarray,
+    task: Task,
+    features: FeatureFunction,
+    limit: int | None = None,
+) -> dict:
+    """Compare samples with test data.
+
+    Args:
+        samples: float [num_samples, ...].
+        task: its test inliers are the reference.
+        features: the features that are compared.
+        limit: of test and validation examples; None means all.
+
+    Returns:
+        {"samples": distances, "validation": distances}: those of the samples,
+        and those of validation inliers, which tell what real data get. Each is
+        {"size", "frechet_distance", "kernel_distance",
+        "kernel_distance_standard_error"}.
+    """
+
+    def of_examples(examples):
+        return features_of(features, examples.batches(_BATCH_SIZE, limit))
+
+    reference = of_examples(task.test)
+
+    def distances(other):
+        kernel = kernel_distance(other, reference)
+        return {
+            "size": len(other),
+            "frechet_distance": frechet_distance(other, reference),
+            "kernel_distance": kernel.value,
+            "kernel_distance_standard_error": kernel.standard_error,
+        }
+
+    batches = np.array_split(samples, -(-len(samples) // _BATCH_SIZE))
+    return {
+        "samples": distances(features_of(features, batches)),
+        "validation": distances(of_examples(task.validation)),
+    }
+
+
+def write_arrays(run: RunDirectory, stages: dict[str, np.ndarray]):
+    """Write the stages into the run's samples.npz; return its path."""
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **stages)
+    path = run.samples / "samples.npz"
+    write_atomically(path, file.getvalue())
+    return path
+
+
+def write_picture(run: RunDirectory, stages: dict[str, np.ndarray]) -> str:
+    """Draw the stages into the run's samples.png; return what to tell."""
+    try:
+        figure = stages_figure(
+            {_STAGES[name]: stages[name] for name in _STAGES if name in stages}
+        )
+    except (ImportError, ValueError) as error:
+        return f"no picture: {error}"
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=150)
+    path = run.samples / "samples.png"
+    write_atomically(path, file.getvalue())
+    return str(path)
+
+
+def choose_features(name: str, task: Task) -> tuple[str, FeatureFunction]:
+    """Return what --features names, described for the report, as a function."""
+    if name == "values":
+        return "values of the examples", values
+    if name != "classifier":
+        return name, saved_model_features(name, task.example_shape)
+    with tqdm(total=_CLASSIFIER_STEPS, unit="step", disable=None) as bar:
+        on_step = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: bar.update()
+        )
+        classifier = train_rotation_classifier(
+            task, num_steps=_CLASSIFIER_STEPS, callbacks=[on_step]
+        )
+    return (
+        "classifier of rotations trained on the run's data, accuracy "
+        f"{classifier.accuracy:.3f}",
+        functools.partial(classifier.features.predict, verbose=0),
+    )
+
+
+def format_quality(quality: dict) -> str:
+    """Lay out what `measure_quality` found as a table."""
+    lines = ["distance to test data       Frechet         kernel"]
+    for title in ("samples", "validation"):
+        row = quality[title]
+        error = row["kernel_distance_standard_error"]
+        lines.append(
+            f"{title} ({row['size']})".ljust(26)
+            + f"{row['frechet_distance']:9.4f}  {row['kernel_distance']:13.5f}"
+            + ("" if error is None else f" +- {error:.5f}")
+        )
+    return "\n".join(lines)
+
+
+def main():
+    """Sample the run that --run_dir names."""
+    options = flags.FLAGS
+    run = RunDirectory(options.run_dir)
+    run.load_config(options.trust_config)
+    experiment = Experiment.from_config()
+    model = experiment.build_model()
+    restore(model, run.checkpoints("training"))
+    if options.generation_factor is not None:
+        lengthen_latent_chain(model, options.generation_factor)
+    batches = []
+    with tqdm(total=options.num_samples, unit="sample", disable=None) as bar:
+        for batch in draw_samples(model, options.num_samples, options.seed):
+            batches.append(batch)
+            bar.update(len(batch["x"]))
+    stages = {
+        name: np.concatenate([batch[name] for batch in batches])
+        for name in batches[0]
+    }
+    run.samples.mkdir(exist_ok=True)
+    print(write_arrays(run, stages))
+    print(write_picture(run, stages))
+    for name, title in _STAGES.items():
+        if name in stages:
+            energy = np.mean(model.predict_outlier_score(stages[name]))
+            print(f"mean energy {energy:.6f}  {title}")
+    if options.features is not None:
+        name, features = choose_features(options.features, experiment.task)
+        quality = measure_quality(
+            stages["x"], experiment.task, features, experiment.evaluation_limit
+        )
+        write_atomically(
+            run.samples / "quality.json",
+            json.dumps({"features": name, **quality}, indent=2) + "\n",
+        )
+        print(f"\nfeatures: {name}\n{format_quality(quality)}")
+
+
+if __name__ == "__main__":
+    define_run_dir_flags("The run to sample.")
+    flags.DEFINE_integer("num_samples", 64, "How many.", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0)
+    flags.DEFINE_integer(
+        "generation_factor",
+        None,
+        "Length of the latent chain over that in training; by default what "
+        "the run was configured with, 8.",
+        lower_bound=1,
+    )
+    flags.DEFINE_string(
+        "features",
+        None,
+        "Measure the samples: 'classifier' trains one on the run's data, "
+        "'values' takes the examples as they are, anything else is the path "
+        "of a SavedModel that maps images to features.",
+    )
+    run_command(main)

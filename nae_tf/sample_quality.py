@@ -1,0 +1,145 @@
+"""How close samples are to data: distances between two sets of vectors.
+
+The vectors are features of images, see `features.py`, or the examples
+themselves in low dimension. All are NumPy, in double precision.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
+
+
+class Estimate(NamedTuple):
+    """A mean over blocks of samples.
+
+    Attributes:
+        value: the mean.
+        standard_error: of the mean; None for a single block.
+    """
+
+    value: float
+    standard_error: float | None
+
+
+def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
+    """Frechet distance between normal distributions fitted to two samples.
+
+        |mean_x - mean_y|^2 + trace(cov_x + cov_y - 2 (cov_x cov_y)^(1/2))
+
+    Of Inception features this is FID (Heusel et al. 2017), of any other
+    features it is not comparable with published figures. It is biased upwards
+    for few samples: take several times as many as there are features.
+
+    Args:
+        x: float [num_x, num_features], at least two rows.
+        y: float [num_y, num_features], at least two rows.
+
+    Returns:
+        float >= 0.
+
+    Raises:
+        ValueError: the shapes do not fit, or values are not finite.
+    """
+    x, y = _checked_pair(x, y)
+    offset = x.mean(axis=0) - y.mean(axis=0)
+    covariance_x, covariance_y = _covariance(x), _covariance(y)
+    # cov_x cov_y has the eigenvalues of a symmetric matrix, whose roots are
+    # real however nearly singular it is.
+    root = _symmetric_root(covariance_x)
+    eigenvalues = np.linalg.eigvalsh(root @ covariance_y @ root)
+    cross = np.sqrt(np.maximum(eigenvalues, 0.0)).sum()
+    distance = offset @ offset + np.trace(covariance_x + covariance_y)
+    return float(max(distance - 2.0 * cross, 0.0))
+
+
+def squared_mmd(x: np.ndarray, y: np.ndarray, kernel: Callable) -> float:
+    """Squared maximum mean discrepancy, the unbiased estimate.
+
+        mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j)
+        - 2 mean_{i, j} k(x_i, y_j)
+
+    It is zero in expectation for samples of one distribution, so it may be
+    negative (Gretton et al. 2012, Eq. 3).
+
+    Args:
+        x: float [num_x, num_features], at least two rows.
+        y: float [num_y, num_features], at least two rows.
+        kernel: maps two such arrays to float [num_x, num_y].
+
+    Raises:
+        ValueError: as in `frechet_distance`.
+    """
+    x, y = _checked_pair(x, y)
+    within = 0.0
+    for sample in (x, y):
+        values = kernel(sample, sample)
+        count = len(sample)
+        within += (values.sum() - np.trace(values)) / (count * (count - 1))
+    return float(within - 2.0 * kernel(x, y).mean())
+
+
+def kernel_distance(
+    x: np.ndarray, y: np.ndarray, block_size: int = 1_000
+) -> Estimate:
+    """Kernel distance KID of two samples of features, without bias.
+
+    `squared_mmd` with the kernel (x . y / num_features + 1)^3, averaged over
+    disjoint blocks (Binkowski et al. 2018). Published figures use Inception
+    features, as with `frechet_distance`.
+
+    Args:
+        x: float [num_x, num_features], at least two rows.
+        y: float [num_y, num_features], at least two rows.
+        block_size: rows a block, at most; the blocks are equally large.
+
+    Raises:
+        ValueError: as in `frechet_distance`.
+    """
+    x, y = _checked_pair(x, y)
+    num_blocks = max(-(-min(len(x), len(y)) // block_size), 1)
+    # Each block needs two rows of either sample.
+    num_blocks = min(num_blocks, min(len(x), len(y)) // 2)
+    kernel = functools.partial(polynomial_kernel, degree=3, coef0=1)
+    values = [
+        squared_mmd(x[block::num_blocks], y[block::num_blocks], kernel)
+        for block in range(num_blocks)
+    ]
+    error = None
+    if num_blocks > 1:
+        error = float(np.std(values, ddof=1) / np.sqrt(num_blocks))
+    return Estimate(float(np.mean(values)), error)
+
+
+def gaussian_kernel(bandwidth: float) -> Callable:
+    """Return the kernel exp(-|x - y|^2 / (2 bandwidth^2)) for `squared_mmd`."""
+    return functools.partial(rbf_kernel, gamma=1.0 / (2.0 * bandwidth**2))
+
+
+def _covariance(x):
+    return np.atleast_2d(np.cov(x, rowvar=False))
+
+
+def _symmetric_root(matrix):
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+
+
+def _checked_pair(x, y):
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(
+            "expected two samples of shape [number, num_features], received "
+            f"{x.shape} and {y.shape}."
+        )
+    if min(len(x), len(y)) < 2:
+        raise ValueError(
+            "expected at least two examples in each sample, received "
+            f"{len(x)} and {len(y)}."
+        )
+    for sample in (x, y):
+        if not np.isfinite(sample).all():
+            raise ValueError("a sample's features hold NaN or infinity.")
+    return x, y

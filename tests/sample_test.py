@@ -1,0 +1,177 @@
+"""The command that draws samples, as a user runs it."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny_models import vector_nae
+from tiny_runs import DIGITS, TINY_DIGITS, run_module
+
+from nae_tf import (
+    Autoencoder,
+    ContrastiveDivergence,
+    LangevinChain,
+    OnManifold,
+    PersistentContrastiveDivergence,
+    digits,
+    features,
+    runtime,
+    sample,
+)
+from nae_tf.checkpoints import restore
+from nae_tf.experiment import Experiment
+from nae_tf.train import train
+
+CHAIN = LangevinChain(2, 0.1, 0.05, bounds=(-1.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """An untrained run of the digits."""
+    untrained = ["pretraining/Phase.epochs=0", "training/Phase.epochs=0"]
+    runtime.parse_config([DIGITS], [*TINY_DIGITS, *untrained])
+    directory = runtime.RunDirectory(tmp_path_factory.mktemp("runs") / "run")
+    train(directory, Experiment.from_config())
+    return directory
+
+
+@pytest.fixture(scope="module")
+def sampled(run):
+    finished = run_module(
+        "sample",
+        f"--run_dir={run.path}",
+        "--num_samples=20",
+        "--seed=3",
+        "--features=values",
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout, dict(np.load(run.samples / "samples.npz"))
+
+
+def load_model(run):
+    run.load_config()
+    model = Experiment.from_config().build_model()
+    restore(model, run.checkpoints("training"))
+    return model
+
+
+def test_the_file_holds_all_stages(sampled):
+    _, stages = sampled
+    assert {name: stage.shape for name, stage in stages.items()} == {
+        "z0": (20, 16),
+        "z": (20, 16),
+        "decoded_z0": (20, 8, 8, 1),
+        "x0": (20, 8, 8, 1),
+        "x": (20, 8, 8, 1),
+    }
+
+
+def test_the_pictures_belong_to_the_latents(run, sampled):
+    _, stages = sampled
+    model = load_model(run)
+    for latent, image in [("z0", "decoded_z0"), ("z", "x0")]:
+        decoded = model.decode(stages[latent]).numpy()
+        np.testing.assert_allclose(decoded, stages[image], atol=1e-5)
+    assert not np.allclose(stages["z0"], stages["z"])
+    assert not np.allclose(stages["x0"], stages["x"])
+
+
+def test_the_printed_energies_are_reconstruction_errors(run, sampled):
+    output, stages = sampled
+    model = load_model(run)
+    printed = [
+        float(line.split()[2])
+        for line in output.splitlines()
+        if line.startswith("mean energy")
+    ]
+    errors = [
+        np.mean((stages[name] - model(stages[name]).numpy()) ** 2)
+        for name in ("decoded_z0", "x0", "x")
+    ]
+    assert printed == pytest.approx(errors, abs=1e-6)
+
+
+def test_the_picture_has_three_panels(run, sampled):
+    data = (run.samples / "samples.png").read_bytes()
+    assert data.startswith(b"\x89PNG")
+    width, height = np.frombuffer(data[16:24], ">u4")
+    assert 2 < width / height < 3
+
+
+def test_the_quality_is_printed_and_stored(run, sampled):
+    output, _ = sampled
+    quality = json.loads((run.samples / "quality.json").read_text())
+    assert quality["samples"]["size"] == 20
+    assert quality["validation"]["size"] == 162
+    for row in (quality["samples"], quality["validation"]):
+        assert f"{row['frechet_distance']:.4f}" in output
+    # An untrained model is far from the data, the data are near themselves.
+    assert (
+        quality["samples"]["kernel_distance"]
+        > 10 * quality["validation"]["kernel_distance"]
+    )
+
+
+def test_batches_are_independent_and_repeatable(monkeypatch):
+    monkeypatch.setattr(sample, "_BATCH_SIZE", 4)
+    model = vector_nae()
+
+    def draw(seed):
+        batches = list(sample.draw_samples(model, 10, seed))
+        assert [len(batch["x"]) for batch in batches] == [4, 4, 2]
+        return np.concatenate([batch["z0"] for batch in batches])
+
+    first = draw(0)
+    assert len(np.unique(first, axis=0)) == 10
+    np.testing.assert_array_equal(first, draw(0))
+    assert not np.isin(draw(1), first).any()
+
+
+def test_the_latent_chain_is_as_long_as_asked():
+    # Without noise and at a tiny step, a chain's way is its length.
+    chain = LangevinChain(1, 1e-5, 0.0)
+
+    def way(factor):
+        sampler = OnManifold(latent_chain=chain, visible_chain=chain)
+        model = vector_nae(sampler=sampler)
+        sample.lengthen_latent_chain(model, factor)
+        (stages,) = sample.draw_samples(model, 8)
+        return np.linalg.norm(stages["z"] - stages["z0"], axis=1).mean()
+
+    assert way(8) / way(1) == pytest.approx(8, rel=0.1)
+
+
+def test_samplers_without_a_latent_chain():
+    model = vector_nae(
+        sampler=PersistentContrastiveDivergence(visible_chain=CHAIN)
+    )
+    (stages,) = sample.draw_samples(model, 5)
+    assert set(stages) == {"x0", "x"}
+    with pytest.raises(ValueError, match="no latent chain"):
+        sample.lengthen_latent_chain(model, 2)
+
+
+def test_models_that_cannot_generate_say_so():
+    model = vector_nae(sampler=ContrastiveDivergence(visible_chain=CHAIN))
+    with pytest.raises(ValueError, match="starts its chains at data"):
+        next(sample.draw_samples(model, 5))
+    autoencoder = Autoencoder(model.encoder, model.decoder)
+    with pytest.raises(ValueError, match="does not generate samples"):
+        next(sample.draw_samples(autoencoder, 5))
+
+
+def test_samples_that_are_test_images_are_at_no_distance():
+    task = digits.digits_holdout()
+    x = np.concatenate(list(task.test.batches(50).as_numpy_iterator()))
+    quality = sample.measure_quality(x, task, features.values)
+    assert quality["samples"]["frechet_distance"] == pytest.approx(0, abs=1e-6)
+    assert quality["samples"]["kernel_distance"] < 0
+    assert quality["validation"]["frechet_distance"] > 0.1
+
+
+def test_a_run_that_is_none_ends_in_one_line(tmp_path):
+    failed = run_module("sample", f"--run_dir={tmp_path}")
+    assert failed.returncode == 1
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith("error: ") and "config.gin" in last
+    assert "Traceback" not in failed.stderr
