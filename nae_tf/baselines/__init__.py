@@ -1,7 +1,8 @@
 """Other methods on the networks that NAE takes (section 6.3, appendix D.4).
 
-One file a method, in reading order `dae`, `vae`, `wae`, `rae`; no file imports
-another. The plain autoencoder is `nae_tf.Autoencoder`.
+One file a method, in reading order `dae`, `vae`, `wae`, `rae`, `vqvae`, `memae`,
+`dagmm`, `ganomaly`; no file imports another. The plain autoencoder is
+`nae_tf.Autoencoder`.
 
 What a method has to be:
 
@@ -29,5 +30,7 @@ What a method has to be:
 """
 
 from nae_tf.baselines.dae import DAE
+from nae_tf.baselines.memae import MemAE
+from nae_tf.baselines.vqvae import VQVAE
 
-__all__ = ["DAE"]
+__all__ = ["DAE", "VQVAE", "MemAE"]

@@ -1,0 +1,200 @@
+"""Memory-augmented autoencoder, MemAE (Gong et al., 2019).
+
+    w = softmax(cosine(encode(x), memory))                         (Eq. 4, 5)
+    v = shrink(w) / |shrink(w)|_1                                     (Eq. 7)
+    loss = error(x, decode(v @ memory)) + entropy_weight * H(v)  (Eq. 9, 10)
+
+A reconstruction is made of a few prototypes of the training data, so that an
+outlier comes back as something normal.
+
+References:
+    Gong et al., Memorizing Normality to Detect Anomaly, 2019.
+        https://arxiv.org/abs/1904.02639
+"""
+
+import gin
+import keras
+import tensorflow as tf
+
+from nae_tf.autoencoder import Autoencoder
+from nae_tf.latent_space import Euclidean
+
+
+def addressing_weights(z, memory):
+    """Softmax over memory items of their cosine similarity (Eq. 4, 5).
+
+    Args:
+        z: float [batch, latent_dim].
+        memory: float [memory_size, latent_dim].
+
+    Returns:
+        float [batch, memory_size], rows sum to one.
+    """
+    cosine = tf.linalg.matmul(
+        tf.math.l2_normalize(z, -1),
+        tf.math.l2_normalize(memory, -1),
+        transpose_b=True,
+    )
+    return tf.nn.softmax(cosine)
+
+
+def hard_shrinkage(weights, threshold: float):
+    """Set small weights to zero and let the others sum to one (Eq. 7).
+
+    Differs from the paper: where no weight exceeds the threshold, which would
+    leave nothing to read, the largest stays.
+
+    Args:
+        weights: float [batch, memory_size], rows sum to one.
+        threshold: weights up to it are removed, in [0, 1).
+
+    Returns:
+        float [batch, memory_size], rows sum to one.
+    """
+    largest = tf.reduce_max(weights, -1, keepdims=True)
+    stays = (weights > threshold) | (weights == largest)
+    kept = tf.where(stays, weights, 0.0)
+    return kept / tf.reduce_sum(kept, -1, keepdims=True)
+
+
+def entropy(weights):
+    """Entropy of addressing weights in nats (Eq. 9).
+
+    Args:
+        weights: float [batch, memory_size], rows sum to one.
+
+    Returns:
+        float [batch], in [0, log(memory_size)].
+    """
+    # log(1) where a weight is 0, for the sake of the gradient.
+    logs = tf.math.log(tf.where(weights > 0, weights, 1.0))
+    return -tf.reduce_sum(weights * logs, -1)
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+class MemAE(Autoencoder):
+    """An autoencoder that decodes from a memory; its error is the score.
+
+    One query and one read an example: the latent vector as a whole.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        memory_size: int = 100,
+        shrinkage_threshold: float = 0.01,
+        entropy_weight: float = 0.0002,
+        name=None,
+        dtype=None,
+    ):
+        """Put a memory between an encoder and a decoder.
+
+        Args:
+            encoder: see `Autoencoder`.
+            decoder: see `Autoencoder`.
+            memory_size: number of memory items N, > 0; the paper has 100 for
+                MNIST and 500 for CIFAR-10.
+            shrinkage_threshold: addressing weights up to it become 0, in
+                [0, 1); the paper advises 1/N to 3/N.
+            entropy_weight: alpha of Eq. 10, >= 0; the paper has 0.0002.
+            name: name of the model.
+            dtype: dtype policy; the networks keep their own.
+
+        Raises:
+            ValueError: settings with no meaning, or shapes that do not fit.
+        """
+        if memory_size < 1:
+            raise ValueError(
+                f"MemAE: expected memory_size >= 1, received {memory_size}."
+            )
+        if not 0 <= shrinkage_threshold < 1:
+            raise ValueError(
+                "MemAE: expected shrinkage_threshold in [0, 1), received "
+                f"{shrinkage_threshold}."
+            )
+        if not entropy_weight >= 0:
+            raise ValueError(
+                "MemAE: expected entropy_weight >= 0, received "
+                f"{entropy_weight}."
+            )
+        # Set first: super().__init__ builds the model, which needs them.
+        self.memory_size = memory_size
+        self.shrinkage_threshold = shrinkage_threshold
+        self.entropy_weight = entropy_weight
+        super().__init__(
+            encoder,
+            decoder,
+            # The cosine similarity does not see the length of a query.
+            latent_space=Euclidean(),
+            name=name,
+            dtype=dtype,
+        )
+
+    def track_metrics(self):
+        """Name the running means that `fit` shows."""
+        self.track("loss", "reconstruction_error", "addressing_entropy")
+
+    def build(self, input_shape):
+        """Build the networks and the memory."""
+        super().build(input_shape)
+        limit = self.latent_shape[-1] ** -0.5
+        self.memory = self.add_weight(
+            name="memory",
+            shape=(self.memory_size, self.latent_shape[-1]),
+            initializer=keras.initializers.RandomUniform(-limit, limit),
+        )
+
+    def address(self, x, training=False):
+        """Find what an example is like in the memory.
+
+        Args:
+            x: float [batch, ...].
+            training: whether the encoder runs in training mode.
+
+        Returns:
+            float [batch, memory_size], rows sum to one.
+        """
+        z = super().encode(x, training)
+        weights = addressing_weights(z, tf.cast(self.memory, z.dtype))
+        return hard_shrinkage(weights, self.shrinkage_threshold)
+
+    def read(self, weights):
+        """Weighted sum of memory items, float [batch, latent_dim] (Eq. 3)."""
+        return tf.linalg.matmul(weights, tf.cast(self.memory, weights.dtype))
+
+    def encode(self, x, training=False):
+        """Map examples to what the memory holds of them.
+
+        Args:
+            x: float [batch, ...].
+            training: whether the encoder runs in training mode.
+
+        Returns:
+            float [batch, latent_dim], in the type of `x`.
+        """
+        return self.read(self.address(x, training))
+
+    def objective(self, x, training: bool = False) -> dict:
+        """Loss of a batch (Eq. 10)."""
+        weights = self.address(x, training)
+        energy = self.energy_of_latent(x, self.read(weights), training)
+        entropies = entropy(weights)
+        loss = tf.reduce_mean(energy)
+        loss += self.entropy_weight * tf.reduce_mean(entropies)
+        return {
+            "loss": loss,
+            "reconstruction_error": energy,
+            "addressing_entropy": entropies,
+        }
+
+    def get_config(self):
+        """Return the constructor's arguments, networks serialised."""
+        return self.serialize_arguments(
+            "encoder",
+            "decoder",
+            "memory_size",
+            "shrinkage_threshold",
+            "entropy_weight",
+        )
