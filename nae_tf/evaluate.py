@@ -3,18 +3,25 @@
     python -m nae_tf.evaluate --run_dir=runs/digits
 
 Prints the AUROC of every outlier set of the run's task for the pre-trained
-autoencoder (AE) and the final model, on test data, and writes results.json.
-Nothing but the run directory is needed.
+autoencoder (AE) and the final model, on test data. Writes results.json with all
+metrics and their confidence intervals, and report.html, which shows them with
+histograms, ROC curves and examples (docs/evaluation.md). Nothing but the run
+directory is needed.
 """
 
 import json
 
 from absl import flags
+from tqdm import tqdm
 
-from nae_tf.checkpoints import restore
-from nae_tf.data import Task
+from nae_tf.evaluation import (
+    aurocs,
+    evaluate_method,
+    results_of,
+    trained_methods,
+)
 from nae_tf.experiment import Experiment
-from nae_tf.metrics import auroc
+from nae_tf.report import report_page
 from nae_tf.runtime import (
     RunDirectory,
     define_run_dir_flags,
@@ -22,55 +29,57 @@ from nae_tf.runtime import (
     write_atomically,
 )
 
-_BATCH_SIZE = 256
 
+def evaluate(
+    run: RunDirectory, experiment: Experiment, signal_efficiency: float = 0.3
+) -> dict:
+    """Evaluate the checkpoints of a run; write results.json and report.html.
 
-def outlier_aurocs(
-    model, task: Task, limit: int | None = None
-) -> dict[str, float]:
-    """Return the AUROC of test inliers against every outlier set."""
-
-    def scores(examples):
-        return model.predict_outlier_score(examples.batches(_BATCH_SIZE, limit))
-
-    inliers = scores(task.test)
-    return {
-        name: auroc(inliers, scores(outliers))
-        for name, outliers in task.outliers.items()
-    }
-
-
-def evaluate(run: RunDirectory, experiment: Experiment) -> dict:
-    """Evaluate the checkpoints of a run and write its results.json.
+    Args:
+        run: a trained run.
+        experiment: built from its configuration.
+        signal_efficiency: the background rejection 1/FPR is given at this TPR,
+            in (0, 1].
 
     Returns:
-        {"task": name, "seed": seed, "auroc": {method: {outliers: AUROC}}}.
+        What results.json holds; see docs/evaluation.md.
 
     Raises:
         FileNotFoundError: a phase has no checkpoint.
+        ValueError: scores are NaN, or the TPR is out of range.
     """
-    model = experiment.build_model()
+    if not 0 < signal_efficiency <= 1:
+        raise ValueError(
+            "evaluate: expected signal_efficiency in (0, 1], received "
+            f"{signal_efficiency}."
+        )
     task, limit = experiment.task, experiment.evaluation_limit
-    methods = {}
-    if experiment.pretraining is not None:
-        autoencoder = model.autoencoder()
-        restore(autoencoder, run.checkpoints("pretraining"))
-        methods["AE"] = outlier_aurocs(autoencoder, task, limit)
-    restore(model, run.checkpoints("training"))
-    name = type(model).__name__
-    methods[name] = outlier_aurocs(model, task, limit)
-    results = {
-        "task": task.name,
-        "seed": experiment.seed,
-        "auroc": methods,
-    }
-    write_atomically(run.results, json.dumps(results, indent=2) + "\n")
+    sizes = [task.test.size, *(set.size for set in task.outliers.values())]
+    num_methods = 1 if experiment.pretraining is None else 2
+    evaluations = {}
+    with tqdm(
+        desc="evaluate",
+        total=num_methods * sum(min(size, limit or size) for size in sizes),
+        unit=" examples",
+        leave=False,
+        disable=None,  # Shown on a terminal only.
+    ) as progress:
+        for name, model in trained_methods(run, experiment):
+            evaluations[name] = evaluate_method(
+                name, model, task, limit, signal_efficiency, progress.update
+            )
+    results = results_of(evaluations, experiment, signal_efficiency)
+    config = run.config.read_text(encoding="utf-8")
+    page = report_page(results, evaluations, run.path.resolve().name, config)
+    text = json.dumps(results, indent=2, allow_nan=False) + "\n"
+    write_atomically(run.results, text)
+    write_atomically(run.report, page)
     return results
 
 
 def format_table(results: dict) -> str:
     """Lay out results as a table: outlier sets down, methods across."""
-    methods = results["auroc"]
+    methods = aurocs(results)
     rows = [["outliers (AUROC)", *methods]]
     for outliers in next(iter(methods.values())):
         values = [f"{scores[outliers]:.3f}" for scores in methods.values()]
@@ -89,9 +98,18 @@ def main():
     """Evaluate the run that --run_dir names."""
     run = RunDirectory(flags.FLAGS.run_dir)
     run.load_config(flags.FLAGS.trust_config)
-    print(format_table(evaluate(run, Experiment.from_config())))
+    results = evaluate(
+        run, Experiment.from_config(), flags.FLAGS.signal_efficiency
+    )
+    print(f"{format_table(results)}\n\nreport: {run.report}")
 
 
 if __name__ == "__main__":
     define_run_dir_flags("The run to evaluate.")
+    flags.DEFINE_float(
+        "signal_efficiency",
+        0.3,
+        "Share of the outliers to detect, at which the background rejection "
+        "1/FPR is given.",
+    )
     run_command(main)

@@ -101,7 +101,7 @@ class RunDirectory:
     """Paths of a run, and writing that never leaves half a file.
 
     config.gin  checkpoints/<phase>/  tensorboard/  metrics.csv  results.json
-    samples/
+    report.html  samples/
     """
 
     def __init__(self, path):
@@ -110,6 +110,7 @@ class RunDirectory:
         self.config = self.path / "config.gin"
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"
+        self.report = self.path / "report.html"
         self.samples = self.path / "samples"
         self.tensorboard = self.path / "tensorboard"
 

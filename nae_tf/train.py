@@ -114,7 +114,10 @@ def main():
     name = pathlib.Path(gin_files[0]).stem
     run = RunDirectory(flags.FLAGS.run_dir or os.path.join("runs", name))
     results = train(run, Experiment.from_config())
-    print(f"\n{format_table(results)}\n\nrun directory: {run.path}")
+    print(
+        f"\n{format_table(results)}\n\nreport: {run.report}\n"
+        f"run directory: {run.path}"
+    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from nae_tf import runtime
 from nae_tf.calibration import Calibration
 from nae_tf.checkpoints import restore
 from nae_tf.evaluate import evaluate
+from nae_tf.evaluation import aurocs
 from nae_tf.experiment import Experiment
 from nae_tf.export import calibrate, export_model
 from nae_tf.exported_model import ExportedModel
@@ -141,7 +142,7 @@ def test_the_export_scores_as_the_model(method, tmp_path):
 def test_train_evaluate_and_export_run_from_the_run_directory(method, tmp_path):
     run = runtime.RunDirectory(tmp_path / "run")
     results = train(run, experiment(method))
-    (scores,) = results["auroc"].values()
+    (scores,) = aurocs(results).values()
     assert scores.keys() == {"digit 9"} and 0 <= scores["digit 9"] <= 1
     logged = run.metrics.read_text()
     assert "selection_auroc" in logged and "val_loss" in logged

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from nae_tf import image_sets, runtime
 from nae_tf.evaluate import evaluate
+from nae_tf.evaluation import aurocs
 from nae_tf.experiment import Experiment
 from nae_tf.train import train
 
@@ -86,7 +87,7 @@ def test_every_preset_trains_and_evaluates(preset, all_sets, tmp_path):
     assert again == results == json.loads(run.results.read_text())
     scores = [
         score
-        for outliers in results["auroc"].values()
+        for outliers in aurocs(results).values()
         for score in outliers.values()
     ]
     assert scores and all(0 <= score <= 1 for score in scores)

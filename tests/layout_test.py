@@ -28,6 +28,7 @@ LAYERS = [
     {"energy", "latent_space", "langevin", "replay_buffer", "losses"},
     {"layers", "network_builder", "networks", "color_networks", "metrics"},
     {"bootstrap", "sample_quality", "image_grid"},
+    {"charts"},
     {"langevin_chain"},
     {"on_manifold", "detector"},
     {"autoencoder"},
@@ -45,7 +46,9 @@ LAYERS = [
     {"digits", "datasets", "user_data"},
     {"exported_model", "example_stream", "score_files"},
     {"checkpoints", "callbacks", "tensorboard", "experiment", "runtime"},
-    {"features", "sample_figures"},
+    {"features", "sample_figures", "evaluation"},
+    {"galleries"},
+    {"report"},
     {"evaluate", "figures", "export", "score", "sample"},
     {"train"},
 ]

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from tiny_runs import DIGITS, TINY_DIGITS, run_module
 
 from nae_tf import runtime, train
 from nae_tf.checkpoints import restore
+from nae_tf.evaluation import aurocs
 from nae_tf.experiment import Experiment
 
 
@@ -51,7 +53,7 @@ def load_experiment(run_dir):
 
 def test_the_table_shows_both_methods_and_the_held_out_digit(run):
     run_dir, output = run
-    scores = json.loads((run_dir / "results.json").read_text())["auroc"]
+    scores = aurocs(json.loads((run_dir / "results.json").read_text()))
     assert set(scores) == {"AE", "NAE"}
     line = next(line for line in output.splitlines() if "digit 4" in line)
     assert line.split()[-2:] == [
@@ -59,11 +61,31 @@ def test_the_table_shows_both_methods_and_the_held_out_digit(run):
     ]
 
 
-def test_evaluate_prints_the_same_table_from_the_directory_alone(run):
+def test_evaluate_makes_the_same_files_from_the_directory_alone(run):
     run_dir, output = run
+    files = [run_dir / "results.json", run_dir / "report.html"]
+    before = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
     evaluated = run_module("evaluate", f"--run_dir={run_dir}")
     assert evaluated.returncode == 0, evaluated.stderr
     assert evaluated.stdout.strip() in output
+    assert [file.read_bytes() for file in files] == before
+    assert "evaluate:" not in evaluated.stderr  # No progress bar in a pipe.
+
+
+def test_the_working_point_is_chosen_on_the_command_line(run, tmp_path):
+    run_dir, _ = run
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    arguments = [f"--run_dir={copy}", "--signal_efficiency=0.5"]
+    assert run_module("evaluate", *arguments).returncode == 0
+    results = json.loads((copy / "results.json").read_text())
+    assert results["signal_efficiency"] == 0.5
+    assert "1/FPR at 50" in (copy / "report.html").read_text()
+    arguments[1] = "--signal_efficiency=0"
+    failed = run_module("evaluate", *arguments)
+    assert failed.returncode == 1
+    assert "signal_efficiency in (0, 1]" in failed.stderr.splitlines()[-1]
 
 
 def test_the_reported_auroc_is_that_of_the_scores_on_test_data(run):
@@ -83,7 +105,7 @@ def test_the_reported_auroc_is_that_of_the_scores_on_test_data(run):
         for x in (inliers, outliers)
     ]
     labels = np.repeat([0, 1], [len(inliers), len(outliers)])
-    reported = json.loads((run_dir / "results.json").read_text())["auroc"]
+    reported = aurocs(json.loads((run_dir / "results.json").read_text()))
     assert reported["NAE"]["digit 4"] == pytest.approx(
         roc_auc_score(labels, np.concatenate(errors)), abs=1e-6
     )

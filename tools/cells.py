@@ -24,6 +24,7 @@ import keras
 import numpy as np
 import scipy.stats
 
+from nae_tf.evaluation import aurocs
 from nae_tf.experiment import Experiment
 from nae_tf.runtime import RunDirectory, parse_config, write_atomically
 from nae_tf.train import train
@@ -106,9 +107,14 @@ def _run(cell: Cell, origin: dict) -> tuple[str, int]:
         with open(log, "w") as output, contextlib.redirect_stdout(output):
             files = [str(REPOSITORY / file) for file in cell.gin_files]
             parse_config(files, cell.bindings)
-            results = train(
+            evaluated = train(
                 RunDirectory(cell.run_dir), Experiment.from_config()
             )
+            results = {
+                "task": evaluated["task"],
+                "seed": evaluated["seed"],
+                "auroc": aurocs(evaluated),
+            }
     except Exception as error:
         raise RuntimeError(f"{cell.name} failed: {error} See {log}.") from error
     keras.utils.clear_session()
