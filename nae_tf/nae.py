@@ -260,6 +260,28 @@ class NAE(Autoencoder):
     def _compiled_generate(self):
         return tf.function(self.generate, autograph=False)
 
+    def negative_samples(self, x, seed: int = 0) -> NegativeSample:
+        """Draw negative samples as a training step would, and store none.
+
+        Args:
+            x: float [batch, ...], data; where contrastive divergence starts,
+                else only its shape matters.
+            seed: int; the same seed gives the same samples.
+
+        Returns:
+            `NegativeSample` of the same batch size as `x`.
+        """
+        return self._compiled_draw(self.as_examples(x), tf.constant(seed))
+
+    @functools.cached_property
+    def _compiled_draw(self):
+        def draw(x, seed):
+            # Training steps count from 0, `generate` uses -1.
+            seed = randomness.step_seed(seed, -2)
+            return self.sampler.draw(self, x, self.replay_buffer, seed)
+
+        return tf.function(draw, autograph=False)
+
     def train_step(self, data):
         """Take one step of maximum likelihood on a batch (Eq. 12)."""
         x = self.training_examples(data)

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -41,11 +41,14 @@ class Cell:
         name: where its results are below docs/results, without ".json".
         gin_files: configuration, relative to the repository.
         bindings: gin bindings.
+        measure: makes further results of a finished run; a function of a
+            module, because it runs in a worker process.
     """
 
     name: str
     gin_files: tuple[str, ...]
     bindings: tuple[str, ...]
+    measure: Callable[[RunDirectory, Experiment], dict] | None = None
 
     @property
     def stored(self) -> pathlib.Path:
@@ -107,14 +110,16 @@ def _run(cell: Cell, origin: dict) -> tuple[str, int]:
         with open(log, "w") as output, contextlib.redirect_stdout(output):
             files = [str(REPOSITORY / file) for file in cell.gin_files]
             parse_config(files, cell.bindings)
-            evaluated = train(
-                RunDirectory(cell.run_dir), Experiment.from_config()
-            )
+            run = RunDirectory(cell.run_dir)
+            experiment = Experiment.from_config()
+            evaluated = train(run, experiment)
             results = {
                 "task": evaluated["task"],
                 "seed": evaluated["seed"],
                 "auroc": aurocs(evaluated),
             }
+            if cell.measure is not None:
+                results |= cell.measure(run, experiment)
     except Exception as error:
         raise RuntimeError(f"{cell.name} failed: {error} See {log}.") from error
     keras.utils.clear_session()

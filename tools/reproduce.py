@@ -3,12 +3,16 @@
     python tools/reproduce.py digits          run what is missing, print it
     python tools/reproduce.py digits --show   print it from the stored results
     python tools/reproduce.py figure1         draw it from a run of that table
+    python tools/reproduce.py figure3         the 2-D experiments: train what is
+                                              missing, print and draw it; also
+                                              figure5 and figure11
 
-`cells.py` has what a table is made of.
+`cells.py` has what a table is made of, `laboratory.py` the 2-D experiments.
 """
 
 import sys
 
+import laboratory
 import numpy as np
 from absl import app, flags
 from cells import REPOSITORY, Cell, mean_interval, provenance, run_missing
@@ -157,7 +161,15 @@ def first_images(examples, count: int) -> np.ndarray:
     return next(examples.batches(count).as_numpy_iterator())
 
 
-COMMANDS = {"digits": digits, "figure1": figure1}
+COMMANDS = {
+    "digits": digits,
+    "figure1": figure1,
+    "figure3": lambda: laboratory.figure3(
+        FLAGS.num_seeds, FLAGS.jobs, FLAGS.show
+    ),
+    "figure5": lambda: laboratory.figure5(FLAGS.jobs, FLAGS.show),
+    "figure11": laboratory.figure11,
+}
 
 
 def main(argv):

@@ -1,0 +1,85 @@
+"""A density of the plane on a grid: its normalisation and its distances.
+
+A two-dimensional model can be checked against the truth, because there the
+constant that makes exp(-E / T) a density is a sum over a grid (Figures 3, 5).
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+import scipy.special
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Equal square cells over a square.
+
+    Densities on it are float arrays [num_cells, num_cells], rows along the
+    second coordinate, from low to high.
+
+    Attributes:
+        low: lower bound of both coordinates.
+        high: upper bound of both coordinates.
+        num_cells: cells a side, > 0.
+    """
+
+    low: float
+    high: float
+    num_cells: int = 200
+
+    @property
+    def cell_area(self) -> float:
+        """Area of a cell."""
+        return ((self.high - self.low) / self.num_cells) ** 2
+
+    def points(self) -> np.ndarray:
+        """Midpoints of the cells, float32 [num_cells**2, 2]."""
+        steps = (np.arange(self.num_cells) + 0.5) / self.num_cells
+        ticks = self.low + (self.high - self.low) * steps
+        first, second = np.meshgrid(ticks, ticks)
+        points = np.stack([first.ravel(), second.ravel()], axis=-1)
+        return points.astype(np.float32)
+
+    def normalize(self, log_density: np.ndarray) -> tuple[np.ndarray, float]:
+        """Make a density of its logarithm up to a constant.
+
+            Omega = sum over cells of exp(log_density) * cell_area
+
+        Args:
+            log_density: float [num_cells**2], at `points`; -inf is zero.
+
+        Returns:
+            density: float [num_cells, num_cells]; its integral is 1.
+            log_normalizer: log Omega.
+
+        Raises:
+            ValueError: NaN or +inf, or no cell with a density.
+        """
+        log_density = np.asarray(log_density, np.float64)
+        if np.isnan(log_density).any() or np.isposinf(log_density).any():
+            raise ValueError("the log-density holds NaN or infinity.")
+        log_normalizer = scipy.special.logsumexp(log_density) + math.log(
+            self.cell_area
+        )
+        if np.isneginf(log_normalizer):
+            raise ValueError("the density is zero in every cell of the grid.")
+        density = np.exp(log_density - log_normalizer)
+        shape = (self.num_cells, self.num_cells)
+        return density.reshape(shape), float(log_normalizer)
+
+    def total_variation(self, p: np.ndarray, q: np.ndarray) -> float:
+        """Total-variation distance of two densities, in [0, 1].
+
+        integral |p - q| / 2
+        """
+        return float(np.abs(p - q).sum() * self.cell_area / 2.0)
+
+    def kl_divergence(self, p: np.ndarray, q: np.ndarray) -> float:
+        """Kullback-Leibler divergence KL(p | q), in nats.
+
+            integral p log(p / q)
+
+        Infinite if q is zero somewhere where p is not.
+        """
+        return float(scipy.special.rel_entr(p, q).sum() * self.cell_area)

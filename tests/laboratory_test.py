@@ -1,0 +1,124 @@
+"""The two-dimensional experiments, on tiny budgets."""
+
+import dataclasses
+import pathlib
+import sys
+
+import keras
+import numpy as np
+import pytest
+from tiny_models import vector_networks
+
+from nae_tf import NAE, runtime
+from nae_tf.density_grid import Grid
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import laboratory  # noqa: E402
+
+TINY = (
+    "FCRes2Encoder.units=8",
+    "FCRes2Encoder.hidden_units=8",
+    "FCRes2Encoder.num_blocks=1",
+    "FCRes2Decoder.units=8",
+    "FCRes2Decoder.hidden_units=8",
+    "FCRes2Decoder.num_blocks=1",
+    "latent/LangevinChain.num_steps=2",
+    "visible/LangevinChain.num_steps=2",
+    *(
+        f"{phase}/Phase.{setting}"
+        for phase in ("pretraining", "training", "baseline")
+        for setting in ("epochs=1", "steps_per_epoch=2")
+    ),
+)
+
+
+def vector_nae_of_the_plane():
+    keras.utils.set_random_seed(0)
+    return NAE(*vector_networks(units=2))
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """Cells below tmp_path, with tiny networks and budgets."""
+    import cells
+
+    monkeypatch.setattr(cells, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(cells, "REPOSITORY", tmp_path)
+    for folder in ("gin", ".git"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    monkeypatch.setattr(laboratory, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(laboratory, "GRID", Grid(-5.0, 5.0, 20))
+    monkeypatch.setattr(laboratory, "_NUM_SAMPLES", 60)
+
+    def train_here(missing, jobs):
+        for cell in missing:
+            if cell.stored.exists():
+                continue
+            cell = dataclasses.replace(cell, bindings=(*cell.bindings, *TINY))
+            cells._run(cell, {"threads": 1, "commit": "c", "machine": "m"})
+
+    monkeypatch.setattr(laboratory, "run_missing", train_here)
+    return tmp_path
+
+
+def test_figure_3_measures_every_chain_start_and_draws(
+    tiny, capsys, monkeypatch
+):
+    starts = ("CD", "OMI")
+    monkeypatch.setattr(
+        laboratory,
+        "CHAIN_STARTS",
+        {start: laboratory.CHAIN_STARTS[start] for start in starts},
+    )
+    laboratory.figure3(num_seeds=1, jobs=1, show=False)
+    table = capsys.readouterr().out.splitlines()[:4]
+    assert (tiny / "docs" / "figures" / "figure3.png").exists()
+    for start, row in zip(starts, table[2:], strict=True):
+        cell = laboratory.chain_start_cell(start, 0)
+        density = cell.results()["density"]
+        assert row.startswith(f"| {start} | {density['total_variation']:.3f} |")
+        # The distances by hand, from the trained model.
+        model, data = laboratory.load_cell(cell)
+        grid = laboratory.GRID
+        energy = np.sum((grid.points() - model(grid.points())) ** 2, 1) / 2
+        values = np.exp(-energy / float(model.temperature))
+        values = values.reshape(20, 20) / (values.sum() * 0.25)
+        truth = laboratory.true_density()
+        distance = 0.5 * np.abs(values - truth).sum() * 0.25
+        assert density["total_variation"] == pytest.approx(distance, rel=1e-4)
+        assert len(data) == 60
+    laboratory.figure3(num_seeds=1, jobs=1, show=True)
+    assert table == capsys.readouterr().out.splitlines()[:4]
+
+
+def test_an_autoencoder_is_a_normal_distribution_around_its_reconstruction():
+    autoencoder = vector_nae_of_the_plane().autoencoder()
+    data = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    density, _ = laboratory.model_density(autoencoder, data)
+    x = laboratory.GRID.points()
+    errors = np.sum((x - autoencoder(x)) ** 2, axis=1)
+    variance = np.mean((data - autoencoder(data)) ** 2)
+    expected = np.exp(-errors / (2 * variance))
+    expected /= expected.sum() * laboratory.GRID.cell_area
+    np.testing.assert_allclose(density.ravel(), expected, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_figure_5_and_figure_11_are_drawn(tiny, capsys, monkeypatch):
+    laboratory.figure5(jobs=1, show=False)
+    rows = capsys.readouterr().out.splitlines()[2:6]
+    assert [row.split(" | ")[:2] for row in rows] == [
+        ["| AE", "1"],
+        ["| NAE", "1"],
+        ["| AE", "3"],
+        ["| NAE", "3"],
+    ]
+    parse = runtime.parse_config
+    monkeypatch.setattr(
+        laboratory, "parse_config", lambda files: parse(files, TINY)
+    )
+    laboratory.figure11()
+    assert "NAE, decoder fixed: AUROC" in capsys.readouterr().out
+    for name in ("figure5", "figure11"):
+        assert (tiny / "docs" / "figures" / f"{name}.png").exists()

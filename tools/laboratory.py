@@ -1,0 +1,306 @@
+"""The paper's two-dimensional experiments (section 6.2, Figures 3, 5 and 11).
+
+In two dimensions the truth is known and a density can be normalised on a grid,
+so that what the figures show can be measured.
+"""
+
+import numpy as np
+import tensorflow as tf
+from absl import app
+from cells import REPOSITORY, Cell, provenance, run_missing
+
+from nae_tf.checkpoints import restore
+from nae_tf.data import Task
+from nae_tf.densities import eight_gaussians_log_density
+from nae_tf.density_figures import (
+    Panel,
+    Reconstructions,
+    density_figure,
+    manifold_figure,
+)
+from nae_tf.density_grid import Grid
+from nae_tf.experiment import Experiment
+from nae_tf.metrics import auroc
+from nae_tf.nae import NAE
+from nae_tf.runtime import RunDirectory, parse_config
+from nae_tf.sample_quality import gaussian_kernel, squared_mmd
+
+GRID = Grid(-5.0, 5.0)  # The box of the chains.
+_NUM_SAMPLES = 2_000
+_BUDGET = ("gin/eight_gaussians.gin", "gin/laboratory/budget.gin")
+# How the chains start, as Figure 3 has it.
+CHAIN_STARTS = {
+    "CD": ("gin/laboratory/cd.gin",),
+    "PCD, no restart": ("gin/laboratory/pcd.gin",),
+    "PCD, restart": ("gin/laboratory/pcd_restart.gin",),
+    "OMI": (),
+}
+
+
+# Method and dimension of the latent space, as Figure 5 has it. One dimension is
+# a circle in the plane.
+DIMENSIONS = {
+    ("AE", 1): ("latent_dim=2", "Autoencoder.latent_space=@Sphere()"),
+    ("NAE", 1): (
+        "latent_dim=2",
+        "NAE.latent_space=@Sphere()",
+        "NAE.latent_l2=0.0",
+    ),
+    ("AE", 3): ("latent_dim=3", "Autoencoder.latent_space=@Euclidean()"),
+    ("NAE", 3): (),
+}
+
+
+def chain_start_cell(start: str, seed: int) -> Cell:
+    """Return the cell of one way to start the chains."""
+    name = start.lower().replace(", ", "_").replace(" ", "_")
+    return Cell(
+        f"eight_gaussians/{name}-seed{seed}",
+        (*_BUDGET, *CHAIN_STARTS[start]),
+        (f"seed={seed}",),
+        measure_density,
+    )
+
+
+def dimension_cell(method: str, dimension: int) -> Cell:
+    """Return the cell of a method with a latent space of one or three."""
+    if (method, dimension) == ("NAE", 3):
+        return chain_start_cell("OMI", 0)
+    return Cell(
+        f"eight_gaussians/{method.lower()}-dimension{dimension}",
+        (*_BUDGET, *(["gin/methods/ae.gin"] if method == "AE" else [])),
+        DIMENSIONS[method, dimension],
+        measure_density,
+    )
+
+
+def true_density() -> np.ndarray:
+    """Return the eight Gaussians on the grid."""
+    density, _ = GRID.normalize(eight_gaussians_log_density(GRID.points()))
+    return density
+
+
+def model_density(model, data: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return a model's density on the grid and the log of its normaliser.
+
+    An autoencoder is read as a normal distribution around its reconstruction,
+    p(x) ~ exp(-|x - decode(encode(x))|^2 / (2 sigma^2)), with the sigma that
+    is most likely for data, the root of its mean squared error.
+
+    Args:
+        model: trained on the plane, energies being means over coordinates.
+        data: float [num_examples, 2], for sigma.
+    """
+    energy = model.predict_outlier_score(GRID.points(), 8_192)
+    if isinstance(model, NAE):
+        temperature = float(model.temperature)
+    else:
+        # |.|^2 is twice the mean over the two coordinates.
+        temperature = float(np.mean(model.predict_outlier_score(data)))
+    return GRID.normalize(-energy.astype(np.float64) / temperature)
+
+
+def load_run(run: RunDirectory, experiment: Experiment):
+    """Return the trained model of a run, and test data [number, 2]."""
+    model = experiment.build_model()
+    restore(model, run.checkpoints("training"))
+    data = next(experiment.task.test.batches(_NUM_SAMPLES).as_numpy_iterator())
+    return model, data
+
+
+def measure_density(run: RunDirectory, experiment: Experiment) -> dict:
+    """Compare a run's density and its negative samples with the truth.
+
+    Returns:
+        {"density": {"total_variation", "kl_divergence" (of the data's density
+        to the model's, nats), "log_normalizer", "temperature" and, of NAE,
+        "squared_mmd" of its negative samples}}.
+    """
+    model, data = load_run(run, experiment)
+    density, log_normalizer = model_density(model, data)
+    truth = true_density()
+    measured = {
+        "total_variation": GRID.total_variation(density, truth),
+        "kl_divergence": GRID.kl_divergence(truth, density),
+        "log_normalizer": log_normalizer,
+    }
+    if isinstance(model, NAE):
+        measured["temperature"] = float(model.temperature)
+        measured["squared_mmd"] = squared_mmd(
+            model.negative_samples(data).x.numpy(),
+            data,
+            gaussian_kernel(_bandwidth(data)),
+        )
+    return {"density": measured}
+
+
+def _bandwidth(data):
+    """The median distance of data, the authors' choice."""
+    first, second = data[: len(data) // 2], data[len(data) // 2 :]
+    return float(np.median(np.linalg.norm(first - second, axis=-1)))
+
+
+# --- Commands -----------------------------------------------------------------
+
+
+def figure3(num_seeds: int, jobs: int, show: bool):
+    """Train with every chain start; print the table, draw the first seed."""
+    cells = {
+        (start, seed): chain_start_cell(start, seed)
+        for seed in range(num_seeds)
+        for start in CHAIN_STARTS
+    }
+    results = finished(cells, jobs, show)
+    print(
+        "| chains start at | total variation | KL(data, model) / nats | "
+        "MMD^2 of negative samples / 1e-3 |\n| --- | --- | --- | --- |"
+    )
+    for start in CHAIN_STARTS:
+        row = [start]
+        for metric, factor in [
+            ("total_variation", 1.0),
+            ("kl_divergence", 1.0),
+            ("squared_mmd", 1e3),
+        ]:
+            seeds = range(num_seeds)
+            values = [results[start, k]["density"][metric] for k in seeds]
+            row.append(f"{factor * np.mean(values):.3f}")
+            if num_seeds > 1:
+                row[-1] += f" ± {factor * np.std(values, ddof=1):.3f}"
+        print(f"| {' | '.join(row)} |")
+    print(f"\nMean and standard deviation of seeds 0 to {num_seeds - 1}.")
+    print(provenance(results.values()))
+    truth = true_density()
+    panels = [Panel("data", truth), *map(chain_start_panel, CHAIN_STARTS)]
+    draw(density_figure([panels], GRID, truth.max()), "figure3")
+
+
+def chain_start_panel(start: str) -> Panel:
+    """Return the density and 200 negative samples of seed 0."""
+    model, data = load_cell(chain_start_cell(start, 0))
+    density, _ = model_density(model, data)
+    distance = GRID.total_variation(density, true_density())
+    return Panel(
+        f"{start}, TV {distance:.2f}",
+        density,
+        model.negative_samples(data[:200]).x.numpy(),
+    )
+
+
+def figure5(jobs: int, show: bool):
+    """Train AE and NAE with one and three latent dimensions; draw them."""
+    cells = {key: dimension_cell(*key) for key in DIMENSIONS}
+    results = finished(cells, jobs, show)
+    print("| method | latent dimensions | total variation | KL / nats |")
+    print("| --- | --- | --- | --- |")
+    for (method, dimension), result in results.items():
+        density = result["density"]
+        print(
+            f"| {method} | {dimension} | {density['total_variation']:.3f} | "
+            f"{density['kl_divergence']:.3f} |"
+        )
+    print(f"\n{provenance(results.values())}")
+    truth = true_density()
+    rows = []
+    for dimension in (1, 3):
+        row = [Panel("data", truth)]
+        for method in ("AE", "NAE"):
+            model, data = load_cell(cells[method, dimension])
+            density, _ = model_density(model, data)
+            title = f"{method}, {dimension} latent dim."
+            row.append(Panel(title, density))
+        rows.append(row)
+    draw(density_figure(rows, GRID, truth.max()), "figure5")
+
+
+def figure11():
+    """Train AE, then NAE with its decoder fixed, on two blobs; draw them."""
+    files = ("gin/two_blobs.gin", "gin/laboratory/budget.gin")
+    parse_config([str(REPOSITORY / file) for file in files])
+    experiment = Experiment.from_config()
+    assert experiment.pretraining is not None
+    model = experiment.build_model()
+    methods = {}
+    for title, detector, phase in [
+        ("AE", model.autoencoder(), experiment.pretraining),
+        ("NAE, decoder fixed", model, experiment.training),
+    ]:
+        model.decoder.trainable = detector is not model
+        detector.compile(phase.optimizer())
+        detector.fit(
+            experiment.task.train.training_batches(
+                phase.batch_size, experiment.seed
+            ),
+            epochs=phase.epochs,
+            steps_per_epoch=phase.steps(experiment.task.train),
+            shuffle=False,
+            verbose=0,
+        )
+        methods[title] = reconstruct(detector, experiment.task)
+        scores = [
+            detector.predict_outlier_score(examples.batches(8_192))
+            for examples in (
+                experiment.task.test,
+                experiment.task.outliers["between"],
+            )
+        ]
+        print(f"{title}: AUROC of the points between {auroc(*scores):.3f}")
+    draw(manifold_figure(methods), "figure11")
+
+
+def reconstruct(detector, task: Task) -> Reconstructions:
+    """Return what a detector makes of a few points, and its manifold."""
+    inliers, outliers = (
+        next(examples.batches(count).as_numpy_iterator())
+        for examples, count in [(task.test, 60), (task.outliers["between"], 12)]
+    )
+    # The whole line of latents that the inliers use, and a little more.
+    latents = detector.encode(tf.constant(inliers)).numpy()
+    margin = 0.2 * np.ptp(latents)
+    line = np.linspace(latents.min() - margin, latents.max() + margin, 400)
+    return Reconstructions(
+        inliers,
+        outliers,
+        detector(inliers).numpy(),
+        detector(outliers).numpy(),
+        detector.decode(tf.constant(line[:, None], tf.float32)).numpy(),
+    )
+
+
+def finished(cells: dict, jobs: int, show: bool) -> dict:
+    """Train the cells that are missing; return the results of all.
+
+    Raises:
+        UsageError: `show` is set and a cell is missing.
+    """
+    if not show:
+        run_missing(cells.values(), jobs)
+    results = {key: cell.results() for key, cell in cells.items()}
+    missing = [cells[key].name for key, found in results.items() if not found]
+    if missing:
+        raise app.UsageError(f"--show: {missing[0]} is not stored.")
+    return results
+
+
+def load_cell(cell: Cell):
+    """Return the trained model of a cell, and test data.
+
+    Raises:
+        FileNotFoundError: the run is not there, only its results.
+    """
+    run = RunDirectory(cell.run_dir)
+    if not run.config.exists():
+        raise FileNotFoundError(
+            f"the picture needs the run {cell.run_dir}; remove {cell.stored} "
+            "to train it again."
+        )
+    run.load_config()
+    return load_run(run, Experiment.from_config())
+
+
+def draw(figure, name: str):
+    """Write a figure of the documentation."""
+    path = REPOSITORY / "docs" / "figures" / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    print(path)
