@@ -113,7 +113,7 @@ class Autoencoder(OutlierDetector):
                 encoder's input.
         """
         example = keras.KerasTensor((None, *input_shape[1:]))
-        latent = self.encoder(example)
+        latent = self.latent_part(self.encoder(example))
         reconstruction = self.decoder(latent)
         if tuple(reconstruction.shape[1:]) != tuple(example.shape[1:]):
             raise ValueError(
@@ -131,6 +131,10 @@ class Autoencoder(OutlierDetector):
         self.latent_shape = tuple(latent.shape[1:])
         self.built = True
 
+    def latent_part(self, outputs):
+        """Return what decoders take of an encoder's outputs: all, here."""
+        return outputs
+
     def encode(self, x, training=False):
         """Map examples to the latent space.
 
@@ -141,8 +145,8 @@ class Autoencoder(OutlierDetector):
         Returns:
             float [batch, latent_dim], in the type of `x`.
         """
-        z = tf.cast(self.encoder(x, training=training), x.dtype)
-        return self.latent_space.project(z)
+        z = self.latent_part(self.encoder(x, training=training))
+        return self.latent_space.project(tf.cast(z, x.dtype))
 
     def decode(self, z, training=False):
         """Map latents to examples.

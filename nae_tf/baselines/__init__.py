@@ -1,7 +1,7 @@
 """Other methods on the networks that NAE takes (section 6.3, appendix D.4).
 
-One file a method, in reading order `dae`, `vae`, `wae`, `rae`, `vqvae`, `memae`,
-`dagmm`, `ganomaly`; no file imports another. The plain autoencoder is
+One file a method, in reading order `dae`, `vae`, `wae`, `rae`, `vqvae`,
+`memae`, `dagmm`, `ganomaly`; no file imports another. The plain autoencoder is
 `nae_tf.Autoencoder`.
 
 What a method has to be:
@@ -31,6 +31,17 @@ What a method has to be:
 
 from nae_tf.baselines.dae import DAE
 from nae_tf.baselines.memae import MemAE
+from nae_tf.baselines.rae import RAE
+from nae_tf.baselines.vae import VAE, gaussian_encoder
 from nae_tf.baselines.vqvae import VQVAE
+from nae_tf.baselines.wae import WAE
 
-__all__ = ["DAE", "VQVAE", "MemAE"]
+__all__ = [
+    "DAE",
+    "RAE",
+    "VAE",
+    "VQVAE",
+    "WAE",
+    "MemAE",
+    "gaussian_encoder",
+]

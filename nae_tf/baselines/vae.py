@@ -1,0 +1,289 @@
+"""The variational autoencoder.
+
+    q(z|x) = Normal(mean(x), variance(x)),    p(z) = Normal(0, 1)
+    p(x|z) = Normal(decode(z), decoder_std^2)
+    loss   = mean E_q[-log p(x|z)] + KL(q(z|x) || p(z))     in nats an example
+
+Kingma & Welling, Auto-Encoding Variational Bayes, ICLR 2014. Two outlier
+scores, the rows VAE(R) and VAE(L) of Tables 1 and 2:
+
+    reconstruction  E_q[-log p(x|z)]                     (An & Cho 2015)
+    likelihood      -log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),  z_k from q(z|x)
+
+The latter is the importance-weighted bound of Burda, Grosse & Salakhutdinov,
+Importance Weighted Autoencoders, ICLR 2016.
+"""
+
+import math
+
+import gin
+import keras
+import tensorflow as tf
+
+from nae_tf import randomness
+from nae_tf.autoencoder import Autoencoder
+from nae_tf.energy import scalar_like
+from nae_tf.latent_space import Euclidean
+
+# Far outliers must not overflow: exp(30) is still a float.
+_MAX_LOG_VARIANCE = 30.0
+
+
+def kl_to_standard_normal(mean, log_variance):
+    """KL divergence of diagonal Gaussians from the standard normal.
+
+    KL = 1/2 sum mean^2 + variance - 1 - log variance
+
+    Args:
+        mean: float [batch, latent_dim].
+        log_variance: float [batch, latent_dim].
+
+    Returns:
+        float [batch], in nats.
+    """
+    terms = tf.square(mean) + tf.exp(log_variance) - 1 - log_variance
+    return tf.reduce_sum(terms, axis=1) / 2
+
+
+def normal_log_density(x, mean, log_std):
+    """Log density of independent Gaussians, summed over all but one axis.
+
+    Args:
+        x: float [batch, ...].
+        mean: float, broadcasts to the shape of `x`.
+        log_std: float, broadcasts to the shape of `x`.
+
+    Returns:
+        float [batch], in nats.
+    """
+    log_std = scalar_like(log_std, x)
+    deviation = (x - mean) * tf.exp(-log_std)
+    terms = tf.square(deviation) / 2 + log_std + math.log(2 * math.pi) / 2
+    return -tf.reduce_sum(terms, list(range(1, x.shape.rank)))
+
+
+def importance_weighted_bound(log_weights):
+    """Bound of log p(x) that tightens with the number of samples.
+
+    Args:
+        log_weights: float [num_samples, batch], log p(x, z) / q(z|x) of
+            samples z from q(z|x).
+
+    Returns:
+        float [batch]: the logarithm of the mean weight.
+    """
+    num_samples = tf.cast(tf.shape(log_weights)[0], log_weights.dtype)
+    return tf.reduce_logsumexp(log_weights, axis=0) - tf.math.log(num_samples)
+
+
+@gin.register(module="nae_tf")
+def gaussian_encoder(encoder):
+    """Rebuild an encoder with a mean and a log variance for every latent.
+
+    Args:
+        encoder: a network of this package, new.
+
+    Returns:
+        A network of the same configuration with twice the outputs.
+
+    Raises:
+        ValueError: the encoder has no `latent_dim` to double.
+    """
+    config = encoder.get_config()
+    if "latent_dim" not in config:
+        raise ValueError(
+            "gaussian_encoder: expected an encoder with the argument "
+            f"latent_dim, received {type(encoder).__name__}; give VAE one with "
+            "two outputs for every latent instead."
+        )
+    doubled = {"latent_dim": 2 * config["latent_dim"]}
+    return type(encoder).from_config(config | doubled)
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+class VAE(Autoencoder):
+    """A variational autoencoder with a Gaussian encoder and decoder.
+
+    The encoder is one that NAE takes, with two outputs for every latent: first
+    all means, then all log variances. `encode` gives the means.
+
+        encoder: [batch, ...] -> [batch, 2 * latent_dim]
+        decoder: [batch, latent_dim] -> [batch, ...]
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        decoder_std: float = 1.0,
+        trains_decoder_std: bool = False,
+        score: str = "reconstruction",
+        num_samples: int = 16,
+        seed: int = 0,
+        name=None,
+        dtype=None,
+    ):
+        """Join an encoder and a decoder.
+
+        Args:
+            encoder: maps examples to means and log variances.
+            decoder: maps latents to the means of examples.
+            decoder_std: standard deviation of an element of an example given
+                the latent, > 0; its start value when it is trained.
+            trains_decoder_std: whether the bound is maximised over it, too.
+            score: "reconstruction" or "likelihood".
+            num_samples: K, samples of the latent that a score takes, > 0.
+            seed: int, of the samples in training and scoring.
+            name: name of the model.
+            dtype: dtype policy; the networks keep their own.
+
+        Raises:
+            ValueError: settings with no meaning; shapes that do not fit.
+        """
+        if not 0 < decoder_std < math.inf:
+            raise ValueError(
+                f"VAE: expected decoder_std > 0, received {decoder_std}."
+            )
+        if score not in ("reconstruction", "likelihood"):
+            raise ValueError(
+                "VAE: expected score 'reconstruction' or 'likelihood', "
+                f"received {score!r}."
+            )
+        if num_samples < 1:
+            raise ValueError(
+                f"VAE: expected num_samples > 0, received {num_samples}."
+            )
+        self.decoder_std = decoder_std
+        self.trains_decoder_std = trains_decoder_std
+        self.score = score
+        self.num_samples = num_samples
+        self.seed = seed
+        super().__init__(
+            encoder, decoder, latent_space=Euclidean(), name=name, dtype=dtype
+        )
+
+    def track_metrics(self):
+        """Name the running means that `fit` shows."""
+        self.track(
+            "loss", "negative_log_likelihood", "kl_divergence", "decoder_std"
+        )
+
+    def build(self, input_shape):
+        """Build the networks and the decoder's standard deviation."""
+        super().build(input_shape)
+        self.log_decoder_std = self.add_weight(
+            name="log_decoder_std",
+            shape=(),
+            initializer=keras.initializers.Constant(math.log(self.decoder_std)),
+            trainable=self.trains_decoder_std,
+        )
+
+    def latent_part(self, outputs):
+        """Return the means among the encoder's outputs.
+
+        Raises:
+            ValueError: there are not two outputs for every latent.
+        """
+        count = outputs.shape[-1]
+        # A Keras layer that is not built yet takes what it is given.
+        takes = getattr(self.decoder, "input_shape", (None, count // 2))[-1]
+        if count != 2 * takes:
+            raise ValueError(
+                "VAE: the encoder must give a mean and a log variance for "
+                f"every latent: expected {2 * takes} outputs for the "
+                f"decoder's {takes} latents, received {count}; build it with "
+                "twice the latent_dim."
+            )
+        return outputs[:, : count // 2]
+
+    def posterior(self, x, training=False):
+        """Parameters of q(z|x).
+
+        Args:
+            x: float [batch, ...].
+            training: whether the encoder runs in training mode.
+
+        Returns:
+            mean: float [batch, latent_dim].
+            log_variance: float [batch, latent_dim].
+        """
+        outputs = tf.cast(self.encoder(x, training=training), x.dtype)
+        mean, log_variance = tf.split(outputs, 2, axis=1)
+        limit = scalar_like(_MAX_LOG_VARIANCE, x)
+        return mean, tf.clip_by_value(log_variance, -limit, limit)
+
+    def log_likelihood(self, x, z, training=False):
+        """Log p(x|z), float [batch]."""
+        log_std = tf.convert_to_tensor(self.log_decoder_std)
+        return normal_log_density(x, self.decode(z, training), log_std)
+
+    def objective(self, x, training: bool = False) -> dict:
+        """The negative evidence lower bound, with one sample an example."""
+        mean, log_variance = self.posterior(x, training)
+        noise = randomness.normal(
+            tf.shape(mean), self.noise_seed(training), x.dtype
+        )
+        z = mean + tf.exp(log_variance / 2) * noise
+        negative_log_likelihood = -self.log_likelihood(x, z, training)
+        kl = kl_to_standard_normal(mean, log_variance)
+        return {
+            "loss": tf.reduce_mean(negative_log_likelihood + kl),
+            "negative_log_likelihood": negative_log_likelihood,
+            "kl_divergence": kl,
+            "decoder_std": tf.exp(tf.convert_to_tensor(self.log_decoder_std)),
+        }
+
+    def log_density(self, x):
+        """Importance-weighted bound of log p(x) with `num_samples` samples.
+
+        Args:
+            x: float [batch, ...].
+
+        Returns:
+            float [batch], in nats.
+        """
+        x = tf.convert_to_tensor(x)
+        mean, log_variance = self.posterior(x)
+
+        def log_weight(noise):
+            z = mean + tf.exp(log_variance / 2) * noise
+            log_prior = normal_log_density(z, 0.0, 0.0)
+            log_posterior = normal_log_density(z, mean, log_variance / 2)
+            return self.log_likelihood(x, z) + log_prior - log_posterior
+
+        return importance_weighted_bound(self._for_each_sample(log_weight, x))
+
+    def outlier_score(self, x):
+        """Score examples by the settings' `score`; see the module."""
+        x = tf.convert_to_tensor(x)
+        if self.score == "likelihood":
+            return -self.log_density(x)
+        mean, log_variance = self.posterior(x)
+
+        def log_likelihood(noise):
+            z = mean + tf.exp(log_variance / 2) * noise
+            return self.log_likelihood(x, z)
+
+        samples = self._for_each_sample(log_likelihood, x)
+        return -tf.reduce_mean(samples, axis=0)
+
+    def _for_each_sample(self, function, x):
+        """Apply a function to K draws of noise, float [num_samples, batch]."""
+        # The same draws for every example, so that its score does not depend
+        # on the batch, and one at a time, because K batches may be large.
+        shape = (self.num_samples, *self.latent_shape)
+        noise = randomness.normal(shape, self.noise_seed(False), x.dtype)
+        return tf.map_fn(function, noise)
+
+    def get_config(self):
+        """Return the constructor's arguments, serialised."""
+        return self.serialize_arguments(
+            "encoder",
+            "decoder",
+            "decoder_std",
+            "trains_decoder_std",
+            "score",
+            "num_samples",
+            "seed",
+        )
