@@ -1,12 +1,14 @@
-"""What happens at the end of an epoch: selection, checkpoints, records."""
+"""What happens at the end of an epoch: selection, best weights, records."""
 
 import csv
+import math
 import time
 
 import keras
-import tensorflow as tf
 
+from nae_tf.checkpoints import WeightsCopy
 from nae_tf.data import Task
+from nae_tf.io_errors import one_line_io_errors
 from nae_tf.metrics import auroc
 
 
@@ -46,31 +48,85 @@ class SelectionAuroc(keras.callbacks.Callback):
         return self.model.predict_outlier_score(batches)
 
 
-class KeepBest(keras.callbacks.Callback):
-    """Save a checkpoint whenever the watched figure is at its best.
+class ResumableCallback(keras.callbacks.Callback):
+    """A callback whose state belongs into the run's checkpoints."""
 
-    A later epoch wins a tie. Without a figure to watch, every epoch is saved.
+    def get_state(self) -> dict:
+        """Return the state, JSON values."""
+        raise NotImplementedError
+
+    def set_state(self, state: dict):
+        """Go on from what `get_state` returned."""
+        raise NotImplementedError
+
+
+class KeepBest(ResumableCallback):
+    """Remember the weights of the epoch with the best figure.
+
+    A later epoch wins a tie.
     """
 
-    def __init__(
-        self, manager: tf.train.CheckpointManager, monitor, mode="min"
-    ):
+    def __init__(self, weights: WeightsCopy, monitor: str, mode: str = "min"):
         """Watch `monitor`, lower is better unless mode is "max"."""
         super().__init__()
-        self.manager = manager
+        self.weights = weights
         self.monitor = monitor
         self.sign = -1.0 if mode == "max" else 1.0
-        self.best = float("inf")
+        self.best = math.inf
+        self.epoch: int | None = None
 
     def on_epoch_end(self, epoch, logs=None):
-        """Save if this epoch is at least as good as the best one."""
-        value = self.sign * logs[self.monitor] if self.monitor else 0.0
-        if value <= (self.best if self.monitor else 0.0):
+        """Remember the weights if this epoch is at least as good."""
+        value = self.sign * logs[self.monitor]
+        if value <= self.best:
             self.best = value
-            self.manager.save(checkpoint_number=epoch + 1)
+            self.epoch = epoch + 1
+            self.weights.copy_from(self.model)
+
+    def get_state(self):
+        """Return the best figure and its epoch."""
+        return {"best": float(self.best), "epoch": self.epoch}
+
+    def set_state(self, state):
+        """Go on; the weights themselves are in the checkpoint."""
+        self.best, self.epoch = state["best"], state["epoch"]
 
 
-class MetricsFile(keras.callbacks.Callback):
+class EarlyStopping(ResumableCallback):
+    """Stop when a figure has not improved for `patience` epochs.
+
+    Keras's own forgets on resuming how long it has waited.
+    """
+
+    def __init__(self, monitor: str, patience: int, mode: str = "min"):
+        """Watch `monitor`, lower is better unless mode is "max"."""
+        super().__init__()
+        self.monitor = monitor
+        self.patience = patience
+        self.sign = -1.0 if mode == "max" else 1.0
+        self.best = math.inf
+        self.waited = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Stop if it is time."""
+        value = self.sign * logs[self.monitor]
+        if value < self.best:
+            self.best, self.waited = value, 0
+        else:
+            self.waited += 1
+        if self.waited >= self.patience:
+            self.model.stop_training = True
+
+    def get_state(self):
+        """Return the best figure and the epochs since."""
+        return {"best": float(self.best), "waited": self.waited}
+
+    def set_state(self, state):
+        """Go on waiting."""
+        self.best, self.waited = state["best"], state["waited"]
+
+
+class MetricsFile(ResumableCallback):
     """Append every epoch's figures to a CSV file, one row a figure."""
 
     COLUMNS = ("phase", "epoch", "step", "seconds", "metric", "value")
@@ -80,11 +136,12 @@ class MetricsFile(keras.callbacks.Callback):
         super().__init__()
         self.path = path
         self.phase = phase
+        # Never the time of day, which somebody may set.
+        self.start = time.monotonic()
 
     def on_train_begin(self, logs=None):
-        """Start the clock, and the file if it is not there."""
-        self.start = time.monotonic()
-        if not self.path.exists():
+        """Start the file if it is not there."""
+        if not self.path.exists() or self.path.stat().st_size == 0:
             self._append([self.COLUMNS])
 
     def on_epoch_end(self, epoch, logs=None):
@@ -98,6 +155,20 @@ class MetricsFile(keras.callbacks.Callback):
             ]
         )
 
+    def get_state(self):
+        """Return how long the phase has been training."""
+        return {"seconds": time.monotonic() - self.start}
+
+    def set_state(self, state):
+        """Let the clock go on from there."""
+        self.start = time.monotonic() - state["seconds"]
+
     def _append(self, rows):
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
+        with (
+            one_line_io_errors(
+                f"cannot write {str(self.path)!r}",
+                "Make room or mend the directory, then continue with --resume.",
+            ),
+            open(self.path, "a", newline="", encoding="utf-8") as file,
+        ):
             csv.writer(file).writerows(rows)

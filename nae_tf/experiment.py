@@ -24,6 +24,8 @@ from nae_tf import (  # noqa: F401
 )
 from nae_tf.data import Examples, Task
 from nae_tf.detector import OutlierDetector
+from nae_tf.guard import DivergenceGuard
+from nae_tf.resume import CheckpointSchedule
 
 for _configurable in (
     keras.optimizers.Adam,
@@ -101,6 +103,8 @@ class Experiment:
             "mixed_bfloat16" or "float64".
         evaluation_limit: score at most this many examples of each validation
             and test set; None means all.
+        checkpoints: how often progress is saved.
+        guard: what to do about a training that diverges; None for nothing.
     """
 
     task: Task
@@ -110,6 +114,13 @@ class Experiment:
     seed: int = 0
     precision: str = "float32"
     evaluation_limit: int | None = None
+    # As configured: their bindings count though no gin file names the fields.
+    checkpoints: CheckpointSchedule = dataclasses.field(
+        default_factory=lambda: gin.get_configurable(CheckpointSchedule)()
+    )
+    guard: DivergenceGuard | None = dataclasses.field(
+        default_factory=lambda: gin.get_configurable(DivergenceGuard)()
+    )
 
     @classmethod
     def from_config(cls) -> "Experiment":

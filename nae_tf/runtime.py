@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import gin
 from absl import app, flags, logging
 
+from nae_tf.io_errors import flush_to_disk, one_line_io_errors
+
 
 def define_run_dir_flags(help_text: str):
     """Define --run_dir, the run that a command reads, and --trust_config."""
@@ -118,18 +120,58 @@ class RunDirectory:
         """Return the directory of a phase's checkpoints."""
         return self.path / "checkpoints" / phase
 
-    def create(self):
-        """Make the directory.
+    def begin(self, resume: bool) -> bool:
+        """Look at what the directory, which exists, holds of a run.
+
+        Args:
+            resume: whether the user asked to continue what is there.
+
+        Returns:
+            Whether there is a run to continue. There is none in a directory
+            that holds nothing but what starts with a dot.
 
         Raises:
-            FileExistsError: it holds something already.
+            FileExistsError: there is something, but not to be continued.
         """
-        if self.path.exists() and any(self.path.iterdir()):
+        if all(path.name.startswith(".") for path in self.path.iterdir()):
+            return False
+        path = str(self.path)
+        if not self.config.exists():
             raise FileExistsError(
-                f"the run directory {str(self.path)!r} already holds another "
-                "run; choose a different --run_dir or remove it."
+                f"the directory {path!r} holds files but no run; choose a "
+                "different --run_dir."
             )
-        self.path.mkdir(parents=True, exist_ok=True)
+        if not resume and self.results.exists():
+            raise FileExistsError(
+                f"the run directory {path!r} already holds another run; choose "
+                "a different --run_dir or remove it."
+            )
+        if not resume:
+            raise FileExistsError(
+                f"the run directory {path!r} holds an unfinished run; continue "
+                "it with --resume, or choose a different --run_dir."
+            )
+        return True
+
+    def check_config(self, text: str):
+        """Compare a configuration with that of the run to be continued.
+
+        Args:
+            text: as gin writes it.
+
+        Raises:
+            ValueError: they differ; names the first binding that does.
+        """
+        saved = _bindings(self.config.read_text(encoding="utf-8"))
+        given = _bindings(text)
+        for name in [*saved, *given]:
+            if saved.get(name) != given.get(name):
+                raise ValueError(
+                    f"{name} is {given.get(name, 'not set')}, but the run in "
+                    f"{str(self.path)!r} has {saved.get(name, 'not set')}; "
+                    "resume with the run's own configuration, or choose a "
+                    "different --run_dir."
+                )
 
     def load_config(self, trusted: bool = False):
         """Parse the run's configuration, which may be somebody else's.
@@ -159,15 +201,27 @@ class RunDirectory:
         parse_config([str(self.config)])
 
 
+def _bindings(text):
+    """Values by name of a configuration as gin writes it."""
+    # A long value goes on in lines that are indented.
+    joined = re.sub(r"[ \t]*\\?\n[ \t]+", " ", text)
+    return dict(re.findall(r"^([^#\s]\S*) = (.*)$", joined, re.MULTILINE))
+
+
 def write_atomically(path: pathlib.Path, content: str | bytes):
     """Write a file under a temporary name and rename it."""
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with one_line_io_errors(
+        f"cannot write {str(path)!r}",
+        "Make room or mend the directory, then run the command again.",
+    ):
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            flush_to_disk(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from nae_tf.io_errors import one_line_io_errors
+
 # TensorBoard tag of every figure that has not simply its own name.
 _TAGS = {
     "positive_energy": "energy/positive",
@@ -28,16 +30,25 @@ class TensorBoardScalars(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Open the event file."""
-        self.writer = tf.summary.create_file_writer(str(self.directory))
+        with self._one_line_errors():
+            self.writer = tf.summary.create_file_writer(str(self.directory))
+            self.writer.init()
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the figures of `logs`."""
         step = int(self.model.optimizer.iterations.numpy())
-        with self.writer.as_default(step):
-            for name, value in logs.items():
-                tf.summary.scalar(_TAGS.get(name, name), value)
-        self.writer.flush()
+        with self._one_line_errors():
+            with self.writer.as_default(step):
+                for name, value in logs.items():
+                    tf.summary.scalar(_TAGS.get(name, name), value)
+            self.writer.flush()
 
     def on_train_end(self, logs=None):
         """Close the event file."""
         self.writer.close()
+
+    def _one_line_errors(self):
+        return one_line_io_errors(
+            f"cannot write TensorBoard's events into {str(self.directory)!r}",
+            "Make room or mend the directory, then continue with --resume.",
+        )

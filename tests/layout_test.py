@@ -45,11 +45,16 @@ LAYERS = [
     {"array_files", "image_files"},
     {"digits", "datasets", "user_data"},
     {"exported_model", "example_stream", "score_files"},
-    {"checkpoints", "callbacks", "tensorboard", "experiment", "runtime"},
+    {"io_errors", "run_lock"},
+    {"checkpoints", "runtime"},
+    {"callbacks", "records", "resume", "tensorboard"},
+    {"guard"},
+    {"experiment"},
     {"features", "sample_figures", "density_figures", "evaluation"},
     {"galleries"},
     {"report"},
     {"evaluate", "figures", "export", "score", "sample"},
+    {"phase_training"},
     {"train"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

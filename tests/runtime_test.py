@@ -70,10 +70,37 @@ def test_a_phase_refuses_settings_with_no_meaning(arguments, reason):
 
 
 def test_a_run_directory_that_holds_something_is_not_overwritten(tmp_path):
+    (tmp_path / "config.gin").write_text("seed = 0")
     (tmp_path / "results.json").write_text("{}")
     with pytest.raises(FileExistsError, match="already holds another run"):
-        runtime.RunDirectory(tmp_path).create()
+        runtime.RunDirectory(tmp_path).begin(resume=False)
     assert (tmp_path / "results.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_begins_where_there_is_nothing_but_what_is_hidden(
+    resume, tmp_path
+):
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".config.gin.123").touch()
+    assert not runtime.RunDirectory(tmp_path).begin(resume)
+
+
+def test_the_first_binding_that_differs_is_named(tmp_path):
+    run = runtime.RunDirectory(tmp_path)
+    run.config.write_text(
+        "# Parameters for A:\nA.x = 1\nA.long = \\\n    [1,\n     2]\nA.z = 3\n"
+    )
+    run.check_config("A.x = 1\n\n\nA.long = [1, 2]\nA.z = 3\n")
+    for changed, message in [
+        ("A.x = 2\nA.long = [1, 2]\nA.z = 3", "A.x is 2, but .* has 1"),
+        ("A.x = 1\nA.long = [1, 3]\nA.z = 3", r"A.long is \[1, 3\], but"),
+        ("A.x = 1\nA.long = [1, 2]", "A.z is not set, but .* has 3"),
+        ("A.x = 1\nA.long = [1, 2]\nA.z = 3\nA.w = 4", ".* has not set"),
+    ]:
+        with pytest.raises(ValueError, match=message) as error:
+            run.check_config(changed)
+        assert "\n" not in str(error.value)
 
 
 def test_a_directory_without_config_is_no_run(tmp_path):

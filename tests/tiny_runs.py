@@ -5,6 +5,9 @@ import pathlib
 import subprocess
 import sys
 
+from nae_tf import runtime, train
+from nae_tf.experiment import Experiment
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DIGITS = str(ROOT / "gin" / "digits.gin")
 TINY_DIGITS = [
@@ -18,6 +21,30 @@ TINY_DIGITS = [
     "training/Phase.steps_per_epoch=3",
     "holdout_class=4",
 ]
+# The autoencoder alone, in one phase: it takes a second.
+TINY_AUTOENCODER = [
+    "Experiment.pretraining=None",
+    "Experiment.model=@Autoencoder",
+    "Experiment.evaluation_limit=32",
+    "Autoencoder.encoder=@MLPEncoder()",
+    "Autoencoder.decoder=@MLPDecoder()",
+    "MLPEncoder.hidden_units=(16,)",
+    "MLPDecoder.hidden_units=(16,)",
+    "training/Phase.epochs=4",
+    "training/Phase.steps_per_epoch=5",
+]
+
+
+def autoencoder_experiment(*bindings):
+    """Return the experiment of the autoencoder alone."""
+    runtime.parse_config([DIGITS], [*TINY_AUTOENCODER, *bindings])
+    return Experiment.from_config()
+
+
+def train_autoencoder(path, *bindings, resume=False):
+    """Carry it out in this process."""
+    run = runtime.RunDirectory(path)
+    return train.train(run, autoencoder_experiment(*bindings), resume)
 
 
 def run_module(module, *arguments):

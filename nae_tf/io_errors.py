@@ -1,0 +1,56 @@
+"""Files: writes that reach the disk, and failures reported in one line."""
+
+import contextlib
+import os
+import re
+
+import tensorflow as tf
+
+# What TensorFlow raises when files or disks are the cause.
+_FILE_ERRORS = (
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.OutOfRangeError,  # A file larger than the system allows.
+    tf.errors.DataLossError,
+    tf.errors.UnavailableError,
+    tf.errors.UnknownError,
+)
+
+
+def flush_to_disk(path):
+    """Wait until a file, or a directory's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def one_line_io_errors(failed: str, remedy: str):
+    """Turn an error of a file or a disk into one line.
+
+    Args:
+        failed: what failed, the beginning of the line.
+        remedy: what to do, its end.
+
+    Raises:
+        OSError: with cause and remedy.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(f"{failed}: {reason}. {remedy}") from error
+    except _FILE_ERRORS as error:
+        raise OSError(f"{failed}: {_reason(error)}. {remedy}") from error
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """Find the reason among the nodes and stacks of TensorFlow's message."""
+    # As TensorFlow words an error of the system: "path; No such file".
+    if match := re.search(r"(\S+); ([A-Z][^\[\n\t]*)", error.message):
+        return f"{match[1]}: {match[2].strip()}"
+    return error.message.strip().splitlines()[0].rstrip(".:")

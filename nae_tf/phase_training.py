@@ -1,0 +1,285 @@
+"""Train one phase of a run so that it can be killed at any instant.
+
+All randomness derives from seeds and counters, so variables, counters and the
+states of the callbacks are all that a checkpoint has to hold: a resumed phase
+goes through the same steps as one that was never interrupted.
+"""
+
+import sys
+
+import keras
+import tensorflow as tf
+
+from nae_tf.callbacks import (
+    EarlyStopping,
+    KeepBest,
+    MetricsFile,
+    ResumableCallback,
+    SelectionAuroc,
+)
+from nae_tf.checkpoints import (
+    CheckpointDirectory,
+    Entry,
+    Progress,
+    WeightsCopy,
+    read,
+)
+from nae_tf.experiment import Experiment, Phase
+from nae_tf.guard import DivergenceError, WatchDivergence, scaled_rate
+from nae_tf.io_errors import one_line_io_errors
+from nae_tf.records import cut_records, record_sizes
+from nae_tf.resume import Interruption, SaveProgress
+from nae_tf.runtime import RunDirectory
+from nae_tf.tensorboard import TensorBoardScalars
+
+
+class PhaseTraining:
+    """One phase: its model, its callbacks, and its checkpoints."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        experiment: Experiment,
+        name: str,
+        model,
+        phase: Phase,
+        interruption: Interruption,
+    ):
+        """Prepare a compiled model's training; nothing is read or written.
+
+        Raises:
+            ValueError: the phase asks for patience without a figure to watch.
+        """
+        self.run = run
+        self.experiment = experiment
+        self.name = name
+        self.model = model
+        self.phase = phase
+        self.directory = CheckpointDirectory(run.checkpoints(name))
+        self.roll_backs = 0
+        self.seed = model.seed
+        self.rate = model.optimizer.get_config()["learning_rate"]
+        # As `OutlierDetector.minimize` does: the state is there to restore.
+        model.optimizer.build(model.trainable_variables)
+        self.best: KeepBest | None = None
+        self.watch: WatchDivergence | None = None
+        self.callbacks = self._make_callbacks()
+        self.saving = SaveProgress(
+            self.save, experiment.checkpoints, interruption, phase.epochs
+        )
+        variables = {"model": model}
+        if self.best is not None:
+            variables["best"] = self.best.weights
+        self.checkpoint = tf.train.Checkpoint(**variables)
+
+    def train(self) -> None:
+        """Train from where the phase is to its end; keep the best weights.
+
+        Raises:
+            DivergenceError: the training diverged, and was not to be rolled
+                back or too often.
+        """
+        entry = self.directory.newest()
+        if entry is None:
+            print(
+                f"{self.name}: {self.phase.epochs} epochs on "
+                f"{self.experiment.task.name}",
+                flush=True,
+            )
+            progress = self.save(0, 0, self.phase.epochs == 0)
+        else:
+            progress = self._restore(entry, entry.progress.roll_backs)
+            print(f"{self.name}: {_describe(progress)}", flush=True)
+        while not progress.finished:
+            try:
+                progress = self._fit(progress)
+            except DivergenceError as error:
+                for callback in self.callbacks:
+                    callback.on_train_end()  # `fit` calls it if it succeeds.
+                progress = self._roll_back(error, self.experiment.guard)
+        if self.best is not None and self.best.epoch is not None:
+            self.best.weights.copy_to(self.model)
+
+    def save(self, epoch: int, step: int, finished: bool) -> Progress:
+        """Write a checkpoint.
+
+        Args:
+            epoch: epochs completed.
+            step: steps completed of the epoch under way.
+            finished: whether the phase is over.
+        """
+        if self.watch is not None and not finished:
+            self.watch.check_weights()
+        self.progress = Progress(
+            epoch=epoch,
+            step=step,
+            finished=finished,
+            good=self.watch is None or self.watch.good,
+            roll_backs=self.roll_backs,
+            best_epoch=self.best and self.best.epoch,
+            means=get_means(self.model),
+            callbacks={
+                type(callback).__name__: callback.get_state()
+                for callback in self._resumable()
+            },
+            records=record_sizes(self.run),
+        )
+        self.directory.save(self.checkpoint, self.progress)
+        return self.progress
+
+    def _make_callbacks(self):
+        task, phase = self.experiment.task, self.phase
+        callbacks: list[keras.callbacks.Callback] = [
+            MetricsFile(self.run.metrics, self.name),
+            TensorBoardScalars(self.run.tensorboard, self.name),
+        ]
+        monitor, mode = None, "min"
+        if self.name == "pretraining":
+            monitor = "val_reconstruction_error"
+        elif task.selection:
+            monitor, mode = SelectionAuroc.MONITOR, "max"
+            limit = self.experiment.evaluation_limit
+            callbacks.insert(0, SelectionAuroc(task, phase.batch_size, limit))
+        if self.experiment.guard is not None:
+            self.watch = WatchDivergence(self.experiment.guard)
+            self.watch.set_model(self.model)
+            callbacks.append(self.watch)
+        if phase.keep == "best" and monitor is not None:
+            self.best = KeepBest(WeightsCopy(self.model), monitor, mode)
+            callbacks.append(self.best)
+        if phase.patience is not None:
+            if monitor is None:
+                raise ValueError(
+                    "Phase.patience needs a figure to watch, but the task has "
+                    "no selection outliers; remove it."
+                )
+            callbacks.append(EarlyStopping(monitor, phase.patience, mode))
+        return callbacks
+
+    def _fit(self, progress):
+        """Call `fit` for the rest of an epoch, and for those after it."""
+        task, phase = self.experiment.task, self.phase
+        limit = self.experiment.evaluation_limit
+        steps = phase.steps(task.train)
+        parts = [(progress.epoch, phase.epochs, 0)]
+        if progress.step:
+            rest = progress.epoch + 1
+            parts = [
+                (progress.epoch, rest, progress.step),
+                (rest, phase.epochs, 0),
+            ]
+        for first, last, step in parts:
+            if self.progress.finished:
+                break
+            self.saving.steps_before = step
+            restored = _RestoreMeans(progress.means if step else {})
+            with one_line_io_errors(
+                f"the data of {task.name!r} could not be read",
+                "Put them back, then continue with --resume.",
+            ):
+                self.model.fit(
+                    task.train.training_batches(
+                        phase.batch_size,
+                        self.experiment.seed + self.roll_backs,
+                        start_step=first * steps + step,
+                        dequantize=phase.dequantize,
+                        flip=phase.flip,
+                    ),
+                    initial_epoch=first,
+                    epochs=last,
+                    steps_per_epoch=steps - step,
+                    shuffle=False,  # The batches come shuffled.
+                    validation_data=task.validation.batches(
+                        phase.batch_size, limit
+                    ),
+                    callbacks=[restored, *self.callbacks, self.saving],
+                    verbose=1 if sys.stdout.isatty() else 2,
+                )
+        return self.progress
+
+    def _restore(self, entry: Entry, roll_backs: int) -> Progress:
+        """Be where a checkpoint was, and noise and rate of a roll-back."""
+        read(self.checkpoint, entry)
+        self.progress = entry.progress
+        self.roll_backs = roll_backs
+        for callback in self._resumable():
+            callback.set_state(
+                entry.progress.callbacks[type(callback).__name__]
+            )
+        set_means(self.model, entry.progress.means)
+        if not entry.progress.finished:  # Else later phases may have written.
+            cut_records(self.run, entry.progress.records)
+        guard = self.experiment.guard
+        if guard is not None and roll_backs:
+            scale = guard.rate_factor**roll_backs
+            self.model.optimizer.learning_rate = scaled_rate(self.rate, scale)
+            self.model.seed = self.seed + roll_backs
+            # The graph in use has the rate and the seed in it.
+            self.model.make_train_function(force=True)
+        return self.progress
+
+    def _roll_back(self, error: DivergenceError, guard) -> Progress:
+        """Go back to the last good checkpoint, and save the way out."""
+        entry = self.directory.newest(good_only=True)
+        roll_backs = self.roll_backs + 1
+        if guard.action == "stop" or entry is None:
+            raise DivergenceError(
+                f"{error} Lower the learning rate or lengthen the chains, or "
+                "set DivergenceGuard.action = 'roll_back'."
+            ) from error
+        if roll_backs > guard.max_roll_backs:
+            raise DivergenceError(
+                f"{error} It was rolled back {self.roll_backs} times; lower "
+                "the learning rate or lengthen the chains."
+            ) from error
+        print(f"{self.name}: {error}", file=sys.stderr)
+        progress = self._restore(entry, roll_backs)
+        print(
+            f"{self.name}: rolled back ({roll_backs} of at most "
+            f"{guard.max_roll_backs}), with another seed and "
+            f"{guard.rate_factor**roll_backs:g} times the learning rate; "
+            f"{_describe(progress)}",
+            file=sys.stderr,
+        )
+        return self.save(progress.epoch, progress.step, False)
+
+    def _resumable(self):
+        return [
+            callback
+            for callback in self.callbacks
+            if isinstance(callback, ResumableCallback)
+        ]
+
+
+class _RestoreMeans(keras.callbacks.Callback):
+    """Set the running means, which `fit` resets, when it has done so."""
+
+    def __init__(self, means):
+        super().__init__()
+        self.means = means
+
+    def on_epoch_begin(self, epoch, logs=None):
+        set_means(self.model, self.means)
+        self.means = {}
+
+
+def get_means(model) -> dict[str, list[float]]:
+    """Return the variables of a model's running means, by name."""
+    return {
+        name: [float(keras.ops.convert_to_numpy(v)) for v in mean.variables]
+        for name, mean in model.means.items()
+    }
+
+
+def set_means(model, means: dict[str, list[float]]):
+    """Set the variables that `get_means` returned."""
+    for name, values in means.items():
+        variables = model.means[name].variables
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
+def _describe(progress):
+    if progress.finished:
+        return "finished"
+    return f"continuing after epoch {progress.epoch}, step {progress.step}"

@@ -1,0 +1,152 @@
+"""Divergence is noticed, told and acted upon."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from nae_tf.guard import (
+    DivergenceError,
+    DivergenceGuard,
+    WatchDivergence,
+    scaled_rate,
+    weight_norm,
+)
+
+HEALTHY = {
+    "loss": 0.01,
+    "positive_energy": 0.02,
+    "energy_gap": 0.01,
+    "visible_fraction_at_bound": 0.1,
+}
+
+
+@pytest.fixture
+def model():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile("sgd")
+    model.set_weights([np.full((3, 2), 2.0), np.full(2, 1.0)])
+    return model
+
+
+@pytest.fixture
+def watch(model):
+    watch = WatchDivergence(DivergenceGuard(weights_every=1))
+    watch.set_model(model)
+    watch.set_params({"steps": 10})
+    watch.check_weights()
+    return watch
+
+
+def epochs(watch, *all_figures):
+    for epoch, figures in enumerate(all_figures):
+        watch.on_epoch_begin(epoch)
+        watch.on_train_batch_end(0, HEALTHY)
+        watch.on_epoch_end(epoch, HEALTHY | figures)
+
+
+def test_a_healthy_training_is_left_alone(watch):
+    epochs(watch, *[{}] * 20)
+    assert watch.good
+
+
+def test_the_norm_is_that_of_all_weights(model):
+    assert weight_norm(model) == pytest.approx(math.sqrt(6 * 4 + 2))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["loss", "positive_energy"])
+def test_a_figure_that_is_no_number_is_noticed_at_once(watch, name, bad):
+    epochs(watch, {"loss": 0.5}, {"loss": 0.25})
+    watch.on_epoch_begin(2)
+    with pytest.raises(DivergenceError, match=f"epoch 3: {name} became") as e:
+        watch.on_train_batch_end(0, HEALTHY | {name: bad})
+    if name == "loss":
+        assert "loss by epoch: 1: 0.5, 2: 0.25" in str(e.value)
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [(math.nan, "NaN"), (math.inf, "NaN"), (21.0, "grew from 5.1 to 107")],
+)
+def test_weights_beyond_bounds_are_noticed(model, watch, factor, message):
+    model.set_weights([factor * weight for weight in model.get_weights()])
+    with pytest.raises(DivergenceError, match=message):
+        watch.on_train_batch_end(0, HEALTHY)
+
+
+def test_weights_within_bounds_are_not(model, watch):
+    model.set_weights([19.0 * weight for weight in model.get_weights()])
+    watch.on_train_batch_end(0, HEALTHY)
+
+
+@pytest.mark.parametrize(
+    ("figures", "message"),
+    [
+        ({"energy_gap": -1.01}, "ran away beyond 1 for 3 epochs"),
+        ({"energy_gap": 1.01}, "ran away beyond 1 for 3 epochs"),
+        ({"visible_fraction_at_bound": 0.995}, "stuck at the bounds"),
+    ],
+)
+def test_figures_beyond_their_bounds_count_after_patience(
+    watch, figures, message
+):
+    # A transition that ends within two epochs is healthy.
+    epochs(watch, {}, figures, figures, {}, figures, figures)
+    assert not watch.good
+    with pytest.raises(DivergenceError, match=message) as error:
+        watch.on_epoch_end(6, HEALTHY | figures)
+    (name, value), *_ = figures.items()
+    assert f"{name} by epoch: 1: {HEALTHY[name]:.3g}, 2: {value:.3g}" in str(
+        error.value
+    )
+
+
+def test_the_state_goes_on_where_it_was(model, watch):
+    stuck = {"visible_fraction_at_bound": 1.0}
+    epochs(watch, {}, stuck, stuck)
+    again = WatchDivergence(watch.guard)
+    again.set_model(model)
+    again.set_state(watch.get_state())
+    assert not again.good
+    with pytest.raises(DivergenceError, match=r"3: 1, 4: 1"):
+        again.on_epoch_end(3, HEALTHY | stuck)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"action": "pray"},
+        {"max_roll_backs": -1},
+        {"rate_factor": 0.0},
+        {"rate_factor": 2.0},
+        {"patience": 0},
+        {"weights_every": 0},
+        {"max_weight_growth": 0.5},
+        {"max_gap_ratio": math.nan},
+    ],
+)
+def test_settings_without_meaning_are_named(settings):
+    (name,) = settings
+    with pytest.raises(ValueError, match=f"DivergenceGuard: .*{name}"):
+        DivergenceGuard(**settings)
+
+
+def test_a_schedule_is_scaled_at_every_step():
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    optimizer = keras.optimizers.Adam(schedule)
+    scaled = scaled_rate(optimizer.get_config()["learning_rate"], 0.25)
+    for step in (0, 3, 10):
+        assert float(scaled(step)) == pytest.approx(
+            0.25 * float(schedule(step))
+        )
+    optimizer.learning_rate = scaled
+    assert float(optimizer.learning_rate) == pytest.approx(0.025)
+
+
+def test_a_constant_rate_is_scaled():
+    optimizer = keras.optimizers.Adam(0.5)
+    rate = scaled_rate(optimizer.get_config()["learning_rate"], 0.25)
+    assert rate == pytest.approx(0.125)

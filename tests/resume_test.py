@@ -1,0 +1,283 @@
+"""Training that is interrupted ends as if it had not been."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_runs import ROOT, train_autoencoder
+
+from nae_tf import callbacks, resume, runtime
+from nae_tf.checkpoints import CheckpointDirectory
+from nae_tf.guard import DivergenceError
+
+
+def final_state(path):
+    """Progress and variables at the end of a run."""
+    run = runtime.RunDirectory(path)
+    entry = CheckpointDirectory(run.checkpoints("training")).newest()
+    reader = tf.train.load_checkpoint(entry.variables)
+    return entry.progress, {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
+    }
+
+
+def rows(path):
+    with open(path / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same_end(path, expected_path):
+    progress, state = final_state(path)
+    expected, expected_state = final_state(expected_path)
+    assert progress.finished
+    assert progress.roll_backs == expected.roll_backs
+    assert progress.best_epoch == expected.best_epoch
+    assert state.keys() == expected_state.keys()
+    for name, value in expected_state.items():
+        np.testing.assert_array_equal(state[name], value, err_msg=name)
+    ours, theirs = (
+        [{**row, "seconds": None} for row in rows(each)]
+        for each in (path, expected_path)
+    )
+    assert ours == theirs
+
+
+def send_once(monkeypatch, when, number=signal.SIGTERM):
+    """Send this process a signal once, when `when(epoch, step)`."""
+    sent = []
+
+    save = resume.SaveProgress._save_if_due
+
+    def send(self, epoch, step, finished=False):
+        if not sent and when(epoch, step):
+            sent.append(True)
+            os.kill(os.getpid(), number)
+        save(self, epoch, step, finished)
+
+    monkeypatch.setattr(resume.SaveProgress, "_save_if_due", send)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    train_autoencoder(path)
+    return path
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("instant", [(0, 1), (1, 4), (2, 0), (4, 0)])
+def test_a_signal_saves_and_exits_with_75(
+    instant, number, uninterrupted, tmp_path, monkeypatch, capsys
+):
+    send_once(monkeypatch, lambda *at: at == instant, number)
+    with pytest.raises(SystemExit) as stop:
+        train_autoencoder(tmp_path / "run")
+    assert stop.value.code == 75
+    assert f"{number.name}: the progress is saved" in capsys.readouterr().err
+    progress, _ = final_state(tmp_path / "run")
+    assert (progress.epoch, progress.step) == instant
+    train_autoencoder(tmp_path / "run", resume=True)
+    assert_same_end(tmp_path / "run", uninterrupted)
+    # The handlers of the time before are back.
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_early_stopping_remembers_how_long_it_waited(tmp_path, monkeypatch):
+    bindings = [
+        "training/Adam.learning_rate=0.0",  # Nothing ever improves.
+        "training/Phase.patience=3",
+        "training/Phase.epochs=9",
+    ]
+    train_autoencoder(tmp_path / "alone", *bindings)
+    assert final_state(tmp_path / "alone")[0].epoch == 4
+    send_once(monkeypatch, lambda *at: at == (2, 2))
+    with pytest.raises(SystemExit):
+        train_autoencoder(tmp_path / "run", *bindings)
+    train_autoencoder(tmp_path / "run", *bindings, resume=True)
+    assert_same_end(tmp_path / "run", tmp_path / "alone")
+
+
+def test_what_was_written_after_the_checkpoint_is_cut_off(
+    uninterrupted, tmp_path, monkeypatch
+):
+    send_once(monkeypatch, lambda *at: at == (2, 3))
+    with pytest.raises(SystemExit):
+        train_autoencoder(tmp_path / "run")
+    with open(tmp_path / "run" / "metrics.csv", "a") as file:
+        file.write("training,3,15,0.1,loss,0.5\ntraining,3,1")
+    late = tmp_path / "run" / "tensorboard" / "training" / "events.late"
+    late.write_text("written after the checkpoint")
+    train_autoencoder(tmp_path / "run", resume=True)
+    assert not late.exists()
+    assert_same_end(tmp_path / "run", uninterrupted)
+
+
+def test_seconds_go_on_whatever_the_time_of_day(tmp_path, monkeypatch):
+    jumps = iter([1e9, 2e9, 0.0, 3e9] * 10_000)
+    monkeypatch.setattr("time.time", lambda: next(jumps))
+    send_once(monkeypatch, lambda *at: at == (2, 3))
+    with pytest.raises(SystemExit):
+        train_autoencoder(tmp_path / "run")
+    train_autoencoder(tmp_path / "run", resume=True)
+    seconds = [float(row["seconds"]) for row in rows(tmp_path / "run")]
+    assert seconds == sorted(seconds)
+    assert 0 < seconds[-1] < 600
+
+
+def test_checkpoints_never_take_more_than_their_share():
+    schedule = resume.CheckpointSchedule(interval_seconds=10.0, max_share=0.02)
+    assert not schedule.is_due(9.9, cost=0.1)
+    assert schedule.is_due(10.1, cost=0.1)
+    assert not schedule.is_due(49.0, cost=1.0)
+    assert schedule.is_due(51.0, cost=1.0)
+
+
+# --- The command --------------------------------------------------------------
+
+
+def test_a_finished_run_is_evaluated_again(uninterrupted, tmp_path):
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    results = (tmp_path / "run" / "results.json").read_text()
+    train_autoencoder(tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "results.json").read_text() == results
+    assert_same_end(tmp_path / "run", uninterrupted)
+
+
+def test_resuming_needs_the_same_configuration(uninterrupted, tmp_path):
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    with pytest.raises(
+        ValueError,
+        match=r"training/Phase\.batch_size is 32, but the run in .* has 64",
+    ):
+        train_autoencoder(
+            tmp_path / "run", "training/Phase.batch_size=32", resume=True
+        )
+
+
+def test_the_newest_damaged_checkpoint_is_passed_over(
+    uninterrupted, tmp_path, caplog
+):
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    directory = CheckpointDirectory(
+        runtime.RunDirectory(tmp_path / "run").checkpoints("training")
+    )
+    index = directory.newest().path / "variables.index"
+    index.write_bytes(index.read_bytes()[:-1])
+    train_autoencoder(tmp_path / "run", resume=True)
+    assert str(index) in caplog.text
+    assert_same_end(tmp_path / "run", uninterrupted)
+
+
+# --- Divergence ---------------------------------------------------------------
+
+# The weights explode within an epoch.
+EXPLODING = [
+    "training/Adam.learning_rate=5000.0",
+    "DivergenceGuard.weights_every=1",
+]
+ROLLING_BACK = [
+    *EXPLODING,
+    "DivergenceGuard.action='roll_back'",
+    "DivergenceGuard.rate_factor=1e-2",
+]
+
+
+def test_a_training_that_diverges_stops_with_advice(tmp_path):
+    with pytest.raises(DivergenceError, match=r"grew .* Lower the") as error:
+        train_autoencoder(tmp_path / "run", *EXPLODING)
+    assert "\n" not in str(error.value)
+
+
+def test_a_training_that_diverges_is_rolled_back(tmp_path, capsys):
+    train_autoencoder(tmp_path / "run", *ROLLING_BACK)
+    progress, state = final_state(tmp_path / "run")
+    assert progress.roll_backs == 2
+    assert progress.finished
+    rate = state["model/optimizer/_learning_rate/.ATTRIBUTES/VARIABLE_VALUE"]
+    assert rate == pytest.approx(5000.0 * 1e-4)
+    assert "rolled back (2 of at most 3)" in capsys.readouterr().err
+    epochs = [row["epoch"] for row in rows(tmp_path / "run")]
+    losses = [row for row in rows(tmp_path / "run") if row["metric"] == "loss"]
+    assert epochs == sorted(epochs)
+    assert len(losses) == 4
+
+
+def test_roll_backs_end(tmp_path):
+    with pytest.raises(DivergenceError, match="rolled back 1 times"):
+        train_autoencoder(
+            tmp_path / "run",
+            *ROLLING_BACK,
+            "DivergenceGuard.max_roll_backs=1",
+        )
+
+
+@pytest.mark.parametrize("schedule", [False, True])
+def test_a_rolled_back_training_resumes_exactly(
+    tmp_path, monkeypatch, schedule
+):
+    bindings = list(ROLLING_BACK)
+    if schedule:
+        bindings[0] = "training/Adam.learning_rate=@CosineDecay()"
+        bindings += [
+            "CosineDecay.initial_learning_rate=5000.0",
+            "CosineDecay.decay_steps=100",
+        ]
+    train_autoencoder(tmp_path / "alone", *bindings)
+    send_once(monkeypatch, lambda *at: at == (1, 2))
+    with pytest.raises(SystemExit):
+        train_autoencoder(tmp_path / "run", *bindings)
+    assert final_state(tmp_path / "run")[0].roll_backs == 2
+    train_autoencoder(tmp_path / "run", *bindings, resume=True)
+    assert_same_end(tmp_path / "run", tmp_path / "alone")
+
+
+def test_another_seed_shows_other_data(uninterrupted, tmp_path, monkeypatch):
+    """A roll-back that changed nothing but the rate could fail the same."""
+    explode_once = []
+    end_epoch = callbacks.MetricsFile.on_epoch_end
+
+    def diverge(self, epoch, logs=None):
+        if epoch == 1 and not explode_once:
+            explode_once.append(True)
+            raise DivergenceError("as the test wants.")
+        end_epoch(self, epoch, logs)
+
+    monkeypatch.setattr(callbacks.MetricsFile, "on_epoch_end", diverge)
+    train_autoencoder(
+        tmp_path / "run",
+        "DivergenceGuard.action='roll_back'",
+        "DivergenceGuard.rate_factor=1.0",
+    )
+    first_losses = [
+        next(row["value"] for row in rows(path) if row["metric"] == "loss")
+        for path in (uninterrupted, tmp_path / "run")
+    ]
+    assert first_losses[0] != first_losses[1]
+
+
+# --- The whole thing ----------------------------------------------------------
+
+
+def test_twenty_kills_in_both_phases_change_nothing(tmp_path):
+    finished = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "tools" / "soak.py"),
+            "--kills=20",
+            f"--dir={tmp_path / 'soak'}",
+        ],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "20 kills, and no difference" in finished.stdout
