@@ -375,6 +375,13 @@ class NAE(Autoencoder):
             values["latent_gradient_norm"] = negative.latent.gradient_norm
         return {name: values[name] for name in values if name in self.means}
 
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        children = super()._trackable_children(save_type, **kwargs)
+        if save_type == "savedmodel":
+            # Checkpoints only: a served model has no use for it.
+            children.pop("replay_buffer", None)
+        return children
+
     def get_config(self):
         """Return the constructor's arguments, serialised."""
         return super().get_config() | {

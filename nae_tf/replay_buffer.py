@@ -8,23 +8,27 @@ final visible state.
 import tensorflow as tf
 
 from nae_tf import randomness
+from nae_tf.replicas import replica_id
 
 
 class ReplayBuffer(tf.Module):
     """First-in first-out store of chain states.
 
-    Under `tf.distribute` every replica keeps its own contents: the variables
-    are synchronised on read and never averaged. They belong to a
-    `tf.train.Checkpoint` of the model, not to its Keras weights, because a
-    model that only scores has no use for them. TensorFlow saves the contents of
-    the first replica and gives them to all when it restores.
+    Under `tf.distribute` every replica has a ring of its own, a plain variable
+    on its device. A `tf.train.Checkpoint` that holds the buffer saves the rings
+    of all replicas and restores every replica its own; see
+    `_restore_from_tensors` for another number of replicas. On several machines
+    saving and restoring are collective: all workers must do them together.
+
+    The rings do not belong to the Keras weights of the model, because a model
+    that only scores has no use for them.
     """
 
     def __init__(self, capacity: int, state_shape, dtype="float32", name=None):
-        """Make an empty buffer.
+        """Make an empty buffer for the replicas of the current strategy.
 
         Args:
-            capacity: number of states kept, > 0.
+            capacity: number of states that each replica keeps, > 0.
             state_shape: shape of one state, without the batch axis.
             dtype: floating dtype of the states.
             name: name of the module.
@@ -38,20 +42,46 @@ class ReplayBuffer(tf.Module):
                 f"ReplayBuffer: expected capacity > 0, received {capacity}."
             )
         self.capacity = capacity
-        self.states = self._variable(tf.zeros([capacity, *state_shape], dtype))
-        self.num_pushed = self._variable(tf.zeros([], tf.int64))
+        self.strategy = tf.distribute.get_strategy()
+        self._states = self._on_each_device(
+            tf.zeros([capacity, *state_shape], dtype)
+        )
+        self._num_pushed = self._on_each_device(tf.zeros([], tf.int64))
 
-    def _variable(self, value):
-        return tf.Variable(
+    def _on_each_device(self, value):
+        """One plain variable a device of this process, in replica order."""
+        variable = tf.Variable(
             value,
             trainable=False,
             synchronization=tf.VariableSynchronization.ON_READ,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
+        # A distributed variable takes no scatter updates, its parts do.
+        return list(self.strategy.experimental_local_results(variable))
+
+    def _here(self, variables):
+        """Of one variable a replica, that of the replica that asks."""
+        if tf.distribute.in_cross_replica_context():
+            return variables[0]
+        # Every worker has the same number of replicas.
+        return variables[replica_id() % len(variables)]
+
+    @property
+    def states(self):
+        """This replica's ring, float variable [capacity, ...].
+
+        Outside `tf.distribute.Strategy.run`: the ring of the first replica of
+        this process.
+        """
+        return self._here(self._states)
+
+    @property
+    def num_pushed(self):
+        """Number of states this replica pushed so far, int64 variable."""
+        return self._here(self._num_pushed)
 
     @property
     def size(self):
-        """Number of states that the buffer holds, int64 scalar."""
+        """Number of states that this replica's ring holds, int64 scalar."""
         return tf.minimum(self.num_pushed, self.capacity)
 
     def push(self, states):
@@ -64,9 +94,7 @@ class ReplayBuffer(tf.Module):
         states = states[-self.capacity :]
         count = tf.shape(states, out_type=tf.int64)[0]
         slots = (self.num_pushed + tf.range(count)) % self.capacity
-        self.states.assign(
-            tf.tensor_scatter_nd_update(self.states, slots[:, None], states)
-        )
+        self.states.scatter_update(tf.IndexedSlices(states, slots))
         self.num_pushed.assign_add(count)
 
     def restart(self, fresh, replay_ratio: float, seed):
@@ -99,3 +127,91 @@ class ReplayBuffer(tf.Module):
         replay = tf.reshape(replay, [-1] + [1] * (fresh.shape.rank - 1))
         stored = tf.gather(self.states, index)
         return tf.where(replay, tf.cast(stored, fresh.dtype), fresh)
+
+    # --- Checkpoints, by the protocol of TensorFlow's trackable objects -------
+
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        """No variables of its own: `_serialize_to_tensors` has them."""
+        return {}
+
+    def _serialize_to_tensors(self):
+        """The rings of all replicas: [replicas, capacity, ...], [replicas]."""
+        return {
+            "states": self._of_all_replicas(self._states),
+            "num_pushed": self._of_all_replicas(self._num_pushed),
+        }
+
+    def _of_all_replicas(self, variables):
+        if len(variables) == self.strategy.num_replicas_in_sync:
+            with tf.device("CPU:0"):
+                return tf.stack([tf.identity(value) for value in variables])
+        here = self.strategy.run(lambda: self._here(variables)[None])
+        return self.strategy.gather(here, axis=0)
+
+    def _restore_from_tensors(self, restored_tensors):
+        """Give every replica its ring back.
+
+        If the number of replicas or the capacity changed, the stored states are
+        dealt out like cards, the newest first, so that each goes to one replica
+        and all replicas get their share of the new and the old. What exceeds
+        the capacity is dropped, the oldest first.
+
+        Raises:
+            ValueError: if the stored states have another shape.
+        """
+        stored = restored_tensors["states"]
+        num_pushed = restored_tensors["num_pushed"]
+        replicas = self.strategy.num_replicas_in_sync
+        shape = self._states[0].shape[1:]
+        if not stored.shape[2:].is_compatible_with(shape):
+            raise ValueError(
+                f"ReplayBuffer: expected stored states of shape {list(shape)}, "
+                f"received {list(stored.shape[2:])}; restore the checkpoint "
+                "into a model of the same shapes."
+            )
+        states, num_pushed = tf.cond(
+            tf.reduce_all(tf.shape(stored)[:2] == (replicas, self.capacity)),
+            lambda: (stored, num_pushed),
+            lambda: deal_out(stored, num_pushed, replicas, self.capacity),
+        )
+
+        def assign():
+            self.states.assign(states[replica_id()])
+            self.num_pushed.assign(num_pushed[replica_id()])
+
+        # In a graph, because TensorFlow warns of replicas without one.
+        tf.function(lambda: self.strategy.run(assign), autograph=False)()
+
+
+def deal_out(states, num_pushed, replicas: int, capacity: int):
+    """Share the states of some rings among others, as one deals cards.
+
+    Args:
+        states: float [old_replicas, old_capacity, ...], rings.
+        num_pushed: int64 [old_replicas], number of states pushed to each.
+        replicas: number of new rings.
+        capacity: of each new ring.
+
+    Returns:
+        states: float [replicas, capacity, ...]. The newest state goes to the
+            first ring, the next to the second and so on; states of equal age
+            in the order of their old rings.
+        num_pushed: int64 [replicas], number of states that each ring holds.
+    """
+    old_replicas, old_capacity = tf.unstack(tf.shape(states, tf.int64)[:2])
+    age, ring = tf.meshgrid(
+        tf.range(old_capacity), tf.range(old_replicas), indexing="ij"
+    )
+    held = age < tf.minimum(num_pushed, old_capacity)
+    slot = (num_pushed - 1 - age) % old_capacity
+    newest_first = tf.gather_nd(
+        states, tf.boolean_mask(tf.stack([ring, slot], -1), held)
+    )
+    hands, counts = [], []
+    for replica in range(replicas):
+        hand = newest_first[replica::replicas][:capacity][::-1]
+        count = tf.shape(hand, tf.int64)[0]
+        empty = tf.zeros([capacity - count, *states.shape[2:]], states.dtype)
+        hands.append(tf.concat([hand, empty], 0))
+        counts.append(count)
+    return tf.stack(hands), tf.stack(counts)

@@ -24,7 +24,7 @@ BASELINES = {name for name in FILES if name.startswith("baselines.")}
 # In reading order: a module imports only from layers above its own, or from
 # modules of its own layer.
 LAYERS = [
-    {"serializable", "randomness", "calibration"},
+    {"serializable", "randomness", "replicas", "calibration"},
     {"energy", "latent_space", "langevin", "replay_buffer", "losses"},
     {"layers", "network_builder", "networks", "color_networks", "metrics"},
     {"bootstrap", "sample_quality", "image_grid", "density_grid"},

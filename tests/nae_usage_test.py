@@ -203,6 +203,13 @@ def test_a_loaded_model_scores_alike_and_trains_on(trained, x, tmp_path):
     assert loaded.optimizer.iterations == steps + 2
 
 
+def test_a_saved_model_leaves_the_replay_buffer_out(trained, tmp_path):
+    tf.saved_model.save(trained, str(tmp_path))
+    names = tf.train.list_variables(str(tmp_path / "variables" / "variables"))
+    assert len(names) >= len(trained.weights)
+    assert not [name for name, _ in names if "replay" in name]
+
+
 def test_the_config_holds_every_argument():
     settings = {
         "distance": "absolute_error",

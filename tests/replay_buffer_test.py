@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nae_tf.replay_buffer import ReplayBuffer
+from nae_tf.replay_buffer import ReplayBuffer, deal_out
 
 SEED = (1, 2)
 
@@ -113,10 +113,89 @@ def test_the_contents_survive_a_checkpoint(tmp_path):
     assert sorted(stored(restored)) == list(range(4, 14))
 
 
+def test_a_push_touches_the_new_rows_only():
+    buffer = ReplayBuffer(1_000, [3])
+    push = tf.function(buffer.push, autograph=False)
+    graph = push.get_concrete_function(tf.TensorSpec([5, 3])).graph
+    sizes = {
+        output.shape.num_elements() or 0
+        for operation in graph.get_operations()
+        for output in operation.outputs
+    }
+    assert max(sizes) == 15
+
+
 @pytest.mark.parametrize("capacity", [0, -1])
 def test_a_capacity_must_be_positive(capacity):
     with pytest.raises(ValueError, match="capacity > 0") as error:
         ReplayBuffer(capacity, [1])
+    assert "\n" not in str(error.value)
+
+
+# --- Several replicas ---------------------------------------------------------
+
+
+def rings(*contents, capacity, num_pushed=None):
+    """Rings as `deal_out` takes them; each list is in slot order."""
+    states = np.zeros([len(contents), capacity, 1], "float32")
+    for ring, content in zip(states, contents, strict=True):
+        ring[: len(content), 0] = content
+    lengths = [len(content) for content in contents]
+    return tf.constant(states), tf.constant(num_pushed or lengths, tf.int64)
+
+
+def by_age(dealt):
+    """What each ring holds, the oldest first."""
+    return [
+        np.ravel(ring)[:count].tolist()
+        for ring, count in zip(*dealt, strict=True)
+    ]
+
+
+def test_one_ring_is_shared_by_two_replicas():
+    dealt = deal_out(*rings([1, 2, 3, 4, 5], capacity=8), 2, 8)
+    assert by_age(dealt) == [[1, 3, 5], [2, 4]]
+
+
+def test_two_rings_join_by_age():
+    dealt = deal_out(*rings([1, 2, 3], [10, 20], capacity=4), 1, 8)
+    assert by_age(dealt) == [[1, 10, 2, 20, 3]]
+
+
+def test_the_oldest_states_exceed_the_capacity():
+    dealt = deal_out(*rings([1, 2, 3], [10, 20, 30], capacity=3), 1, 4)
+    assert by_age(dealt) == [[20, 2, 30, 3]]
+
+
+def test_age_counts_from_the_last_push_of_a_full_ring():
+    # 6 overwrote 2, so that 3 is the oldest.
+    full = rings([5, 6, 3, 4], capacity=4, num_pushed=[6])
+    assert by_age(deal_out(*full, 1, 8)) == [[3, 4, 5, 6]]
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3, 7])
+def test_no_state_is_lost_or_dealt_twice(replicas):
+    old = rings([1, 2, 3, 4], [5, 6], [7], capacity=4)
+    dealt = by_age(deal_out(*old, replicas, 12))
+    assert sorted(np.concatenate(dealt)) == [1, 2, 3, 4, 5, 6, 7]
+    lengths = [len(ring) for ring in dealt]
+    assert max(lengths) - min(lengths) <= 1
+
+
+def test_a_checkpoint_restores_into_another_capacity(tmp_path):
+    path = tf.train.Checkpoint(buffer=filled(5, 10)).save(str(tmp_path / "c"))
+    smaller = ReplayBuffer(3, [1])
+    tf.train.Checkpoint(buffer=smaller).restore(path).assert_consumed()
+    assert stored(smaller) == [3, 4, 5]
+
+
+def test_states_of_another_shape_are_refused(tmp_path):
+    path = tf.train.Checkpoint(buffer=filled(5)).save(str(tmp_path / "c"))
+    checkpoint = tf.train.Checkpoint(buffer=ReplayBuffer(100, [2]))
+    with pytest.raises(
+        ValueError, match=r"shape \[2\], received \[1\]"
+    ) as error:
+        checkpoint.restore(path)
     assert "\n" not in str(error.value)
 
 
@@ -132,13 +211,14 @@ tf.config.set_logical_device_configuration(
 )
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
-    buffer, restored = ReplayBuffer(4, [1]), ReplayBuffer(4, [1])
+    buffer, restored, shared = [ReplayBuffer(4, [1]) for _ in range(3)]
+alone, joined = ReplayBuffer(4, [1]), ReplayBuffer(4, [1])
 
 def push():
     context = tf.distribute.get_replica_context()
     replica = tf.cast(context.replica_id_in_sync_group, tf.float32)
-    buffer.push(tf.fill([3, 1], replica + 1))
-    return buffer.restart(tf.zeros([4, 1]), 1.0, [0, 0])
+    buffer.push(tf.range(1.0, 4.0)[:, None] + 10 * replica)
+    return buffer.restart(tf.zeros([20, 1]), 1.0, [0, 0])
 
 def contents(buffer):
     return strategy.run(lambda: tf.identity(buffer.states))
@@ -149,11 +229,18 @@ def on_each_replica(values):
 
 starts = tf.function(lambda: strategy.run(push))()
 path = tf.train.Checkpoint(buffer=buffer).save(sys.argv[1])
-tf.train.Checkpoint(buffer=restored).restore(path)
+for other in restored, joined:
+    tf.train.Checkpoint(buffer=other).restore(path).assert_consumed()
+alone.push(tf.range(1.0, 4.0)[:, None])
+path = tf.train.Checkpoint(buffer=alone).save(sys.argv[1])
+tf.train.Checkpoint(buffer=shared).restore(path).assert_consumed()
 results = {
-    "starts": on_each_replica(starts),
+    "starts": [sorted(set(values)) for values in on_each_replica(starts)],
     "contents": on_each_replica(contents(buffer)),
+    "outside": np.ravel(buffer.states).tolist(),
     "restored": on_each_replica(contents(restored)),
+    "joined": np.ravel(joined.states).tolist(),
+    "shared": on_each_replica(contents(shared)),
 }
 print(json.dumps(results))
 """
@@ -173,10 +260,17 @@ def two_replicas(tmp_path_factory):
 
 
 def test_every_replica_keeps_and_replays_its_own_states(two_replicas):
-    assert two_replicas["contents"] == [[1, 1, 1, 0], [2, 2, 2, 0]]
-    assert two_replicas["starts"] == [[1, 1, 1, 1], [2, 2, 2, 2]]
+    assert two_replicas["contents"] == [[1, 2, 3, 0], [11, 12, 13, 0]]
+    assert two_replicas["starts"] == [[1, 2, 3], [11, 12, 13]]
+    assert two_replicas["outside"] == two_replicas["contents"][0]
 
 
-def test_a_checkpoint_gives_the_first_replicas_states_to_all(two_replicas):
-    first, _ = two_replicas["contents"]
-    assert two_replicas["restored"] == [first, first]
+def test_a_checkpoint_gives_every_replica_its_own_states(two_replicas):
+    assert two_replicas["restored"] == two_replicas["contents"]
+
+
+def test_a_checkpoint_restores_on_fewer_and_more_replicas(two_replicas):
+    # Two replicas pushed 1, 2, 3 and 11, 12, 13; one has room for four.
+    assert two_replicas["joined"] == [12, 2, 13, 3]
+    # One replica pushed 1, 2, 3.
+    assert two_replicas["shared"] == [[1, 3, 0, 0], [2, 0, 0, 0]]

@@ -1,0 +1,39 @@
+"""What a step has to know of the other replicas under `tf.distribute`."""
+
+import tensorflow as tf
+
+
+def replica_id() -> int:
+    """Return the index of the replica that asks, over all machines.
+
+    To be called in `tf.distribute.Strategy.run`, or without a strategy.
+    """
+    context = tf.distribute.get_replica_context()
+    return int(tf.get_static_value(context.replica_id_in_sync_group))
+
+
+def batch_share(num_examples, dtype):
+    """Return which share of the global batch this replica has.
+
+    A mean over the global batch is the sum over replicas of share times mean.
+
+    Args:
+        num_examples: int scalar, number of this replica's examples; may be 0,
+            because the last batch of an epoch may be smaller than the others.
+        dtype: floating dtype of the result.
+
+    Returns:
+        Float scalar in [0, 1].
+    """
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return tf.ones([], dtype)
+    count = tf.cast(num_examples, dtype)
+    return count / context.all_reduce("sum", count)
+
+
+def spans_machines(strategy: tf.distribute.Strategy) -> bool:
+    """Return whether some of a strategy's replicas run in other processes."""
+    return isinstance(
+        strategy, tf.distribute.MultiWorkerMirroredStrategy
+    ) and strategy.num_replicas_in_sync > len(strategy.extended.worker_devices)
