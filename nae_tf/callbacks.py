@@ -8,6 +8,7 @@ import keras
 
 from nae_tf.checkpoints import WeightsCopy
 from nae_tf.data import Task
+from nae_tf.distribution import agreed
 from nae_tf.io_errors import one_line_io_errors
 from nae_tf.metrics import auroc
 
@@ -40,6 +41,8 @@ class SelectionAuroc(keras.callbacks.Callback):
             selection_key(name): auroc(inliers, self._scores(outliers))
             for name, outliers in self.task.selection.items()
         }
+        # Rounding differs between machines, and decisions hang on these.
+        values = dict(zip(values, agreed(*values.values()), strict=True))
         logs.update(values)
         logs[self.MONITOR] = sum(values.values()) / len(values)
 

@@ -100,7 +100,7 @@ class Examples(abc.ABC):
         _check_batch_size(batch_size)
         stored = self.stored().take(-1 if limit is None else limit)
         batches = stored.batch(batch_size).map(self._values)
-        return batches.prefetch(tf.data.AUTOTUNE)
+        return _split_batches(batches.prefetch(tf.data.AUTOTUNE))
 
     def training_batches(
         self,
@@ -161,7 +161,7 @@ class Examples(abc.ABC):
 
         stored = self._stored_training_batches(batch_size, seed, start_step)
         steps = tf.data.Dataset.counter(start_step)
-        return (
+        return _split_batches(
             tf.data.Dataset.zip((steps, stored))
             .map(augment, tf.data.AUTOTUNE, deterministic=True)
             .apply(
@@ -248,6 +248,15 @@ def split_indices(
 def stream_seed(seed, stream, number):
     """Seed, int [2], of one stream in one step or epoch."""
     return randomness.fold_in(tf.constant([seed, stream], tf.int64), number)
+
+
+def _split_batches(batches):
+    """Let several machines share every batch, not the files it came from."""
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    return batches.with_options(options)
 
 
 def _check_batch_size(batch_size):

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from nae_tf import randomness
 from nae_tf.randomness import Purpose
+from nae_tf.replicas import batch_share, spans_machines
 from nae_tf.serializable import deserialize_arguments
 
 _BAD_INPUT = "Bad input:"
@@ -127,8 +128,11 @@ class OutlierDetector(keras.Model):
         x = self.training_examples(data)
         with tf.GradientTape(persistent=True) as tape:
             values = self.objective(x, training=True)
-        self.minimize(values["loss"], tape, self.trainable_variables)
-        return self.update_means(tf.shape(x)[0], **values)
+        num_examples = tf.shape(x)[0]
+        self.minimize(
+            values["loss"], tape, self.trainable_variables, num_examples
+        )
+        return self.update_means(num_examples, **values)
 
     def test_step(self, data):
         """Measure the loss of a batch."""
@@ -164,7 +168,8 @@ class OutlierDetector(keras.Model):
         """Add a batch to the running means and return their results.
 
         Args:
-            num_examples: int, weight of the batch.
+            num_examples: int scalar, weight of the batch; a replica may have
+                none of the last batch of an epoch.
             **values: float tensors by name, each a scalar mean over the batch
                 or one value an example.
 
@@ -172,10 +177,15 @@ class OutlierDetector(keras.Model):
             Results by name.
         """
         for name, value in values.items():
-            self.means[name].update_state(
-                tf.reduce_mean(value), sample_weight=num_examples
-            )
-        return {name: self.means[name].result() for name in values}
+            mean = tf.reduce_mean(value)
+            # The mean over no example is NaN.
+            mean = tf.where(num_examples > 0, mean, tf.zeros_like(mean))
+            self.means[name].update_state(mean, sample_weight=num_examples)
+        results = {name: self.means[name].result() for name in values}
+        if spans_machines(tf.distribute.get_strategy()):
+            # Keras averages over the first axis there.
+            return {name: result[None] for name, result in results.items()}
+        return results
 
     def compile(self, optimizer="adam", jit_compile=False, **kwargs):
         """Configure training; the method brings its own loss.
@@ -229,7 +239,7 @@ class OutlierDetector(keras.Model):
             raise ValueError(f"{_BAD_INPUT} there are no examples to fit.")
         return history
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(self, x=None, y=None, *args, return_dict=False, **kwargs):
         """Evaluate; see `keras.Model.evaluate`.
 
         Raises:
@@ -239,28 +249,57 @@ class OutlierDetector(keras.Model):
             raise ValueError(f"{_BAD_INPUT} there are no examples to evaluate.")
         _refuse_sample_weight(kwargs.get("sample_weight"))
         with one_line_errors():
-            results = super().evaluate(x, y, *args, **kwargs)
-        if isinstance(results, (dict, list)) and not results:
+            shown = super().evaluate(x, y, *args, return_dict=True, **kwargs)
+        if not shown:
             raise ValueError(f"{_BAD_INPUT} there are no examples to evaluate.")
-        return results
+        # Keras averages over replicas, some of which saw fewer examples.
+        results = {
+            name: float(mean.result())
+            for name, mean in self.means.items()
+            if name in shown
+        }
+        if return_dict:
+            return results
+        first, *others = results.values()
+        return [first, *others] if others else first
 
-    def minimize(self, loss, tape, variables):
+    def minimize(self, loss, tape, variables, num_examples):
         """Take one optimizer step on `variables`.
 
         Args:
             loss: float scalar, mean over this replica's examples.
             tape: the tape that recorded `loss`; it records on.
             variables: what to train.
+            num_examples: int scalar, number of this replica's examples.
         """
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        share = batch_share(num_examples, loss.dtype)
         with tape:
-            # Keras sums gradients over replicas: the mean needs the division.
-            loss = self.optimizer.scale_loss(loss / replicas)
+            # Keras sums gradients over replicas. A loss of no example is NaN.
+            loss = tf.math.multiply_no_nan(loss, share)
+            loss = self.optimizer.scale_loss(loss)
         if not self.optimizer.built:
             # All variables, as a reloaded model has: the saved state matches.
             self.optimizer.build(self.trainable_variables)
         gradients = tape.gradient(loss, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        """Build, in `fit`, what is not built yet.
+
+        Keras's own way reduces a batch over all replicas, which fails on
+        several machines (keras-team/keras issue 20585). There the networks must
+        be built, so that nothing is left to do but the optimizer.
+        """
+        if not spans_machines(self.distribute_strategy):
+            return super()._maybe_symbolic_build(*args, **kwargs)
+        if not self.built:
+            raise ValueError(
+                f"{type(self).__name__}: the networks must be built before fit "
+                "runs on several machines; begin them with keras.Input."
+            )
+        if self.optimizer is not None and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
 
     # --- Saving -------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from nae_tf.energy import unnormalized_log_density
 from nae_tf.langevin_chain import LangevinChain
 from nae_tf.on_manifold import NegativeSample, OnManifold
 from nae_tf.randomness import Purpose
+from nae_tf.replicas import batch_share, replica_id
 
 
 def mnist_sampler() -> OnManifold:
@@ -292,15 +293,16 @@ class NAE(Autoencoder):
             loss, positive_energy, negative_energy = self.loss_terms(
                 x, negative.x
             )
+        num_examples = tf.shape(x)[0]
         gap = losses.energy_gap(positive_energy, negative_energy)
-        self.minimize(loss, tape, self._network_variables())
+        self.minimize(loss, tape, self._network_variables(), num_examples)
         if self.trains_temperature:
-            self._update_temperature(gap)
+            self._update_temperature(gap, num_examples)
         if self.replay_buffer is not None:
             self.replay_buffer.push(self.sampler.stored_states(negative))
         self.num_batches.assign_add(1)
         return self.update_means(
-            tf.shape(x)[0],
+            num_examples,
             loss=loss,
             positive_energy=positive_energy,
             negative_energy=negative_energy,
@@ -349,16 +351,15 @@ class NAE(Autoencoder):
         ]
 
     def _step_seed(self):
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return randomness.step_seed(
-            self.seed, tf.convert_to_tensor(self.num_batches), replica
+            self.seed, tf.convert_to_tensor(self.num_batches), replica_id()
         )
 
-    def _update_temperature(self, gap):
+    def _update_temperature(self, gap, num_examples):
+        gap = tf.math.multiply_no_nan(gap, batch_share(num_examples, gap.dtype))
         with tf.GradientTape() as tape:
             log_temperature = tf.convert_to_tensor(self.log_temperature)
-            replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            loss = losses.temperature_loss(gap, log_temperature) / replicas
+            loss = losses.temperature_loss(gap, log_temperature)
         gradient = tape.gradient(loss, self.log_temperature)
         self.temperature_optimizer.apply_gradients(
             [(gradient, self.log_temperature)]

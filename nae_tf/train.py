@@ -13,6 +13,7 @@ import pathlib
 import gin
 from absl import flags
 
+from nae_tf.distribution import make_strategy, shared_run
 from nae_tf.evaluate import evaluate, format_table
 from nae_tf.experiment import Experiment
 from nae_tf.io_errors import one_line_io_errors
@@ -90,15 +91,19 @@ def prepare(
 
 def main():
     """Train what --gin_file and --gin_bindings describe."""
+    # First of all: TensorFlow sets its devices up when it is first used.
+    strategy = make_strategy(flags.FLAGS.num_replicas)
     gin_files = flags.FLAGS.gin_file
     parse_config(gin_files, flags.FLAGS.gin_bindings)
     name = pathlib.Path(gin_files[0]).stem
-    run = RunDirectory(flags.FLAGS.run_dir or os.path.join("runs", name))
-    results = train(run, Experiment.from_config(), flags.FLAGS.resume)
-    print(
-        f"\n{format_table(results)}\n\nreport: {run.report}\n"
-        f"run directory: {run.path}"
-    )
+    run_dir = flags.FLAGS.run_dir or os.path.join("runs", name)
+    with strategy.scope(), shared_run(pathlib.Path(run_dir)) as path:
+        run = RunDirectory(path)
+        results = train(run, Experiment.from_config(), flags.FLAGS.resume)
+        print(
+            f"\n{format_table(results)}\n\nreport: {run.report}\n"
+            f"run directory: {run.path}"
+        )
 
 
 if __name__ == "__main__":
@@ -121,5 +126,11 @@ if __name__ == "__main__":
         False,
         "Continue the run in --run_dir where it was interrupted; begin it if "
         "there is nothing yet.",
+    )
+    flags.DEFINE_integer(
+        "num_replicas",
+        None,
+        "Devices to train on: GPUs, or parts of the CPU if there is no GPU; "
+        "default: all GPUs. For several machines set TF_CONFIG.",
     )
     run_command(main)

@@ -45,7 +45,7 @@ LAYERS = [
     {"array_files", "image_files"},
     {"digits", "datasets", "user_data"},
     {"exported_model", "example_stream", "score_files"},
-    {"io_errors", "run_lock"},
+    {"io_errors", "run_lock", "distribution"},
     {"checkpoints", "runtime"},
     {"callbacks", "records", "resume", "tensorboard"},
     {"guard"},

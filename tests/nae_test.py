@@ -1,9 +1,5 @@
 """Training of the Normalized Autoencoder against NumPy and closed forms."""
 
-import json
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -278,63 +274,6 @@ def test_temperature_stays_without_a_learning_rate(trained, x):
     np.testing.assert_allclose(
         model.log_density(x), -model.predict_outlier_score(x), rtol=1e-5
     )
-
-
-TWO_REPLICAS = """
-import json
-import keras
-import numpy as np
-import tensorflow as tf
-from nae_tf import NAE, ContrastiveDivergence, Euclidean, LangevinChain
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-)
-x = np.random.default_rng(0).normal(size=(16, 3)).astype("float32")
-
-rng = np.random.default_rng(1)
-kernels = {shape: rng.normal(size=shape) / 2 for shape in [(3, 2), (2, 3)]}
-
-def train(strategy):
-    with strategy.scope():
-        model = NAE(
-            keras.layers.Dense(2),
-            keras.layers.Dense(3),
-            sampler=ContrastiveDivergence(
-                visible_chain=LangevinChain(2, 0.1, 0.0)
-            ),
-            latent_space=Euclidean(),
-            encoder_l2=0.1,
-            temperature_learning_rate=0.1,
-        )
-        model.build([None, 3])
-        # Initialisers draw differently under a strategy in some versions.
-        for network in (model.encoder, model.decoder):
-            network.kernel.assign(kernels[tuple(network.kernel.shape)])
-        model.compile(keras.optimizers.SGD(0.1))
-    history = model.fit(x, batch_size=8, shuffle=False, verbose=0)
-    energy = model.evaluate(x, batch_size=8, verbose=0, return_dict=True)
-    weights = np.concatenate([np.ravel(weight) for weight in model.weights])
-    figures = history.history | {"evaluate": energy["positive_energy"]}
-    return {"weights": weights.tolist()} | figures
-
-one = train(tf.distribute.get_strategy())
-two = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-print(json.dumps([one, two]))
-"""
-
-
-def test_two_replicas_train_as_one_device_does():
-    process = subprocess.run(
-        [sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True
-    )
-    assert process.returncode == 0, process.stderr
-    one, two = json.loads(process.stdout.splitlines()[-1])
-    for name in one:
-        np.testing.assert_allclose(
-            one[name], two[name], rtol=1e-4, atol=1e-6, err_msg=name
-        )
 
 
 def test_a_checkpoint_resumes_the_run_exactly(trained, x, tmp_path):

@@ -1,0 +1,188 @@
+"""Training on several devices and several machines."""
+
+import csv
+import inspect
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TINY = [
+    "MLPEncoder.hidden_units=(16,)",
+    "MLPDecoder.hidden_units=(16,)",
+    "visible/LangevinChain.num_steps=2",
+    "latent/LangevinChain.num_steps=2",
+    "OnManifold.replay_capacity=100",
+    "pretraining/Phase.epochs=2",
+    "training/Phase.epochs=2",
+    "training/Phase.steps_per_epoch=3",
+]
+
+
+# --- Several devices ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_replicas(tmp_path_factory):
+    """What tests/two_replicas.py found."""
+    path = tmp_path_factory.mktemp("replicas") / "checkpoint"
+    process = subprocess.run(
+        [sys.executable, ROOT / "tests" / "two_replicas.py", path],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def assert_equal_figures(one, two):
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_allclose(
+            one[name], two[name], rtol=1e-6, atol=1e-9, err_msg=name
+        )
+
+
+def test_two_replicas_train_as_one_device_does(two_replicas):
+    # Batches of 8, 8 and 1 examples, so that one replica has none in the last.
+    assert_equal_figures(*two_replicas["without_noise"])
+
+
+def test_every_replica_has_its_own_noise_and_an_equal_say(two_replicas):
+    assert_equal_figures(*two_replicas["step"])
+
+
+def test_one_device_resumes_what_two_replicas_saved(two_replicas):
+    resumed = two_replicas["resumed"]
+    _, step = two_replicas["step"]
+    assert resumed["weights"] == step["weights"]
+    assert resumed["step"] == 1
+    assert sorted(np.ravel(resumed["latents"])) == sorted(
+        np.concatenate(step["latents"])
+    )
+    assert resumed["size"] == 16
+
+
+# --- Several machines ---------------------------------------------------------
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def train_command(run_dir, *options):
+    return [
+        *(sys.executable, "-m", "nae_tf.train", "--gin_file=gin/digits.gin"),
+        *(f"--gin_bindings={binding}" for binding in TINY),
+        *(f"--run_dir={run_dir}", *options),
+    ]
+
+
+def start(command, scratch, **variables):
+    """Start a training whose temporary files go below `scratch`."""
+    scratch.mkdir(exist_ok=True)
+    variables |= {"PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start_workers(command, scratch, count=2):
+    """Start a cluster on this machine, the chief first."""
+    workers = [f"127.0.0.1:{port}" for port in free_ports(count)]
+    return [
+        start(
+            command,
+            scratch / f"worker{index}",
+            TF_CONFIG=json.dumps(
+                {
+                    "cluster": {"worker": workers},
+                    "task": {"type": "worker", "index": index},
+                }
+            ),
+        )
+        for index in range(count)
+    ]
+
+
+def figures(run_dir):
+    with open(run_dir / "metrics.csv", newline="") as file:
+        return {
+            (row["phase"], row["epoch"], row["metric"]): float(row["value"])
+            for row in csv.DictReader(file)
+        }
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory):
+    """Two workers' run, and the same run of two devices of one machine."""
+    path = tmp_path_factory.mktemp("workers")
+    cluster, single = path / "cluster", path / "single"
+    processes = start_workers(train_command(cluster), path)
+    processes.append(
+        start(train_command(single, "--num_replicas=2"), path / "single_tmp")
+    )
+    outputs = [process.communicate(timeout=300) for process in processes]
+    for process, (_, errors) in zip(processes, outputs, strict=True):
+        assert process.returncode == 0, errors
+    return path, cluster, single, [output for output, _ in outputs]
+
+
+def test_two_workers_train_as_two_devices_of_one_machine(two_workers):
+    _, cluster, single, _ = two_workers
+    ours, theirs = figures(cluster), figures(single)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        assert ours[name] == pytest.approx(theirs[name], rel=1e-3), name
+
+
+def test_only_the_chief_prints_and_writes(two_workers):
+    path, cluster, _, (chief, worker, _) = two_workers
+    assert f"run directory: {cluster}" in chief
+    assert worker == ""
+    assert (cluster / "results.json").exists()
+    for index in range(2):
+        assert not list((path / f"worker{index}").glob("tmp*"))
+
+
+def test_the_checkpoint_holds_the_states_of_all_workers(two_workers):
+    _, cluster, _, _ = two_workers
+    path = tf.train.latest_checkpoint(str(cluster / "checkpoints/training"))
+    variables = dict(tf.train.list_variables(path))
+    [name] = [
+        name for name in variables if name.endswith("buffer/.ATTRIBUTES/states")
+    ]
+    states = tf.train.load_variable(path, name)
+    assert states.shape[:2] == (2, 100)
+    assert np.all(np.linalg.norm(states, axis=-1) > 0)
+    assert np.any(states[0] != states[1])
+
+
+def test_keras_builds_by_the_method_that_several_machines_replace():
+    """Fails when Keras renames what `OutlierDetector` overrides."""
+    method = keras.Model._maybe_symbolic_build
+    assert list(inspect.signature(method).parameters) == [
+        "self",
+        "iterator",
+        "data_batch",
+    ]
