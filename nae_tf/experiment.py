@@ -135,7 +135,8 @@ class Experiment:
             if "required positional argument" not in str(error):
                 raise
             raise ValueError(
-                f"the gin configuration is not complete: {error}"
+                "the gin configuration is not complete: "
+                f"{str(error).splitlines()[0]}"
             ) from error
 
     def build_model(self) -> OutlierDetector:

@@ -75,6 +75,14 @@ def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
 
 def _explain(error: Exception) -> str:
     """Reduce gin's report to one line, with the nearest known name."""
+    if isinstance(error, SyntaxError) and error.text:
+        place = "a binding"
+        if error.filename:
+            place = f"{error.filename!r}, line {error.lineno}"
+        return (
+            f"gin cannot read {error.text.strip()!r} in {place}: {error.msg} "
+            "Write name = value, and strings in quotes."
+        )
     text = " ".join(str(error).split())
     # gin keeps no public list of what is registered.
     registry = gin.config._REGISTRY

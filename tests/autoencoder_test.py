@@ -173,27 +173,3 @@ def test_a_frozen_network_stays_as_it_is(x, frozen):
     model.fit(x, verbose=0)
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"distance": "cosine"}, "expected distance in"),
-        ({"reduction": "max"}, "expected reduction"),
-        ({"latent_space": "sphere"}, "latent_space"),
-        ({"encoder_l2": -1.0}, "encoder_l2"),
-        ({"distance": "ssim"}, "compares images"),
-    ],
-)
-def test_settings_without_a_meaning_are_refused_in_one_line(settings, message):
-    with pytest.raises(ValueError, match=message) as error:
-        Autoencoder(*vector_networks(), **settings)
-    assert "\n" not in str(error.value)
-
-
-def test_networks_that_do_not_fit_are_refused_in_one_line():
-    encoder, _ = vector_networks(units=4)
-    _, decoder = vector_networks(units=5)
-    with pytest.raises(ValueError, match=r"expected \[4\], received") as error:
-        Autoencoder(encoder, decoder)
-    assert "\n" not in str(error.value)

@@ -139,36 +139,3 @@ def test_json_keeps_every_digit():
     again = Calibration.from_json(calibration.to_json())
     np.testing.assert_array_equal(again.scores, np.sort(scores))
     assert (again.false_alarm_rate, again.failure_probability) == (0.01, 0.2)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"scores": "abc"}', '{"scores": [1], "x": 1}']
-)
-def test_other_files_are_no_calibration(text):
-    with pytest.raises(ValueError, match="no calibration"):
-        Calibration.from_json(text)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (([],), "at least one inlier"),
-        (([1.0, math.nan],), "finite scores"),
-        (([[1.0]],), r"shape \(1, 1\)"),
-        (([1.0], 0.0), r"false_alarm_rate in \(0, 1\), received 0.0"),
-        (([1.0], 0.1, 1.0), "failure_probability"),
-    ],
-)
-def test_meaningless_calibrations_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        Calibration(*arguments)
-
-
-def test_nan_is_no_score():
-    with pytest.raises(ValueError, match="NaN"):
-        Calibration([1.0]).p_values([math.nan])
-
-
-def test_scores_are_not_taken_for_p_values():
-    with pytest.raises(ValueError, match="not the scores"):
-        benjamini_hochberg([0.5, 3.0], 0.1)

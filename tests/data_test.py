@@ -149,32 +149,6 @@ def test_evaluation_batches_are_neither_noisy_nor_flipped():
     np.testing.assert_allclose(seen * 255, images, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"batch_size": 0}, "batch_size must be >= 1, got 0"),
-        ({"start_step": -1}, "start_step must be >= 0, got -1"),
-        ({"flip": True}, "flip needs images"),
-    ],
-)
-def test_arguments_out_of_range_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        numbered(3).training_batches(
-            **{"batch_size": 1, "seed": 0, **arguments}
-        )
-
-
-def test_an_empty_training_set_is_refused():
-    with pytest.raises(ValueError, match="no example to train on"):
-        numbered(0).training_batches(1, seed=0)
-
-
-def test_an_array_of_another_shape_is_refused():
-    wrong = examples.ArrayExamples("w", 5, (3,), None, lambda: np.zeros((5, 2)))
-    with pytest.raises(ValueError, match=r"w: expected .*5, 3.*5, 2"):
-        wrong.batches(1)
-
-
 def test_a_task_refuses_outliers_of_another_shape():
     inliers = numbered(3)
     wide = array_examples(np.zeros((3, 2), np.float32), name="wide")
@@ -199,8 +173,3 @@ def test_splits_are_random_disjoint_and_complete():
     # Random, not the head or the tail of the file: mean rank of the pieces.
     z = (np.mean(parts[2]) - 49.5) / (100 / np.sqrt(12 * 20))
     assert abs(z) < 5
-
-
-def test_a_split_that_leaves_nothing_is_refused():
-    with pytest.raises(ValueError, match="cannot split 5 examples"):
-        data.split_indices(5, (2, 3), seed=0)

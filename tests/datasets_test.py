@@ -165,27 +165,3 @@ def test_tasks_are_built_from_gin(real):
     assert list(task.outliers) == ["mnist 1"]
     assert task.train.size == expected.train.size
     assert task.train.size != datasets.mnist_holdout(1).train.size
-
-
-@pytest.mark.parametrize("held_out_class", [10, -1, "nine"])
-def test_a_class_that_does_not_exist_is_refused(held_out_class):
-    with pytest.raises(ValueError, match=f"0 ... 9, got {held_out_class!r}"):
-        datasets.mnist_holdout(held_out_class)
-
-
-def test_a_set_without_classes_cannot_hold_one_out():
-    with pytest.raises(ValueError, match=r"dataset must be one of .*'celeba'"):
-        datasets.class_holdout("celeba", 0)
-
-
-@pytest.mark.parametrize("name", ["minst", "padded", "_gray", "minst_padded"])
-def test_an_unknown_outlier_set_is_refused_with_the_known_names(name):
-    with pytest.raises(ValueError, match=f"'{name}'.*chimera_mnist") as error:
-        datasets.outlier_examples(name, "test", (28, 28, 1))
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("name", ["half_mnist", "chimera_mnist"])
-def test_images_made_of_test_images_are_not_for_selection(name):
-    with pytest.raises(ValueError, match="has no split 'validation'"):
-        datasets.outlier_examples(name, "validation", (28, 28, 1))

@@ -173,19 +173,3 @@ def test_networks_come_by_name_or_from_a_function(networks):
 def test_constant_features_do_no_harm():
     x = np.concatenate([curve(30, 0), np.full((30, 2), 0.1)], axis=1)
     assert np.isfinite(tiny().fit(x).score_samples(x)).all()
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"contamination": 0.6}, r"contamination in \(0, 0.5\], received 0.6"),
-        ({"networks": "VGG"}, r"\['FCRes2', 'MLP'\] or a function.*'VGG'"),
-        ({"latent_dim": 1}, "latent_dim >= 2, received 1"),
-        ({"epochs": -1}, "epochs >= 0, received -1"),
-        ({"batch_size": 0}, "batch_size >= 1"),
-        ({"learning_rate": 0.0}, "learning_rate > 0"),
-    ],
-)
-def test_meaningless_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        tiny(**settings).fit(curve(20, 0))

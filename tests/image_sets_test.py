@@ -83,11 +83,6 @@ def test_padding_centres_the_image_among_zeros():
     assert not padded.any()
 
 
-def test_padding_does_not_crop():
-    with pytest.raises(ValueError, match=r"\(33, 32\) pixels cannot be padded"):
-        image_sets.pad_images(random_images(33, 32, 3), (32, 32, 3))
-
-
 def test_gray_images_keep_the_energy_of_the_colours():
     images = random_images(50, 3, 3, 3)
     gray = image_sets.gray_images(images, (3, 3, 3)).numpy()
@@ -204,26 +199,6 @@ def test_a_set_that_is_not_on_disk_names_the_command_and_its_size(tmp_path):
     assert f"--data_dir={tmp_path}" in message
     assert "1.4 GiB" in message
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "split", "shape", "message"),
-    [
-        ("mnsit", "test", None, "unknown data set 'mnsit'; expected one of"),
-        ("omniglot", "train", None, "omniglot has no split 'train'; it has"),
-        ("mnist", "tset", None, "mnist has no split 'tset'; it has"),
-        ("mnist", "test", (28, 28), "image_shape must be"),
-        ("mnist", "test", (28, 28, 2), "image_shape must be"),
-    ],
-)
-def test_arguments_without_meaning_are_refused(name, split, shape, message):
-    with pytest.raises(ValueError, match=message):
-        image_sets.image_examples(name, split, shape)
-
-
-def test_a_set_without_classes_has_none_to_select():
-    with pytest.raises(ValueError, match="celeba has no classes"):
-        image_sets.read_labels("celeba", "test")
 
 
 # The real data sets.

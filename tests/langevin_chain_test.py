@@ -234,41 +234,7 @@ def test_adjusted_chain_in_a_box_samples_the_truncated_normal():
     assert scipy.stats.kstest(np.ravel(x), expected.cdf).pvalue > 1e-6
 
 
-def test_adjusted_chain_cannot_be_projected():
-    chain = LangevinChain(1, 0.1, metropolis_hastings=True)
-    with pytest.raises(ValueError, match="projection"):
-        chain.run(
-            tf.ones([1, 2]), quadratic_energy, SEED, project=Sphere().project
-        )
-
-
 # --- Settings -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"num_steps": -1},
-        {"num_steps": 2.5},
-        {"step_size": 0.0},
-        {"step_size": -1.0},
-        {"step_size": float("nan")},
-        {"noise_std": -0.1},
-        {"noise_std": float("inf")},
-        {"noise_schedule": "linear"},
-        {"gradient_clip": "norm"},
-        {"gradient_clip": "element", "clip_limit": 0.0},
-        {"bounds": (1.0, 0.0)},
-        {"bounds": (0.0, 1.0, 2.0)},
-        {"bounds": (0.0, 1.0), "boundary": "wrap"},
-        {"metropolis_hastings": True, "noise_std": 0.0},
-        {"metropolis_hastings": True, "bounds": (0.0, 1.0)},
-    ],
-)
-def test_settings_without_a_meaning_are_refused_in_one_line(settings):
-    with pytest.raises(ValueError, match="LangevinChain") as error:
-        LangevinChain(**({"num_steps": 1, "step_size": 0.1} | settings))
-    assert "\n" not in str(error.value)
 
 
 def test_keras_can_write_and_read_a_chain():

@@ -99,11 +99,6 @@ def test_bilinear_matrix_copies_a_single_point():
     np.testing.assert_array_equal(bilinear_matrix(1, 2), [[1], [1]])
 
 
-def test_bilinear_upsampling_names_an_unknown_image_size():
-    with pytest.raises(ValueError, match=r"static height and width.*None"):
-        BilinearUpsampling()(keras.Input((None, 4, 1)))
-
-
 def test_bilinear_upsampling_has_static_shape_and_config():
     layer = BilinearUpsampling(3, name="up")
     restored = BilinearUpsampling.from_config(layer.get_config())

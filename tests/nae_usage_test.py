@@ -16,10 +16,8 @@ from tiny_models import (
 
 from nae_tf import (
     NAE,
-    ContrastiveDivergence,
     Euclidean,
     LangevinChain,
-    OnManifold,
     PersistentContrastiveDivergence,
 )
 from nae_tf.randomness import step_seed
@@ -274,74 +272,3 @@ def test_callbacks(x, tmp_path):
     np.testing.assert_allclose(
         np.mean(saved.predict_outlier_score(x)), min(energies), rtol=1e-5
     )
-
-
-# --- Errors -------------------------------------------------------------------
-
-
-def one_line(error):
-    return "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("method", ["fit", "evaluate", "predict_outlier_score"])
-def test_data_outside_the_box_of_the_visible_chain_are_refused(images, method):
-    model = NAE(*image_networks(), sampler=short_sampler((0.0, 1.0)))
-    model.compile("sgd")
-    with pytest.raises(ValueError, match=r"values in \[0, 1\]") as error:
-        getattr(model, method)(255 * images)
-    assert one_line(error)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"temperature": 0.0},
-        {"temperature": float("nan")},
-        {"temperature": float("inf")},
-        {"temperature_learning_rate": -1.0},
-        {"negative_energy_penalty": -1.0},
-        {"latent_l2": -1.0},
-        {"decoder_l2": float("nan")},
-        {"sampler": "on_manifold"},
-    ],
-)
-def test_settings_without_a_meaning_are_refused_in_one_line(settings):
-    with pytest.raises(ValueError, match=f"{next(iter(settings))}") as error:
-        NAE(*vector_networks(), **settings)
-    assert one_line(error)
-
-
-@pytest.mark.parametrize("num_samples", [0, -1])
-def test_the_number_of_samples_must_be_positive(trained, num_samples):
-    with pytest.raises(ValueError, match="num_samples") as error:
-        trained.sample(num_samples)
-    assert one_line(error)
-
-
-def test_sampling_from_a_model_without_weights_ends_in_one_line():
-    model = NAE(*vector_networks(built=False), sampler=short_sampler())
-    with pytest.raises(ValueError, match="no weights yet") as error:
-        model.sample(3)
-    assert one_line(error)
-
-
-@pytest.mark.parametrize(
-    ("sampler", "message"),
-    [
-        (
-            ContrastiveDivergence(visible_chain=LangevinChain(1, 0.1)),
-            "starts its chains at data",
-        ),
-        (
-            OnManifold(
-                latent_chain=LangevinChain(1, 0.1, metropolis_hastings=True),
-                visible_chain=LangevinChain(1, 0.1),
-            ),
-            "projection",
-        ),
-    ],
-)
-def test_what_a_sampler_cannot_do_ends_in_one_line(sampler, message):
-    with pytest.raises(ValueError, match=message) as error:
-        NAE(*vector_networks(), sampler=sampler).sample(3)
-    assert one_line(error)

@@ -108,11 +108,6 @@ def test_group_norm_has_torch_epsilon():
     np.testing.assert_allclose(np.ravel(y), [-expected, expected], rtol=1e-4)
 
 
-def test_group_norm_names_groups_that_do_not_divide_the_channels():
-    with pytest.raises(ValueError, match="groups=8, 12 channels"):
-        networks.Conv64Encoder(width=12)
-
-
 @every_network
 def test_output_is_per_example(network, arguments):
     model = network(**arguments, dtype="float64")

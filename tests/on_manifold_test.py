@@ -185,13 +185,6 @@ def test_contrastive_divergence_starts_at_the_data():
     assert negative.z is None
 
 
-def test_contrastive_divergence_cannot_generate():
-    sampler = ContrastiveDivergence(visible_chain=descent(1))
-    with pytest.raises(ValueError, match="starts its chains at data") as error:
-        sampler.generate(QuadraticModel(Sphere()), 3, SEED, "float32")
-    assert "\n" not in str(error.value)
-
-
 # --- Persistent contrastive divergence ----------------------------------------
 
 
@@ -276,21 +269,6 @@ def test_samples_carry_no_gradient(sampler):
 def test_keras_can_write_and_read_a_sampler(sampler):
     config = keras.saving.serialize_keras_object(sampler)
     assert keras.saving.deserialize_keras_object(config) == sampler
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"replay_ratio": 1.1},
-        {"replay_ratio": -0.1},
-        {"replay_capacity": 0},
-        {"generation_factor": 0},
-    ],
-)
-def test_settings_without_a_meaning_are_refused_in_one_line(settings):
-    with pytest.raises(ValueError, match="expected") as error:
-        on_manifold(walk(), **settings)
-    assert "\n" not in str(error.value)
 
 
 # --- Seeds --------------------------------------------------------------------

@@ -125,13 +125,6 @@ def test_a_push_touches_the_new_rows_only():
     assert max(sizes) == 15
 
 
-@pytest.mark.parametrize("capacity", [0, -1])
-def test_a_capacity_must_be_positive(capacity):
-    with pytest.raises(ValueError, match="capacity > 0") as error:
-        ReplayBuffer(capacity, [1])
-    assert "\n" not in str(error.value)
-
-
 # --- Several replicas ---------------------------------------------------------
 
 

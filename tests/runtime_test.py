@@ -2,28 +2,7 @@ import gin
 import pytest
 
 from nae_tf import NAE, LangevinChain, runtime
-from nae_tf.experiment import Experiment, Phase
-
-
-@pytest.mark.parametrize(
-    ("binding", "hint"),
-    [
-        ("NAE.seeed = 1", "Did you mean 'seed'?"),
-        ("NEA.seed = 1", "Did you mean 'NAE'?"),
-        ("NAE.sampler = @OnManifld()", "Did you mean 'OnManifold'?"),
-        ("latent/LangevinChain.num_step = 1", "Did you mean 'num_steps'?"),
-    ],
-)
-def test_an_unknown_gin_name_is_one_line_with_the_nearest_name(binding, hint):
-    with pytest.raises(ValueError, match=r".") as error:
-        runtime.parse_config([], [binding])
-    assert str(error.value).endswith(hint)
-    assert "\n" not in str(error.value)
-
-
-def test_a_missing_gin_file_is_named():
-    with pytest.raises(FileNotFoundError, match=r"no\.gin"):
-        runtime.parse_config(["no.gin"])
+from nae_tf.experiment import Phase
 
 
 def test_later_bindings_win_over_files(tmp_path):
@@ -44,29 +23,6 @@ def test_parsing_forgets_the_configuration_before():
     runtime.parse_config([], [])
     with pytest.raises(TypeError):
         gin.get_configurable(Phase)()
-
-
-def test_an_incomplete_experiment_is_one_line():
-    runtime.parse_config([], ["Experiment.seed = 1"])
-    with pytest.raises(ValueError, match="'task', 'model'") as error:
-        Experiment.from_config()
-    # gin adds where it looked; the command line joins the lines.
-    assert str(error.value).startswith("the gin configuration is not complete")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        ({"epochs": -1}, "epochs >= 0"),
-        ({"epochs": 1, "batch_size": 0}, "batch_size >= 1"),
-        ({"epochs": 1, "steps_per_epoch": 0}, "steps_per_epoch >= 1"),
-        ({"epochs": 1, "patience": 0}, "patience >= 1"),
-        ({"epochs": 1, "keep": "first"}, "'best' or 'last'"),
-    ],
-)
-def test_a_phase_refuses_settings_with_no_meaning(arguments, reason):
-    with pytest.raises(ValueError, match=reason):
-        Phase(optimizer=None, **arguments)
 
 
 def test_a_run_directory_that_holds_something_is_not_overwritten(tmp_path):
