@@ -139,9 +139,9 @@ def gathered(*values: float) -> np.ndarray:
         float64 [workers, values], the chief's first.
     """
     strategy = tf.distribute.get_strategy()
-    row = tf.constant([values], tf.float64)
     if not spans_machines(strategy):
-        return row.numpy()
+        return np.array([values], np.float64)
+    row = tf.constant([values], tf.float64)
     rows = strategy.gather(strategy.run(lambda: tf.identity(row)), axis=0)
     # One row a replica, those of a worker beside each other.
     return rows.numpy()[:: len(strategy.extended.worker_devices)]
@@ -181,11 +181,15 @@ def shared_run(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
             # Nobody writes before everybody has read.
             agreed(0.0)
             yield run_dir
-        except _LOST as error:
-            if not spans_machines(tf.distribute.get_strategy()):
+        except (OSError, *_LOST) as error:
+            # An OSError may be what another context made of it.
+            lost = error.__cause__ if isinstance(error, OSError) else error
+            if not isinstance(lost, _LOST) or not spans_machines(
+                tf.distribute.get_strategy()
+            ):
                 raise
             raise ConnectionError(
                 "another worker is gone, or cannot be reached "
-                f"({type(error).__name__}); start all workers again with "
+                f"({type(lost).__name__}); start all workers again with "
                 "--resume."
             ) from error

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import gin
 import keras
 
+from nae_tf.distribution import gathered
+
 # EX_TEMPFAIL of sysexits.h: "try again later".
 EXIT_INTERRUPTED = 75
 
@@ -142,11 +144,14 @@ class SaveProgress(keras.callbacks.Callback):
 
     def _save_if_due(self, epoch, steps, finished=False):
         begin = time.monotonic()
-        if (
-            finished
-            or self._interruption.signal is not None
-            or self._schedule.is_due(begin - self.last, self.cost)
-        ):
+        due = finished or self._schedule.is_due(begin - self.last, self.cost)
+        # Saving takes all workers, whosever time has come.
+        due, signal_number = gathered(due, self._interruption.signal or 0).max(
+            0
+        )
+        if signal_number:
+            self._interruption.signal = signal.Signals(int(signal_number))
+        if due or signal_number:
             self._save(epoch, steps, finished)
             self.last = time.monotonic()
             self.cost = self.last - begin

@@ -5,14 +5,18 @@ import inspect
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from nae_tf.checkpoints import CheckpointDirectory
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TINY = [
@@ -24,6 +28,8 @@ TINY = [
     "pretraining/Phase.epochs=2",
     "training/Phase.epochs=2",
     "training/Phase.steps_per_epoch=3",
+    "CheckpointSchedule.interval_seconds=0",
+    "CheckpointSchedule.max_share=1",
 ]
 
 
@@ -167,15 +173,48 @@ def test_only_the_chief_prints_and_writes(two_workers):
 
 def test_the_checkpoint_holds_the_states_of_all_workers(two_workers):
     _, cluster, _, _ = two_workers
-    path = tf.train.latest_checkpoint(str(cluster / "checkpoints/training"))
-    variables = dict(tf.train.list_variables(path))
+    entry = CheckpointDirectory(cluster / "checkpoints" / "training").newest()
     [name] = [
-        name for name in variables if name.endswith("buffer/.ATTRIBUTES/states")
+        name
+        for name, _ in tf.train.list_variables(entry.variables)
+        if name.endswith("buffer/.ATTRIBUTES/states")
     ]
-    states = tf.train.load_variable(path, name)
+    states = tf.train.load_variable(entry.variables, name)
     assert states.shape[:2] == (2, 100)
     assert np.all(np.linalg.norm(states, axis=-1) > 0)
     assert np.any(states[0] != states[1])
+
+
+def wait_for_checkpoint(run_dir, number):
+    path = run_dir / "checkpoints" / "pretraining"
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        names = [child.name for child in path.glob("[0-9]*")]
+        if any(int(name) >= number for name in names):
+            return
+        time.sleep(0.01)
+    raise TimeoutError(f"no checkpoint {number} in {path}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_an_ended_worker_ends_all_and_all_resume(two_workers, tmp_path, number):
+    _, cluster, _, _ = two_workers
+    command = train_command(tmp_path / "run", "--resume")
+    chief, worker = start_workers(command, tmp_path)
+    wait_for_checkpoint(tmp_path / "run", 4)
+    worker.send_signal(number)
+    _, errors = chief.communicate(timeout=200)
+    worker.communicate(timeout=200)
+    if number == signal.SIGTERM:
+        assert (chief.returncode, worker.returncode) == (75, 75), errors
+    else:
+        assert chief.returncode == 1
+        assert errors.splitlines()[-1].startswith("error: another worker is")
+    assert not (tmp_path / "run" / "results.json").exists()
+    for process in start_workers(command, tmp_path):
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+    assert figures(tmp_path / "run") == figures(cluster)
 
 
 def test_keras_builds_by_the_method_that_several_machines_replace():
