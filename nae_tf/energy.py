@@ -121,6 +121,20 @@ def energy_and_gradient(energy_fn: Callable, x):
     return energy, tape.gradient(energy, x)
 
 
+def split_batch(x, num_parts: int):
+    """Cut a batch of any size into parts of nearly equal size.
+
+    Args:
+        x: float [batch, ...].
+        num_parts: int > 0.
+
+    Returns:
+        A list of `num_parts` tensors; some are empty if the batch is smaller.
+    """
+    ends = tf.range(num_parts + 1) * tf.shape(x)[0] // num_parts
+    return tf.split(x, ends[1:] - ends[:-1], num=num_parts)
+
+
 def unnormalized_log_density(energy, temperature):
     """Log p(x) up to the constant log Omega, -E(x) / T (Eq. 10).
 

@@ -101,6 +101,8 @@ class Experiment:
         seed: of weights and batches.
         precision: Keras dtype policy of the networks: "float32",
             "mixed_bfloat16" or "float64".
+        jit_compile: compile the training step with XLA. On a CPU that makes
+            the chains several times slower.
         evaluation_limit: score at most this many examples of each validation
             and test set; None means all.
         checkpoints: how often progress is saved.
@@ -113,6 +115,7 @@ class Experiment:
     pretraining: Phase | None = None
     seed: int = 0
     precision: str = "float32"
+    jit_compile: bool = False
     evaluation_limit: int | None = None
     # As configured: their bindings count though no gin file names the fields.
     checkpoints: CheckpointSchedule = dataclasses.field(

@@ -6,7 +6,6 @@ The initialisers are PyTorch's, with which the paper's experiments were run.
 import math
 
 import keras
-import numpy as np
 
 
 def fan_in_uniform(fan_in: int, fan_out: int | None = None, seed=None):
@@ -47,81 +46,6 @@ def xavier_uniform(fan_in: int, fan_out: int, seed=None):
     """
     bound = math.sqrt(6 / (fan_in + fan_out))
     return keras.initializers.RandomUniform(-bound, bound, seed=seed)
-
-
-def bilinear_matrix(size: int, scale: int) -> np.ndarray:
-    """Matrix of 1-D linear interpolation with aligned end points.
-
-    Output i lies at input position i * (size - 1) / (scale * size - 1).
-
-    Args:
-        size: int > 0. Number of input points.
-        scale: int > 0. There are `scale * size` output points.
-
-    Returns:
-        float64 [scale * size, size]. Rows sum to 1.
-    """
-    position = np.linspace(0, size - 1, scale * size)
-    distance = np.abs(position[:, None] - np.arange(size))
-    return np.maximum(0, 1 - distance)
-
-
-@keras.saving.register_keras_serializable(package="nae_tf")
-class BilinearUpsampling(keras.layers.Layer):
-    """Bilinear upsampling with aligned corners, as the authors' Conv28 has.
-
-    y[b, :, :, c] = R @ x[b, :, :, c] @ C.T
-
-    R and C are the constant matrices of `bilinear_matrix`. The corner pixels
-    keep their values, which `keras.layers.UpSampling2D` cannot do. Two matrix
-    products are faster than one resize or einsum, forward and backward.
-
-    Input: [batch, height, width, channels]. Output: [batch, scale * height,
-    scale * width, channels].
-
-    Args:
-        scale: int > 0.
-        **kwargs: see `keras.layers.Layer`.
-    """
-
-    def __init__(self, scale: int = 2, **kwargs):
-        super().__init__(**kwargs)
-        self.scale = scale
-
-    def build(self, input_shape):
-        """Computes the two interpolation matrices."""
-        _, height, width, _ = input_shape
-        if height is None or width is None:
-            raise ValueError(
-                "BilinearUpsampling needs a static height and width. "
-                f"Received: input_shape={tuple(input_shape)}. Give the model's "
-                "`keras.Input` the image size."
-            )
-        self._row_matrix = bilinear_matrix(height, self.scale)
-        self._column_matrix = bilinear_matrix(width, self.scale)
-        super().build(input_shape)
-
-    def call(self, inputs):
-        """Upsamples the rows, then the columns."""
-        _, height, width, channels = inputs.shape
-        rows = keras.ops.cast(self._row_matrix, inputs.dtype)
-        columns = keras.ops.cast(self._column_matrix, inputs.dtype)
-        x = keras.ops.reshape(inputs, (-1, height, width * channels))
-        x = keras.ops.matmul(rows, x)
-        x = keras.ops.reshape(x, (-1, width, channels))
-        x = keras.ops.matmul(columns, x)
-        return keras.ops.reshape(
-            x, (-1, self.scale * height, self.scale * width, channels)
-        )
-
-    def compute_output_shape(self, input_shape):
-        """Height and width are multiplied by `scale`."""
-        batch, height, width, channels = input_shape
-        return (batch, self.scale * height, self.scale * width, channels)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {**super().get_config(), "scale": self.scale}
 
 
 @keras.saving.register_keras_serializable(package="nae_tf")

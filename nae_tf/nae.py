@@ -18,6 +18,7 @@ from nae_tf import losses, randomness
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.energy import unnormalized_log_density
 from nae_tf.langevin_chain import LangevinChain
+from nae_tf.mixed_precision import kernels_cast_once
 from nae_tf.on_manifold import NegativeSample, OnManifold
 from nae_tf.randomness import Purpose
 from nae_tf.replicas import batch_share, replica_id
@@ -255,7 +256,8 @@ class NAE(Autoencoder):
             randomness.step_seed(seed, -1), Purpose.GENERATION
         )
         dtype = self.variable_dtype
-        return self.sampler.generate(self, num_samples, seed, dtype)
+        with kernels_cast_once(self):
+            return self.sampler.generate(self, num_samples, seed, dtype)
 
     @functools.cached_property
     def _compiled_generate(self):
@@ -286,9 +288,10 @@ class NAE(Autoencoder):
     def train_step(self, data):
         """Take one step of maximum likelihood on a batch (Eq. 12)."""
         x = self.training_examples(data)
-        negative = self.sampler.draw(
-            self, x, self.replay_buffer, self._step_seed()
-        )
+        with kernels_cast_once(self):
+            negative = self.sampler.draw(
+                self, x, self.replay_buffer, self._step_seed()
+            )
         with tf.GradientTape(persistent=True) as tape:
             loss, positive_energy, negative_energy = self.loss_terms(
                 x, negative.x

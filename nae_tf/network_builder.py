@@ -8,7 +8,12 @@ from collections.abc import Callable
 
 import keras
 
-from nae_tf.layers import BilinearUpsampling, fan_in_uniform
+from nae_tf.fast_layers import (
+    OneChannelConv2D,
+    OneFilterConv2DTranspose,
+    UpsampledConv2DTranspose,
+)
+from nae_tf.layers import fan_in_uniform
 
 LEAKY_RELU_SLOPE = 0.2
 # PyTorch's value; Keras has 1e-3.
@@ -40,9 +45,10 @@ class Network(keras.Model):
 class LayerBuilder:
     """Adds layers of one dtype and one initialisation to functional graphs.
 
-    Each method takes and returns a symbolic tensor. Convolutions with a
-    single output or input position are written as matrix products, which are
-    much faster and have the same weights.
+    Each method takes and returns a symbolic tensor. Convolutions that a CPU is
+    slow at take another form with the same weights and values: those with a
+    single output or input position are matrix products, others are in
+    `fast_layers`.
 
     Args:
         dtype: dtype, policy or its name; None for Keras's global policy.
@@ -82,6 +88,13 @@ class LayerBuilder:
     ):
         """Conv2d."""
         area = kernel_size**2
+        plain = (layer_class, strides, padding) == (
+            keras.layers.Conv2D,
+            1,
+            "valid",
+        )
+        if plain and x.shape[-1] == 1:
+            layer_class = OneChannelConv2D
         layer = layer_class(
             filters,
             kernel_size,
@@ -109,7 +122,10 @@ class LayerBuilder:
     ):
         """ConvT2d."""
         area = kernel_size**2
-        layer = keras.layers.Conv2DTranspose(
+        layer_class = keras.layers.Conv2DTranspose
+        if (filters, strides, padding) == (1, 1, "valid"):
+            layer_class = OneFilterConv2DTranspose
+        layer = layer_class(
             filters,
             kernel_size,
             strides,
@@ -180,9 +196,17 @@ class LayerBuilder:
         )
         return layer(x)
 
-    def upsample_bilinear(self, x):
-        """Bilinear(2)."""
-        return BilinearUpsampling(2, dtype=self.dtype_policy)(x)
+    def upsampled_conv_transpose(self, x, filters, kernel_size, activation):
+        """Bilinear(2), then ConvT2d."""
+        area = kernel_size**2
+        layer = UpsampledConv2DTranspose(
+            filters,
+            kernel_size,
+            activation=activation,
+            dtype=self.dtype_policy,
+            **self._initializers(area * filters, area * x.shape[-1]),
+        )
+        return layer(x)
 
     def upsample_nearest(self, x):
         """Nearest(2)."""

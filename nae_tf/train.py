@@ -76,7 +76,9 @@ def prepare(
         pretrained = model.autoencoder()
         phases.insert(0, ("pretraining", pretrained, experiment.pretraining))
     for _, phase_model, phase in phases:
-        phase_model.compile(phase.optimizer())
+        phase_model.compile(
+            phase.optimizer(), jit_compile=experiment.jit_compile
+        )
     # By now gin knows every parameter that the run uses, defaults included.
     config = gin.operative_config_str()
     if resuming:

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import pytest
 
+from nae_tf.fast_layers import UpsampledConv2DTranspose
+
 
 class Golden(NamedTuple):
     """What the authors' code computed for one small random autoencoder.
@@ -77,6 +79,8 @@ def _from_torch(layer, weight, shape):
     if isinstance(layer, keras.layers.EinsumDense) and weight.ndim == 4:
         # A transposed convolution of a single position.
         weight = np.transpose(weight, (0, 2, 3, 1))
+    elif isinstance(layer, UpsampledConv2DTranspose) and weight.ndim == 4:
+        weight = np.transpose(weight, (0, 3, 2, 1))
     elif weight.ndim == 4:
         weight = np.transpose(weight, (2, 3, 1, 0))
     elif weight.ndim == 2:

@@ -1,5 +1,7 @@
 """Langevin chains against closed forms: what they do and what they sample."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -110,6 +112,20 @@ def test_the_seed_decides_the_chain():
     )
     np.testing.assert_array_equal(first, again)
     assert not np.any(np.equal(first, other))
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("metropolis_hastings", [False, True])
+def test_parts_of_a_batch_make_the_same_moves(batch, metropolis_hastings):
+    chain = LangevinChain(4, 0.2, metropolis_hastings=metropolis_hastings)
+    in_parts = dataclasses.replace(chain, num_parts=3)
+    x = tf.random.stateless_normal([batch, 2], (7, 7), dtype=tf.float64)
+    whole, whole_diagnostics = chain.run(x, quadratic_energy, SEED)
+    parts, diagnostics = tf.function(
+        lambda x: in_parts.run(x, quadratic_energy, SEED)
+    )(x)
+    np.testing.assert_allclose(parts, whole, rtol=1e-12)
+    np.testing.assert_allclose(diagnostics, whole_diagnostics, rtol=1e-6)
 
 
 def test_no_gradient_flows_into_the_final_states():

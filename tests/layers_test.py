@@ -1,13 +1,10 @@
 import keras
 import numpy as np
 import pytest
-import scipy.ndimage
 import tensorflow as tf
 
 from nae_tf.layers import (
-    BilinearUpsampling,
     SpectralNormConv2D,
-    bilinear_matrix,
     fan_in_uniform,
     xavier_uniform,
 )
@@ -50,60 +47,6 @@ def test_initializers_survive_serialization_with_their_seed(initializer):
 def test_unseeded_initializers_differ():
     first, second = fan_in_uniform(5)((9,)), fan_in_uniform(5)((9,))
     assert np.all(np.abs(first - second) > 0)
-
-
-def interpolate_with_scipy(image, scale):
-    """Linear interpolation of one channel with aligned corners."""
-    grid = [np.linspace(0, size - 1, scale * size) for size in image.shape]
-    coordinates = np.meshgrid(*grid, indexing="ij")
-    return scipy.ndimage.map_coordinates(image, coordinates, order=1)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"),
-    [("float64", 1e-12), ("float32", 1e-6), ("bfloat16", 3e-2)],
-)
-@pytest.mark.parametrize("scale", [2, 3])
-def test_bilinear_upsampling_aligns_corners(dtype, tolerance, scale):
-    x = np.random.default_rng(0).uniform(size=(2, 4, 5, 3))
-    y = BilinearUpsampling(scale, dtype=dtype)(x)
-    assert y.dtype == dtype
-    expected = np.empty((2, scale * 4, scale * 5, 3))
-    for example, channel in np.ndindex(2, 3):
-        expected[example, :, :, channel] = interpolate_with_scipy(
-            x[example, :, :, channel], scale
-        )
-    np.testing.assert_allclose(
-        np.asarray(y, "float64"), expected, atol=tolerance
-    )
-
-
-def test_bilinear_upsampling_gradient_is_the_transposed_interpolation():
-    rng = np.random.default_rng(0)
-    x = tf.constant(rng.normal(size=(1, 3, 4, 1)))
-    weight = rng.normal(size=(6, 8))
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = BilinearUpsampling(dtype="float64")(x)
-        value = tf.reduce_sum(y[0, :, :, 0] * weight)
-    expected = np.empty((3, 4))
-    for row, column in np.ndindex(3, 4):
-        unit = np.zeros((3, 4))
-        unit[row, column] = 1
-        expected[row, column] = np.sum(weight * interpolate_with_scipy(unit, 2))
-    gradient = tape.gradient(value, x)[0, :, :, 0]
-    np.testing.assert_allclose(gradient, expected, atol=1e-12)
-
-
-def test_bilinear_matrix_copies_a_single_point():
-    np.testing.assert_array_equal(bilinear_matrix(1, 2), [[1], [1]])
-
-
-def test_bilinear_upsampling_has_static_shape_and_config():
-    layer = BilinearUpsampling(3, name="up")
-    restored = BilinearUpsampling.from_config(layer.get_config())
-    assert restored(keras.Input((4, 5, 2))).shape == (None, 12, 15, 2)
-    assert restored.name == "up"
 
 
 def spectral_norm_conv(dtype="float64"):

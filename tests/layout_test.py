@@ -26,7 +26,8 @@ BASELINES = {name for name in FILES if name.startswith("baselines.")}
 LAYERS = [
     {"serializable", "randomness", "replicas", "calibration"},
     {"energy", "latent_space", "langevin", "replay_buffer", "losses"},
-    {"layers", "network_builder", "networks", "color_networks", "metrics"},
+    {"fast_layers", "layers", "metrics", "mixed_precision"},
+    {"network_builder", "networks", "color_networks"},
     {"bootstrap", "sample_quality", "image_grid", "density_grid"},
     {"charts"},
     {"langevin_chain"},

@@ -52,6 +52,13 @@ def conv(x, weights, strides=1, padding="VALID", use_bias=True):
     return y + next(weights) if use_bias else y
 
 
+def upsampled_conv_transpose(x, weights):
+    """Bilinear(2) with aligned corners, then ConvT2d."""
+    x = scipy.ndimage.zoom(x, (1, 2, 2, 1), order=1)
+    kernel = np.transpose(next(weights), (2, 1, 3, 0))
+    return conv_transpose(x, iter([kernel, next(weights)]))
+
+
 def conv_transpose(x, weights, strides=1, padding=0):
     """ConvT2d, as the sum of the kernels that the inputs stamp."""
     kernel = next(weights)
@@ -99,8 +106,3 @@ def pool(x, reduce):
 def upsample_nearest(x):
     """Nearest(2)."""
     return x.repeat(2, axis=1).repeat(2, axis=2)
-
-
-def upsample_bilinear(x):
-    """Bilinear(2) with aligned corners."""
-    return scipy.ndimage.zoom(x, (1, 2, 2, 1), order=1)
