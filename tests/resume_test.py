@@ -10,11 +10,13 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from baselines_contract_test import METHODS, experiment
 from tiny_runs import ROOT, train_autoencoder
 
 from nae_tf import callbacks, resume, runtime
 from nae_tf.checkpoints import CheckpointDirectory
 from nae_tf.guard import DivergenceError
+from nae_tf.phase_training import PhaseTraining
 
 
 def final_state(path):
@@ -138,6 +140,32 @@ def test_checkpoints_never_take_more_than_their_share():
     assert schedule.is_due(10.1, cost=0.1)
     assert not schedule.is_due(49.0, cost=1.0)
     assert schedule.is_due(51.0, cost=1.0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_resumes_exactly(method, tmp_path, monkeypatch):
+    def train_phase(name):
+        configured = experiment(method)
+        model = configured.build_model()
+        model.compile(configured.training.optimizer())
+        run = runtime.RunDirectory(tmp_path / name)
+        run.path.mkdir(exist_ok=True)
+        with resume.Interruption() as interruption:
+            PhaseTraining(
+                run,
+                configured,
+                "training",
+                model,
+                configured.training,
+                interruption,
+            ).train()
+
+    train_phase("alone")
+    send_once(monkeypatch, lambda *at: at == (1, 1))
+    with pytest.raises(SystemExit):
+        train_phase("run")
+    train_phase("run")
+    assert_same_end(tmp_path / "run", tmp_path / "alone")
 
 
 # --- The command --------------------------------------------------------------
