@@ -11,7 +11,8 @@ import json
 import math
 import operator
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jinja2
 import markupsafe
@@ -61,7 +62,7 @@ def report_page(
         methods=methods,
         own=methods[-1],
         labels=_metric_labels(results),
-        number=functools.partial(_number, results),
+        number=functools.partial(number_markup, results),
         method_class=lambda name: method_class(methods.index(name), methods),
         legend_of_methods=_legend_of_methods(methods),
         ticks=ticks,
@@ -88,13 +89,24 @@ def _metric_labels(results) -> dict[str, str]:
         "aupr_out": "AUPR-out",
         "aupr_in": "AUPR-in",
         "fpr_at_95_tpr": f"FPR at {_percent(0.95)} TPR",
-        "background_rejection": (f"Background rejection, 1/FPR at {tpr} TPR"),
+        "background_rejection": f"Background rejection, 1/FPR at {tpr} TPR",
     }
 
 
-def _number(results, path: list, format_name: str | None = None):
-    """Write the number at a path of the results, with the path."""
-    value = functools.reduce(operator.getitem, path, results)
+def number_markup(
+    results: Mapping, path: Sequence, format_name: str | None = None
+) -> markupsafe.Markup:
+    """Write the number at a path of the results, with the path.
+
+    Args:
+        results: what results.json holds.
+        path: keys and indices that lead to a number or None.
+        format_name: of `_FORMATS`; by default what suits the path.
+
+    Returns:
+        A data element that shows the number rounded and holds all of it.
+    """
+    value: Any = functools.reduce(operator.getitem, path, results)
     if format_name is None:
         format_name = _format_of(path)
     text = _FORMATS[format_name](value)
@@ -104,8 +116,9 @@ def _number(results, path: list, format_name: str | None = None):
 
 
 def _format_of(path) -> str:
-    if "metrics" in path:
-        return "factor" if "background_rejection" in path[-2:] else "rate"
+    # By their places from the end, because sets may have any name.
+    if "metrics" in path[-3:-2]:
+        return "factor" if path[-2] == "background_rejection" else "rate"
     return "score" if path[-1] == "score" else "count"
 
 

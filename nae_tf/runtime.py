@@ -111,7 +111,7 @@ class RunDirectory:
     """Paths of a run, and writing that never leaves half a file.
 
     config.gin  checkpoints/<phase>/  tensorboard/  metrics.csv  results.json
-    report.html  samples/
+    report.html  figures/  samples/
     """
 
     def __init__(self, path):
@@ -121,6 +121,7 @@ class RunDirectory:
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"
         self.report = self.path / "report.html"
+        self.figures = self.path / "figures"
         self.samples = self.path / "samples"
         self.tensorboard = self.path / "tensorboard"
 

@@ -95,7 +95,7 @@ def numbers_in(page):
 @pytest.mark.parametrize("value", [0.0, 1e-5, 0.0005, 0.87654, 0.9996, 1.0])
 def test_only_zero_and_one_look_like_zero_and_one(value):
     results = {"metrics": {"auroc": {"value": value}}}
-    markup = report._number(results, ["metrics", "auroc", "value"])
+    markup = report.number_markup(results, ["metrics", "auroc", "value"])
     ((_, _, shown),) = numbers_in(str(markup))
     assert (shown in ("0.000", "1.000")) == (value in (0.0, 1.0))
     assert_shows(shown, value)
@@ -109,6 +109,11 @@ def test_every_number_and_every_metric_is_that_of_the_results():
     assert_numbers_are_those_of(results, numbers)
     assert metric_paths(results) <= {path for _, path, _ in numbers}
     assert "∞" in {text for *_, text in numbers}
+
+
+def test_sets_may_have_the_names_of_keys():
+    results, page = make_page(outliers=("metrics", "background_rejection"))
+    assert_numbers_are_those_of(results, numbers_in(page))
 
 
 def test_names_and_configuration_are_escaped():

@@ -2,32 +2,48 @@
 
     python tools/reproduce.py digits          run what is missing, print it
     python tools/reproduce.py digits --show   print it from the stored results
-    python tools/reproduce.py figure1         draw it from a run of that table
+    python tools/reproduce.py figure1         draw it from a run, --run_dir;
+                                              or figures 2, 4, 6 to 9 and 12
     python tools/reproduce.py figure3         the 2-D experiments: train what is
                                               missing, print and draw it; also
                                               figure5 and figure11
 
-`cells.py` has what a table is made of, `laboratory.py` the 2-D experiments.
+`cells.py` has what a table is made of, `laboratory.py` the 2-D experiments,
+`image_figures.py` and `energy_figures.py` the figures of runs.
 """
 
+import functools
+import io
+import pathlib
 import sys
+from collections.abc import Callable
 
+import energy_figures
+import image_figures
 import laboratory
 import numpy as np
 from absl import app, flags
 from cells import REPOSITORY, Cell, mean_interval, provenance, run_missing
 
-from nae_tf.checkpoints import restore
-from nae_tf.experiment import Experiment
-from nae_tf.figures import reconstruction_figure
-from nae_tf.runtime import RunDirectory
+from nae_tf.runtime import RunDirectory, write_atomically
 
 FLAGS = flags.FLAGS
+FIGURES = energy_figures.FIGURES | image_figures.FIGURES
+
 flags.DEFINE_bool("show", False, "Only print the stored results.")
 flags.DEFINE_list(
     "methods", None, "Only these files of gin/methods; all by default."
 )
-flags.DEFINE_string("run_dir", "runs/digits", "The run that a figure shows.")
+flags.DEFINE_multi_string(
+    "run_dir",
+    ["runs/digits"],
+    "The run that a figure shows; repeatable for figures 6 and 12.",
+)
+flags.DEFINE_string(
+    "figure_dir",
+    None,
+    "Where figures of runs go; default: figures in the first run directory.",
+)
 flags.DEFINE_integer("num_seeds", 3, "Seeds 0, 1, ... of every row.")
 flags.DEFINE_integer(
     "jobs", 1, "Trainings at a time; the processors are shared out."
@@ -121,49 +137,25 @@ def digits_aurocs(results: dict, method: str | None, name: str | None = None):
 # --- Figures ------------------------------------------------------------------
 
 
-def figure1():
-    """Draw reconstructions of a run with a held-out class (Figure 1)."""
-    run = RunDirectory(FLAGS.run_dir)
-    run.load_config()
-    experiment = Experiment.from_config()
-    task = experiment.task
-    held_out, outliers = next(iter(task.outliers.items()))
-    gray = next(iter(task.selection.values()))
-    groups = {
-        "seen digits": first_images(task.test, 6),
-        f"{held_out}, never seen": first_images(outliers, 6),
-        "constant": first_images(gray, 2),
-    }
-    inputs = np.concatenate(list(groups.values()))
-    model = experiment.build_model()
-    reconstructions, flagged = {}, {}
-    for name, phase, detector in [
-        ("AE", "pretraining", model.autoencoder()),
-        ("NAE", "training", model),
-    ]:
-        restore(detector, run.checkpoints(phase))
-        validation = detector.predict_outlier_score(
-            task.validation.batches(256)
-        )
-        threshold = np.quantile(validation, 0.95)
-        reconstructions[name] = detector(inputs).numpy()
-        flagged[name] = detector.predict_outlier_score(inputs) > threshold
-    is_outlier = np.arange(len(inputs)) >= len(groups["seen digits"])
-    figure = reconstruction_figure(groups, reconstructions, flagged, is_outlier)
-    path = REPOSITORY / "docs" / "figures" / "figure1.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+def draw(name: str):
+    """Draw a figure of the paper into the first run's directory."""
+    figure = FIGURES[name](FLAGS.run_dir)
+    folder = (
+        pathlib.Path(FLAGS.figure_dir)
+        if FLAGS.figure_dir
+        else RunDirectory(FLAGS.run_dir[0]).figures
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=150)
+    path = folder / f"{name}.png"
+    write_atomically(path, file.getvalue())
     print(path)
 
 
-def first_images(examples, count: int) -> np.ndarray:
-    """Return the first images of a split, without any choice."""
-    return next(examples.batches(count).as_numpy_iterator())
-
-
-COMMANDS = {
+COMMANDS: dict[str, Callable[[], None]] = {
     "digits": digits,
-    "figure1": figure1,
+    **{name: functools.partial(draw, name) for name in FIGURES},
     "figure3": lambda: laboratory.figure3(
         FLAGS.num_seeds, FLAGS.jobs, FLAGS.show
     ),
@@ -178,7 +170,7 @@ def main(argv):
         raise app.UsageError(f"expected one of: {', '.join(COMMANDS)}.")
     try:
         COMMANDS[argv[1]]()
-    except (OSError, RuntimeError, ValueError) as error:
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 
