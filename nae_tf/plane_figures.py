@@ -20,7 +20,8 @@ def energy_gradient_figure(
 
     Red is the model, blue the data: densities as shades, samples of the model
     as dots, examples as crosses. An arrow points up where the step of Eq. 7
-    raises the energy and down where it lowers it; its length is the change.
+    raises the energy and down where it lowers it. Its length grows with the
+    square root of the change, so that small ones can be seen beside large ones.
 
     Args:
         extent: low and high end of both axes.
@@ -40,8 +41,9 @@ def energy_gradient_figure(
     axes = figure.subplots()
     _shade(axes, extent, data_density, _DATA)
     _shade(axes, extent, model_density, _MODEL)
-    largest = max(np.abs(sample_changes).max(), np.abs(data_changes).max())
-    length = 0.15 * (extent[1] - extent[0]) / max(largest, 1e-30)
+    all_changes = np.concatenate([sample_changes, data_changes])
+    largest = np.abs(all_changes).max() or 1.0
+    length = 0.15 * (extent[1] - extent[0])
     for points, changes, color, marker, name in [
         (samples, sample_changes, _MODEL, "o", "samples of the model"),
         (data, data_changes, _DATA, "x", "data"),
@@ -58,7 +60,7 @@ def energy_gradient_figure(
         axes.quiver(
             *points.T,
             np.zeros(len(points)),
-            length * changes,
+            length * np.sign(changes) * np.sqrt(np.abs(changes) / largest),
             color=color,
             angles="xy",
             scale_units="xy",
@@ -139,7 +141,9 @@ def on_manifold_figure(
         label="negative sample",
     )
     right.set_title("plane of the data", fontsize="medium")
-    right.legend(loc="upper right", framealpha=0.9, fontsize="small")
+    right.legend(
+        loc="upper right", framealpha=0.9, fontsize="small", markerscale=0.6
+    )
     _finish(right, extent)
     figure.tight_layout()
     return figure
