@@ -11,6 +11,7 @@ import tensorflow as tf
 from figure_runs import first_examples, open_only_run, own_model
 
 from nae_tf import randomness
+from nae_tf.density_grid import Grid
 from nae_tf.losses import energy_gap
 from nae_tf.plane_figures import energy_gradient_figure, on_manifold_figure
 
@@ -158,14 +159,12 @@ def plane_ends(experiment, model) -> tuple[float, float]:
     return model.value_range or (-5.0, 5.0)
 
 
-def grid_density(model, extent, size: int = 120) -> np.ndarray:
-    """Density of the model on a grid, its sum one, float [size, size]."""
-    axis = np.linspace(extent[0], extent[1], size)
-    points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    points = tf.constant(points, model.variable_dtype)
-    log_density = model.log_density(points).numpy()
-    density = np.exp(log_density - log_density.max())
-    return (density / density.sum()).reshape(size, size)
+def grid_density(model, extent: tuple[float, float]) -> np.ndarray:
+    """Density of the model on a grid, float [num_cells, num_cells]."""
+    grid = Grid(*extent, num_cells=120)
+    points = tf.constant(grid.points(), model.variable_dtype)
+    density, _ = grid.normalize(model.log_density(points).numpy())
+    return density
 
 
 FIGURES: dict[str, Callable] = {"figure2": figure2, "figure4": figure4}
