@@ -272,16 +272,31 @@ class OutlierDetector(keras.Model):
             variables: what to train.
             num_examples: int scalar, number of this replica's examples.
         """
-        share = batch_share(num_examples, loss.dtype)
-        with tape:
-            # Keras sums gradients over replicas. A loss of no example is NaN.
-            loss = tf.math.multiply_no_nan(loss, share)
-            loss = self.optimizer.scale_loss(loss)
+        self.minimize_each([(loss, variables)], tape, num_examples)
+
+    def minimize_each(self, losses, tape, num_examples):
+        """Take one optimizer step in which every loss moves its own variables.
+
+        Args:
+            losses: pairs of a loss and its variables, see `minimize`; no
+                variable is in two of them.
+            tape: the tape that recorded the losses; it records on.
+            num_examples: int scalar, number of this replica's examples.
+        """
         if not self.optimizer.built:
             # All variables, as a reloaded model has: the saved state matches.
             self.optimizer.build(self.trainable_variables)
-        gradients = tape.gradient(loss, variables)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        updates: list[tuple] = []
+        for loss, variables in losses:
+            share = batch_share(num_examples, loss.dtype)
+            with tape:
+                # Keras sums gradients over replicas. A loss of no example is
+                # NaN.
+                loss = tf.math.multiply_no_nan(loss, share)
+                loss = self.optimizer.scale_loss(loss)
+            gradients = tape.gradient(loss, variables)
+            updates += zip(gradients, variables, strict=True)
+        self.optimizer.apply_gradients(updates)
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Build, in `fit`, what is not built yet.

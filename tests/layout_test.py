@@ -26,6 +26,7 @@ BASELINES = {name for name in FILES if name.startswith("baselines.")}
 LAYERS = [
     {"serializable", "randomness", "replicas", "calibration"},
     {"energy", "latent_space", "langevin", "replay_buffer", "losses"},
+    {"gaussian_mixture"},
     {"fast_layers", "layers", "metrics", "mixed_precision"},
     {"network_builder", "networks", "color_networks"},
     {"bootstrap", "sample_quality", "image_grid", "density_grid"},

@@ -30,6 +30,8 @@ What a method has to be:
 """
 
 from nae_tf.baselines.dae import DAE
+from nae_tf.baselines.dagmm import DAGMM
+from nae_tf.baselines.ganomaly import GANomaly
 from nae_tf.baselines.memae import MemAE
 from nae_tf.baselines.rae import RAE
 from nae_tf.baselines.vae import VAE, gaussian_encoder
@@ -38,10 +40,12 @@ from nae_tf.baselines.wae import WAE
 
 __all__ = [
     "DAE",
+    "DAGMM",
     "RAE",
     "VAE",
     "VQVAE",
     "WAE",
+    "GANomaly",
     "MemAE",
     "gaussian_encoder",
 ]

@@ -250,8 +250,10 @@ class VQVAE(Autoencoder):
             self.noise_seed(training=True),
             tf.int32,
             0,
-            tf.shape(vectors)[0],
+            tf.maximum(tf.shape(vectors)[0], 1),
         )
+        # A replica may have no example, and so nothing but this row of zeros.
+        vectors = tf.pad(vectors, [[0, 1], [0, 0]])
         fresh = tf.cast(tf.gather(vectors, chosen), self.codebook.dtype)
         idle = tf.convert_to_tensor(self.idle_batches)
         dead = idle >= self.restart_after
