@@ -107,6 +107,8 @@ class Experiment:
             and test set; None means all.
         checkpoints: how often progress is saved.
         guard: what to do about a training that diverges; None for nothing.
+        picture_interval: training steps from one set of TensorBoard's
+            pictures and histograms to the next, > 0.
     """
 
     task: Task
@@ -124,6 +126,7 @@ class Experiment:
     guard: DivergenceGuard | None = dataclasses.field(
         default_factory=lambda: gin.get_configurable(DivergenceGuard)()
     )
+    picture_interval: int = 1_000
 
     @classmethod
     def from_config(cls) -> "Experiment":

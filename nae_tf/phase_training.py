@@ -10,12 +10,14 @@ import sys
 import keras
 import tensorflow as tf
 
+from nae_tf.buffer_figures import ReplayBufferFigures
 from nae_tf.callbacks import (
     EarlyStopping,
     KeepBest,
     MetricsFile,
     ResumableCallback,
     SelectionAuroc,
+    selection_key,
 )
 from nae_tf.checkpoints import (
     CheckpointDirectory,
@@ -30,7 +32,11 @@ from nae_tf.io_errors import one_line_io_errors
 from nae_tf.records import cut_records, record_sizes
 from nae_tf.resume import Interruption, SaveProgress
 from nae_tf.runtime import RunDirectory
-from nae_tf.tensorboard import TensorBoardScalars
+from nae_tf.tensorboard import (
+    TensorBoardConfiguration,
+    TensorBoardPictures,
+    TensorBoardScalars,
+)
 
 
 class PhaseTraining:
@@ -129,10 +135,23 @@ class PhaseTraining:
 
     def _make_callbacks(self):
         task, phase = self.experiment.task, self.phase
+        scalars = TensorBoardScalars(self.run.tensorboard, self.name)
         callbacks: list[keras.callbacks.Callback] = [
+            ReplayBufferFigures(),
             MetricsFile(self.run.metrics, self.name),
-            TensorBoardScalars(self.run.tensorboard, self.name),
+            scalars,
+            TensorBoardPictures(
+                scalars, task, self.experiment.picture_interval, phase.epochs
+            ),
         ]
+        if self.name == "training":
+            figures = [
+                SelectionAuroc.MONITOR,
+                *map(selection_key, task.selection),
+            ]
+            callbacks.append(
+                TensorBoardConfiguration(scalars, self.run.config, figures)
+            )
         monitor, mode = None, "min"
         if self.name == "pretraining":
             monitor = "val_reconstruction_error"

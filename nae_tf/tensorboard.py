@@ -1,9 +1,25 @@
-"""What TensorBoard shows of a run."""
+"""What TensorBoard shows of a run: figures, pictures and configuration.
+
+`TensorBoardScalars` opens one event file a phase; the other callbacks write
+into it and stand behind it in the list of callbacks.
+"""
+
+import ast
+import math
+import pathlib
+import re
 
 import keras
+import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams_api
 
+from nae_tf.autoencoder import Autoencoder
+from nae_tf.data import Task
+from nae_tf.image_grid import image_grid
 from nae_tf.io_errors import one_line_io_errors
+from nae_tf.nae import NAE
+from nae_tf.on_manifold import OnManifold
 
 # TensorBoard tag of every figure that has not simply its own name.
 _TAGS = {
@@ -14,6 +30,8 @@ _TAGS = {
     "visible_gradient_norm": "chain/visible/gradient_norm",
     "visible_acceptance": "chain/visible/acceptance",
     "visible_fraction_at_bound": "chain/visible/fraction_at_bound",
+    "replay_buffer_age": "replay_buffer/age",
+    "replay_buffer_diversity": "replay_buffer/diversity",
     "val_positive_energy": "validation/energy/positive",
     "val_reconstruction_error": "validation/reconstruction_error",
     "val_loss": "validation/loss",
@@ -30,14 +48,14 @@ class TensorBoardScalars(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Open the event file."""
-        with self._one_line_errors():
+        with self.one_line_errors():
             self.writer = tf.summary.create_file_writer(str(self.directory))
             self.writer.init()
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the figures of `logs`."""
         step = int(self.model.optimizer.iterations.numpy())
-        with self._one_line_errors():
+        with self.one_line_errors():
             with self.writer.as_default(step):
                 for name, value in logs.items():
                     tf.summary.scalar(_TAGS.get(name, name), value)
@@ -47,8 +65,164 @@ class TensorBoardScalars(keras.callbacks.Callback):
         """Close the event file."""
         self.writer.close()
 
-    def _one_line_errors(self):
+    def one_line_errors(self):
+        """Explain what cannot be written in one line."""
         return one_line_io_errors(
             f"cannot write TensorBoard's events into {str(self.directory)!r}",
             "Make room or mend the directory, then continue with --resume.",
         )
+
+
+class TensorBoardPictures(keras.callbacks.Callback):
+    """Write pictures and histograms of energies from time to time.
+
+    Tags: "samples/on_manifold" (or "samples/start" of other samplers) and
+    "samples/visible" are the first and last states of visible chains,
+    "reconstructions" has validation images over their reconstructions, and
+    "energy_histogram/" the energies of validation inliers, of the selection
+    outliers and of the samples.
+    """
+
+    NUM_PICTURES = 36
+    NUM_SCORES = 512
+
+    def __init__(
+        self, scalars: TensorBoardScalars, task: Task, interval: int, epochs
+    ):
+        """Write after the last of `epochs`, and every `interval` steps.
+
+        They are written when the epoch of such a step ends.
+        """
+        super().__init__()
+        self.scalars = scalars
+        self.task = task
+        self.interval = interval
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Draw, sample and score, if it is time."""
+        step = int(self.model.optimizer.iterations.numpy())
+        before = step - self.params["steps"]
+        is_due = step // self.interval > before // self.interval
+        if not is_due and epoch + 1 != self.epochs:
+            return
+        validation = self.task.validation
+        examples = next(
+            validation.batches(self.NUM_PICTURES).as_numpy_iterator()
+        )
+        sets = {"validation": validation, **self.task.selection}
+        energies = {name: self._scores(sets[name]) for name in sets}
+        pictures = {}
+        if examples.ndim == 4 and isinstance(self.model, Autoencoder):
+            reconstructions = self.model(examples).numpy()
+            pictures["reconstructions"] = pair_grid(examples, reconstructions)
+        if isinstance(self.model, NAE):
+            negative = self.model.negative_samples(examples, epoch)
+            scores = self.model.predict_outlier_score(negative.x)
+            energies["negative"] = scores
+            if examples.ndim == 4:
+                on_manifold = isinstance(self.model.sampler, OnManifold)
+                start = "on_manifold" if on_manifold else "start"
+                pictures[f"samples/{start}"] = square_grid(negative.x0.numpy())
+                pictures["samples/visible"] = square_grid(negative.x.numpy())
+        with (
+            self.scalars.one_line_errors(),
+            self.scalars.writer.as_default(step),
+        ):
+            for name, values in energies.items():
+                tf.summary.histogram(f"energy_histogram/{name}", values)
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[None])
+
+    def _scores(self, examples):
+        batches = examples.batches(self.NUM_SCORES, self.NUM_SCORES)
+        return self.model.predict_outlier_score(batches)
+
+
+class TensorBoardConfiguration(keras.callbacks.Callback):
+    """Write a run's configuration, as text and for the HParams tab."""
+
+    def __init__(
+        self, scalars: TensorBoardScalars, config: pathlib.Path, metrics
+    ):
+        """Show the gin file `config` and compare runs by `metrics`.
+
+        Args:
+            scalars: the phase's callback.
+            config: the run's operative gin configuration, read when it begins.
+            metrics: tags by which the HParams tab compares runs.
+        """
+        super().__init__()
+        self.scalars = scalars
+        self.config = config
+        self.metrics = metrics
+
+    def on_train_begin(self, logs=None):
+        """Write both."""
+        config = self.config.read_text(encoding="utf-8")
+        parameters = hyperparameters(config)
+        # Markdown shows indented text as it is.
+        text = "\n".join(f"    {line}" for line in config.splitlines())
+        with (
+            self.scalars.one_line_errors(),
+            self.scalars.writer.as_default(0),
+        ):
+            tf.summary.text("config", text)
+            hparams_api.hparams_config(
+                [hparams_api.HParam(name) for name in parameters],
+                [hparams_api.Metric(tag) for tag in self.metrics],
+            )
+            hparams_api.hparams(parameters)
+
+
+def hyperparameters(config: str) -> dict[str, bool | int | float | str]:
+    """Return the bindings of a gin configuration that are one value each.
+
+    Args:
+        config: operative gin configuration; bindings of several values, such
+            as lists of outlier sets, are left out.
+
+    Returns:
+        Values by parameter. References and None become text, "@NAE" say.
+    """
+    parameters: dict[str, bool | int | float | str] = {}
+    for line in config.splitlines():
+        binding = re.fullmatch(r"([\w./]+) = ([^\[({\\].*)", line)
+        if binding is None:
+            continue
+        name, text = binding[1], binding[2]
+        try:
+            value = ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            value = text
+        parameters[name] = text if value is None else value
+    return parameters
+
+
+# --- Pictures -----------------------------------------------------------------
+
+
+def square_grid(images: np.ndarray) -> np.ndarray:
+    """Return images in about as many rows as columns, uint8."""
+    return _displayed(image_grid(images, math.ceil(math.sqrt(len(images)))))
+
+
+def pair_grid(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
+    """Return rows of images, each over their reconstructions, uint8."""
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = [
+        part[start : start + columns]
+        for start in range(0, len(images), columns)
+        for part in (images, reconstructions)
+    ]
+    # An unfinished last row is filled up, so that pairs stay in columns.
+    blank = np.ones((columns, *images.shape[1:]), images.dtype)
+    rows = [np.concatenate([row, blank])[:columns] for row in rows]
+    return _displayed(image_grid(np.concatenate(rows), columns))
+
+
+def _displayed(grid):
+    """Make bytes of a picture; enlarge small ones, shown pixel by pixel."""
+    factor = max(1, 256 // min(grid.shape[:2]))
+    pixels = np.round(np.clip(grid, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)

@@ -49,7 +49,7 @@ LAYERS = [
     {"exported_model", "example_stream", "score_files"},
     {"io_errors", "run_lock", "distribution"},
     {"checkpoints", "runtime"},
-    {"callbacks", "records", "resume", "tensorboard"},
+    {"callbacks", "buffer_figures", "records", "resume", "tensorboard"},
     {"guard"},
     {"experiment"},
     {
