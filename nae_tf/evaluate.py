@@ -12,7 +12,6 @@ directory is needed.
 import json
 
 from absl import flags
-from tqdm import tqdm
 
 from nae_tf.evaluation import (
     aurocs,
@@ -21,6 +20,7 @@ from nae_tf.evaluation import (
     trained_methods,
 )
 from nae_tf.experiment import Experiment
+from nae_tf.progress import progress_bar
 from nae_tf.report import report_page
 from nae_tf.runtime import (
     RunDirectory,
@@ -57,13 +57,8 @@ def evaluate(
     sizes = [task.test.size, *(set.size for set in task.outliers.values())]
     num_methods = 1 if experiment.pretraining is None else 2
     evaluations = {}
-    with tqdm(
-        desc="evaluate",
-        total=num_methods * sum(min(size, limit or size) for size in sizes),
-        unit=" examples",
-        leave=False,
-        disable=None,  # Shown on a terminal only.
-    ) as progress:
+    total = num_methods * sum(min(size, limit or size) for size in sizes)
+    with progress_bar(total, "example", "evaluate") as progress:
         for name, model in trained_methods(run, experiment):
             evaluations[name] = evaluate_method(
                 name, model, task, limit, signal_efficiency, progress.update

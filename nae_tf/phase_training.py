@@ -29,6 +29,7 @@ from nae_tf.checkpoints import (
 from nae_tf.experiment import Experiment, Phase
 from nae_tf.guard import DivergenceError, WatchDivergence, scaled_rate
 from nae_tf.io_errors import one_line_io_errors
+from nae_tf.progress import TrainingProgress, note
 from nae_tf.records import cut_records, record_sizes
 from nae_tf.resume import Interruption, SaveProgress
 from nae_tf.runtime import RunDirectory
@@ -87,15 +88,14 @@ class PhaseTraining:
         """
         entry = self.directory.newest()
         if entry is None:
-            print(
+            note(
                 f"{self.name}: {self.phase.epochs} epochs on "
-                f"{self.experiment.task.name}",
-                flush=True,
+                f"{self.experiment.task.name}"
             )
             progress = self.save(0, 0, self.phase.epochs == 0)
         else:
             progress = self._restore(entry, entry.progress.roll_backs)
-            print(f"{self.name}: {_describe(progress)}", flush=True)
+            note(f"{self.name}: {_describe(progress)}")
         while not progress.finished:
             try:
                 progress = self._fit(progress)
@@ -173,6 +173,8 @@ class PhaseTraining:
                     "no selection outliers; remove it."
                 )
             callbacks.append(EarlyStopping(monitor, phase.patience, mode))
+        steps = phase.steps(task.train)
+        callbacks.append(TrainingProgress(self.name, phase.epochs, steps))
         return callbacks
 
     def _fit(self, progress):
@@ -212,7 +214,7 @@ class PhaseTraining:
                         phase.batch_size, limit
                     ),
                     callbacks=[restored, *self.callbacks, self.saving],
-                    verbose=1 if sys.stdout.isatty() else 2,
+                    verbose=0,
                 )
         return self.progress
 

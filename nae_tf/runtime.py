@@ -13,6 +13,11 @@ import gin
 from absl import app, flags, logging
 
 from nae_tf.io_errors import flush_to_disk, one_line_io_errors
+from nae_tf.progress import (
+    define_progress_flags,
+    error_line,
+    use_progress_flags,
+)
 
 
 def define_run_dir_flags(help_text: str):
@@ -28,13 +33,16 @@ def define_run_dir_flags(help_text: str):
 def run_command(main: Callable[[], None]):
     """Run an entry point; expected errors end in one line and exit status 1.
 
-    The full traceback is shown with --verbosity=1.
+    Every command has --quiet and --nocolor. The full traceback is shown with
+    --verbosity=1.
 
     Args:
         main: takes nothing, reads the flags.
     """
+    define_progress_flags()
 
     def guarded(unused_argv):
+        use_progress_flags()
         if not flags.FLAGS["verbosity"].present:
             # TensorFlow reports its housekeeping at INFO level.
             logging.set_verbosity(logging.WARNING)
@@ -45,7 +53,7 @@ def run_command(main: Callable[[], None]):
             # gin appends which configurable it was calling.
             report = str(error).split("\n  In call to configurable")[0]
             lines = [line.strip() for line in report.splitlines()]
-            sys.exit(f"error: {' '.join(filter(None, lines))}")
+            sys.exit(error_line(" ".join(filter(None, lines))))
 
     app.run(guarded)
 

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from nae_tf.checkpoints import restore
 from nae_tf.data import Task
@@ -32,6 +31,7 @@ from nae_tf.features import (
     values,
 )
 from nae_tf.on_manifold import OnManifold
+from nae_tf.progress import progress_bar
 from nae_tf.runtime import (
     RunDirectory,
     define_run_dir_flags,
@@ -179,7 +179,7 @@ def choose_features(name: str, task: Task) -> tuple[str, FeatureFunction]:
         return "values of the examples", values
     if name != "classifier":
         return name, saved_model_features(name, task.example_shape)
-    with tqdm(total=_CLASSIFIER_STEPS, unit="step", disable=None) as bar:
+    with progress_bar(_CLASSIFIER_STEPS, "step", "classifier") as bar:
         on_step = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda batch, logs: bar.update()
         )
@@ -218,7 +218,7 @@ def main():
     if options.generation_factor is not None:
         lengthen_latent_chain(model, options.generation_factor)
     batches = []
-    with tqdm(total=options.num_samples, unit="sample", disable=None) as bar:
+    with progress_bar(options.num_samples, "sample") as bar:
         for batch in draw_samples(model, options.num_samples, options.seed):
             batches.append(batch)
             bar.update(len(batch["x"]))

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from nae_tf.detector import one_line_errors
 from nae_tf.example_stream import ExampleStream, open_stream
 from nae_tf.exported_model import ExportedModel
+from nae_tf.progress import progress_bar
 from nae_tf.runtime import run_command
 from nae_tf.score_files import COLUMNS, PartialFile, finish
 
@@ -103,10 +103,7 @@ def main():
         stream = open_stream(
             options.input, model.example_shape, options.batch_size, options.key
         )
-        # tqdm shows nothing where standard error is no terminal.
-        bar = stack.enter_context(
-            tqdm(total=stream.size, unit="example", disable=None)
-        )
+        bar = stack.enter_context(progress_bar(stream.size, "example"))
         for batch in score_batches(model, stream, done):
             writer.writerows(batch)
             bar.update(len(batch))

@@ -16,7 +16,6 @@ import pathlib
 import platform
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 
@@ -26,6 +25,7 @@ import scipy.stats
 
 from nae_tf.evaluation import aurocs
 from nae_tf.experiment import Experiment
+from nae_tf.progress import note, progress_bar
 from nae_tf.runtime import RunDirectory, parse_config, write_atomically
 from nae_tf.train import train
 
@@ -85,17 +85,20 @@ def run_missing(cells: Iterable[Cell], jobs: int):
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
     origin = {"threads": threads, "commit": commit(), "machine": machine()}
-    with concurrent.futures.ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn")
-    ) as pool:
+    with (
+        progress_bar(len(missing), "cell") as bar,
+        concurrent.futures.ProcessPoolExecutor(
+            jobs, mp_context=multiprocessing.get_context("spawn")
+        ) as pool,
+    ):
         futures = [pool.submit(_run, cell, origin) for cell in missing]
         try:
             for done, future in enumerate(
                 concurrent.futures.as_completed(futures), start=1
             ):
                 name, seconds = future.result()
-                line = f"{done}/{len(missing)} cells: {name}, {seconds} s"
-                print(line, file=sys.stderr, flush=True)
+                bar.update()
+                note(f"{done}/{len(missing)} cells: {name}, {seconds} s")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -107,7 +110,11 @@ def _run(cell: Cell, origin: dict) -> tuple[str, int]:
     log = cell.run_dir.with_suffix(".log")
     start = time.monotonic()
     try:
-        with open(log, "w") as output, contextlib.redirect_stdout(output):
+        with (
+            open(log, "w") as output,
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(output),
+        ):
             files = [str(REPOSITORY / file) for file in cell.gin_files]
             parse_config(files, cell.bindings)
             run = RunDirectory(cell.run_dir)

@@ -1,0 +1,108 @@
+"""Progress on the terminal: bars with the time left, and being quiet.
+
+Progress goes to standard error, results to standard output. Where standard
+error is no terminal there are lines instead of bars.
+"""
+
+import os
+import sys
+import time
+
+import keras
+from absl import flags
+from tqdm import tqdm
+
+_display = {"quiet": False, "color": False}
+
+
+def define_progress_flags():
+    """Define --quiet and --nocolor, which every command line has."""
+    flags.DEFINE_bool("quiet", False, "Print results and errors only.")
+    flags.DEFINE_bool(
+        "color",
+        "NO_COLOR" not in os.environ,
+        "Use colours where standard error is a terminal.",
+    )
+
+
+def use_progress_flags():
+    """Let the flags decide from now on."""
+    _display["quiet"] = flags.FLAGS.quiet
+    _display["color"] = flags.FLAGS.color and sys.stderr.isatty()
+
+
+def note(text: str):
+    """Print a line about what goes on, unless it is to be quiet."""
+    if not _display["quiet"]:
+        print(text, file=sys.stderr, flush=True)
+
+
+def error_line(text: str) -> str:
+    """Return an error message as it goes to the terminal."""
+    label = "\x1b[1;31merror:\x1b[0m" if _display["color"] else "error:"
+    return f"{label} {text}"
+
+
+def progress_bar(total: int | None, unit: str, title: str = "", initial=0):
+    """Return a bar that shows the time left; update it by `bar.update(n)`.
+
+    It shows nothing if it is to be quiet or standard error is no terminal.
+
+    Args:
+        total: how many units there are, None if that is not known.
+        unit: what is counted.
+        title: stands before the bar.
+        initial: units that are done already.
+    """
+    return tqdm(
+        total=total,
+        unit=unit,
+        desc=title or None,
+        initial=initial,
+        # None means: nothing where standard error is no terminal.
+        disable=True if _display["quiet"] else None,
+        colour="green" if _display["color"] else None,
+        dynamic_ncols=True,
+    )
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """A bar for all steps of a phase, and a line for every epoch."""
+
+    def __init__(self, title: str, epochs: int, steps_per_epoch: int):
+        """Count `epochs` epochs; a resumed phase starts where it was."""
+        super().__init__()
+        self.title = title
+        self.epochs = epochs
+        self.total = epochs * steps_per_epoch
+
+    def on_train_begin(self, logs=None):
+        """Show the bar."""
+        self.start = time.monotonic()
+        self.first_step = self._step()
+        self.bar = progress_bar(self.total, "step", self.title, self.first_step)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Count a step."""
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Tell the epoch's figures, without a bar the time left too."""
+        figures = "  ".join(
+            f"{name} {float(value):.4g}" for name, value in logs.items()
+        )
+        line = f"{self.title} {epoch + 1}/{self.epochs}  {figures}"
+        if not self.bar.disable:
+            self.bar.write(line, file=sys.stderr)
+            return
+        step = self._step()
+        pace = (time.monotonic() - self.start) / max(step - self.first_step, 1)
+        left = tqdm.format_interval(pace * (self.total - step))
+        note(f"{line}  ({left} left)")
+
+    def on_train_end(self, logs=None):
+        """Take the bar away."""
+        self.bar.close()
+
+    def _step(self):
+        return int(self.model.optimizer.iterations.numpy())
