@@ -14,7 +14,12 @@ from nae_tf.baselines.vae import (
     kl_to_standard_normal,
     normal_log_density,
 )
-from nae_tf.networks import MLPEncoder
+from nae_tf.color_networks import (
+    Conv32BigEncoder,
+    Conv32Encoder,
+    Conv64Encoder,
+)
+from nae_tf.networks import Conv28Encoder, FCRes2Encoder, MLPEncoder
 
 # decode(z) = z @ WEIGHTS + OFFSET. The rows are orthogonal, so that the exact
 # posterior has independent latents.
@@ -24,7 +29,7 @@ STD = 0.7
 MARGINAL = scipy.stats.multivariate_normal(
     OFFSET, WEIGHTS.T @ WEIGHTS + STD**2 * np.eye(5)
 )
-# Bishop, Pattern Recognition and Machine Learning, Eq. 12.42.
+# Of the exact posterior (Tipping & Bishop 1999): mean W (x - OFFSET) / PRECISION.
 PRECISION = np.diag(WEIGHTS @ WEIGHTS.T) + STD**2
 POSTERIOR_VARIANCE = STD**2 / PRECISION
 
@@ -218,16 +223,27 @@ def test_the_encoder_must_have_two_outputs_for_every_latent():
         VAE(keras.Sequential([keras.Input([4]), keras.layers.Dense(5)]), linear)
 
 
-def test_an_encoder_is_doubled_with_its_other_settings():
-    encoder = MLPEncoder(4, example_shape=(5,), hidden_units=(7,))
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        lambda: MLPEncoder(4, example_shape=(5,), hidden_units=(7,)),
+        lambda: FCRes2Encoder(4, units=5, hidden_units=6, num_blocks=1),
+        lambda: Conv28Encoder(4, width=2, hidden_units=3),
+        lambda: Conv32Encoder(4, width=2),
+        lambda: Conv32BigEncoder(4, width=4),
+        lambda: Conv64Encoder(4, width=8),
+    ],
+)
+def test_every_encoder_of_the_package_can_be_doubled(encoder):
+    encoder = encoder()
     doubled = gaussian_encoder(encoder)
+    assert encoder.output_shape == (None, 4)
     assert doubled.output_shape == (None, 8)
-    different = {
-        key
-        for key, value in doubled.get_config().items()
-        if encoder.get_config()[key] != value
-    }
-    assert different == {"latent_dim"}
+    assert doubled.input_shape == encoder.input_shape
+    assert doubled.get_config() == encoder.get_config() | {"latent_dim": 8}
+
+
+def test_an_encoder_without_latent_dim_is_refused():
     with pytest.raises(ValueError, match="received Sequential"):
         gaussian_encoder(vector_networks()[0])
 
