@@ -29,7 +29,8 @@ STD = 0.7
 MARGINAL = scipy.stats.multivariate_normal(
     OFFSET, WEIGHTS.T @ WEIGHTS + STD**2 * np.eye(5)
 )
-# Of the exact posterior (Tipping & Bishop 1999): mean W (x - OFFSET) / PRECISION.
+# Of the exact posterior, whose mean is W (x - OFFSET) / PRECISION (Tipping &
+# Bishop, Probabilistic Principal Component Analysis, 1999).
 PRECISION = np.diag(WEIGHTS @ WEIGHTS.T) + STD**2
 POSTERIOR_VARIANCE = STD**2 / PRECISION
 
@@ -114,28 +115,24 @@ def test_with_the_exact_posterior_the_bound_is_the_likelihood(num_samples):
 
 
 def test_with_another_posterior_the_bound_tightens_with_samples():
-    model = linear_vae(variance_factor=4.0)
-    x = examples(10)
-    gaps = []
-    for num_samples in (1, 4, 16, 256):
-        model.num_samples = num_samples
-        bounds = []
-        for seed in range(60):
+    x = tf.constant(examples(10))
+    gaps, errors = [], []
+    for num_samples in (1, 4, 16, 64):
+        model = linear_vae(variance_factor=4.0, num_samples=num_samples)
+
+        @tf.function
+        def bound(seed, model=model):
             model.seed = seed
-            bounds.append(np.mean(model.log_density(x)))
+            return tf.reduce_mean(model.log_density(x))
+
+        bounds = [float(bound(tf.constant(seed))) for seed in range(100)]
         gaps.append(np.mean(MARGINAL.logpdf(x)) - np.mean(bounds))
-        error = scipy.stats.sem(bounds)
-        assert gaps[-1] > -5 * error
+        errors.append(scipy.stats.sem(bounds))
     assert gaps == sorted(gaps, reverse=True)
-    assert gaps[-1] < 0.05 * gaps[0]
+    assert gaps[-1] < 0.2 * gaps[0] and gaps[-1] > -5 * errors[-1]
     # One sample: the gap is KL(q || exact posterior), latent by latent.
     kl = 2 * (4 - 1 - np.log(4)) / 2
-    model.num_samples, values = 1, []
-    for seed in range(200):
-        model.seed = seed
-        values.append(np.mean(MARGINAL.logpdf(x) - model.log_density(x)))
-    z = (np.mean(values) - kl) / scipy.stats.sem(values)
-    assert abs(z) < 5
+    assert abs((gaps[0] - kl) / errors[0]) < 5
 
 
 def test_weights_are_averaged_not_their_logarithms():
