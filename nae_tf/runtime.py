@@ -1,7 +1,9 @@
 """What the command lines share: flags, gin configuration, the run directory."""
 
+import contextlib
 import difflib
 import inspect
+import logging as python_logging
 import os
 import pathlib
 import re
@@ -76,9 +78,25 @@ def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
         gin.add_config_file_search_path(os.path.dirname(os.path.abspath(file)))
     gin.clear_config()
     try:
-        gin.parse_config_files_and_bindings(list(files), list(bindings))
+        with _quiet_search():
+            gin.parse_config_files_and_bindings(list(files), list(bindings))
     except (ValueError, SyntaxError, AttributeError) as error:
         raise ValueError(_explain(error)) from error
+
+
+@contextlib.contextmanager
+def _quiet_search():
+    """Keep gin from reporting every folder without the file as an error."""
+
+    def is_news(record):
+        return not str(record.msg).startswith("Path not found")
+
+    root = python_logging.getLogger()
+    root.addFilter(is_news)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_news)
 
 
 def _explain(error: Exception) -> str:

@@ -88,3 +88,13 @@ def test_an_atomic_write_that_fails_leaves_the_old_file_whole(tmp_path):
         runtime.write_atomically(path, "new \udc80")
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_included_files_are_found_without_a_word(tmp_path, caplog):
+    (tmp_path / "base.gin").write_text("NAE.seed = 7\n")
+    preset = tmp_path / "preset.gin"
+    preset.write_text("include 'base.gin'\n")
+    with caplog.at_level("ERROR"):
+        runtime.parse_config([str(preset)])
+    assert not caplog.records
+    assert gin.query_parameter("NAE.seed") == 7
