@@ -128,6 +128,14 @@ class Experiment:
     )
     picture_interval: int = 1_000
 
+    def __post_init__(self):
+        """Refuse settings with no meaning."""
+        if self.picture_interval < 1:
+            raise ValueError(
+                "Experiment: expected picture_interval >= 1, received "
+                f"{self.picture_interval}."
+            )
+
     @classmethod
     def from_config(cls) -> "Experiment":
         """Build the experiment that the parsed gin configuration describes.
