@@ -1,97 +1,263 @@
-"""Measure speed.
+"""Measure speed and memory. Run it on a machine that does nothing else.
 
-    python tools/benchmark.py data --gin_file=gin/mnist.gin
+    python tools/benchmark.py step --versus=torch   a training iteration
+    python tools/benchmark.py inference --versus=torch   10,000 scores
+    python tools/benchmark.py scaling   over chain length, batch and iterations
+    python tools/benchmark.py data      input pipeline against training
+    python tools/benchmark.py peak      what a large matrix product reaches
 
-`data` compares what the input pipeline delivers with what training consumes:
-examples per second of the loader alone, of a pre-training step and of a step of
-the model itself, in turn, with the median and the range over the repeats. Run
-it on a machine that does nothing else. Prints a table, and JSON with --json.
+Contenders take turns in processes of their own; shown are the median and the
+range over the turns. --versus=torch adds the same networks in PyTorch (pip
+install torch), plain and as its best user would run it. --json=FILE keeps all
+single measurements.
 """
 
 import json
 import statistics
-import time
 
-import tensorflow as tf
+import numpy as np
 from absl import app, flags
-
-from nae_tf.experiment import Experiment
-from nae_tf.runtime import parse_config
+from cells import commit, machine
+from contenders import Contender, InputPipeline, Ours, Twin
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", ["gin/mnist.gin"], "Configuration.")
 flags.DEFINE_multi_string("gin_bindings", [], "Bindings.")
-flags.DEFINE_integer("repeats", 5, "Measurements of each kind.")
-flags.DEFINE_float("seconds", 2.0, "Shortest time of one measurement.")
-flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
+flags.DEFINE_integer("repeats", 5, "Turns.")
+flags.DEFINE_enum("versus", None, ["torch"], "A library to compare with.")
+flags.DEFINE_integer("num_examples", 10_000, "Of the sub-command inference.")
+flags.DEFINE_integer("iterations", 1000, "Of the sub-command scaling.")
+flags.DEFINE_string("json", None, "A file for the measurements.")
+
+PRECISIONS = ("float32", "mixed_bfloat16")
 
 
-def rate(batches, batch_size: int, consume) -> float:
-    """Examples per second that `consume` takes from an iterator of batches."""
-    start = time.perf_counter()
-    count = 0
-    while (elapsed := time.perf_counter() - start) < FLAGS.seconds:
-        consume(batches)
-        count += batch_size
-    return count / elapsed
+def take_turns(measures: dict) -> dict[str, list[float]]:
+    """Call every measure once a turn; the first turn does not count."""
+    values: dict[str, list[float]] = {name: [] for name in measures}
+    for turn in range(FLAGS.repeats + 1):
+        for name, measure in measures.items():
+            value = measure()
+            if turn:
+                values[name].append(value)
+    return values
 
 
-def data() -> dict[str, list[float]]:
-    """Examples per second: loader, pre-training step, training step."""
-    parse_config(FLAGS.gin_file, FLAGS.gin_bindings)
-    experiment = Experiment.from_config()
-    model = experiment.build_model()
-    consumers = {"loader": (experiment.training, lambda batches: next(batches))}
-    if experiment.pretraining is not None:
-        autoencoder = model.autoencoder()
-        consumers["pretraining step"] = (
-            experiment.pretraining,
-            compiled_step(autoencoder, experiment.pretraining),
+def contenders() -> dict[str, Contender]:
+    """Start our model in every precision, and the twins if asked for."""
+    ours = {
+        f"ours, {precision}": Contender(
+            Ours, FLAGS.gin_file, FLAGS.gin_bindings, precision
         )
-    consumers["training step"] = (
-        experiment.training,
-        compiled_step(model, experiment.training),
+        for precision in PRECISIONS
+    }
+    if FLAGS.versus is None:
+        return ours
+    reference = ours["ours, float32"]
+    weights, chains = reference.call("weights"), reference.call("chains")
+    twins = {
+        "PyTorch": Contender(Twin, weights, chains, False, False),
+        "PyTorch, channels_last, bfloat16": Contender(
+            Twin, weights, chains, True, True
+        ),
+    }
+    examples = np.random.default_rng(0).uniform(size=(64, 28, 28, 1))
+    examples = examples.astype(np.float32)
+    np.testing.assert_allclose(
+        twins["PyTorch"].call("score", examples),
+        reference.call("score", examples),
+        rtol=1e-4,
+        err_msg="the twin is not the same model",
     )
-    measured = {}
-    for name, (phase, consume) in consumers.items():
-        batches = iter(
-            experiment.task.train.training_batches(
-                phase.batch_size,
-                experiment.seed,
-                dequantize=phase.dequantize,
-                flip=phase.flip,
-            )
+    return {**twins, **ours}
+
+
+def step():
+    """Time a training iteration."""
+    models = contenders()
+    measures = {
+        name: lambda model=model: model.seconds("step")
+        for name, model in models.items()
+    }
+    ours = {name: model for name, model in models.items() if "ours" in name}
+    for name, model in ours.items():
+        measures[f"matmul, {name}"] = lambda model=model: model.call(
+            "matmul_rate"
         )
-        consume(batches)  # Traces, and fills the pipeline.
-        measured[name] = (batches, phase.batch_size, consume)
-    rates: dict[str, list[float]] = {name: [] for name in measured}
-    for _ in range(FLAGS.repeats):
-        for name, arguments in measured.items():
-            rates[name].append(rate(*arguments))
-    return rates
+    values = take_turns(measures)
+    seconds = {name: values[name] for name in models}
+    show_seconds(seconds, "PyTorch")
+    flops = ours["ours, float32"].call("flops")
+    print(f"\n{flops / 1e9:.0f} GFLOP an iteration, by the networks' shapes")
+    for name in ours:
+        rate = flops / statistics.median(seconds[name])
+        matmul = statistics.median(values[f"matmul, {name}"])
+        print(
+            f"{name}: {rate / 1e9:.0f} GFLOP/s; a 2048 x 2048 matrix product "
+            f"{matmul / 1e9:.0f}; share {rate / matmul:.0%}"
+        )
+    memory = {name: model.call("memory") for name, model in models.items()}
+    for name, figures in memory.items():
+        print(f"{name}: peak memory {figures['peak']:.0f} MiB")
+    return {"measurements": values, "flops": flops, "memory": memory}
 
 
-def compiled_step(model, phase):
-    """Return a function that trains `model` on the next batch."""
-    model.compile(phase.optimizer())
-    step = tf.function(model.train_step)
-    return lambda batches: step((next(batches),))
+def inference():
+    """Time the scores of many examples."""
+    models = contenders()
+    shape = models["ours, float32"].call("example_shape")
+    examples = np.random.default_rng(0).uniform(
+        size=(FLAGS.num_examples, *shape)
+    )
+    for model in models.values():
+        model.call("set_examples", examples.astype(np.float32))
+    measures = {
+        name: lambda model=model: model.seconds("score_all")
+        for name, model in models.items()
+    }
+    for name, model in models.items():
+        if "ours" in name:
+            measures[f"{name}, SavedModel"] = lambda model=model: model.seconds(
+                "score_all_exported"
+            )
+    values = take_turns(measures)
+    show_seconds(values, "PyTorch")
+    return {"measurements": values}
+
+
+def scaling():
+    """Time and memory over chain length, batch size and iterations."""
+    results = {}
+    for name, sizes, settings in [
+        (
+            "visible chain's steps",
+            (10, 20, 30, 40, 50),
+            "visible/LangevinChain.num_steps = {}",
+        ),
+        (
+            "batch size",
+            (64, 96, 128, 192, 256),
+            "training/Phase.batch_size = {}",
+        ),
+    ]:
+        models = {
+            size: Contender(
+                Ours,
+                FLAGS.gin_file,
+                [*FLAGS.gin_bindings, settings.format(size)],
+                "mixed_bfloat16",
+            )
+            for size in sizes
+        }
+        values = take_turns(
+            {
+                size: lambda model=model: model.seconds("step")
+                for size, model in models.items()
+            }
+        )
+        medians = [statistics.median(values[size]) for size in sizes]
+        slope, intercept = np.polyfit(sizes, medians, 1)
+        correlation = np.corrcoef(sizes, medians)[0, 1]
+        print(
+            f"{name}: {intercept:.3f} s + {slope:.4f} s each; "
+            f"R^2 {correlation**2:.4f}"
+        )
+        memory = {}
+        for size, model in models.items():
+            memory[size] = model.call("memory")["peak"]
+            print(
+                f"  {size:4}: {statistics.median(values[size]):.2f} s, "
+                f"peak memory {memory[size]:.0f} MiB"
+            )
+            model.close()
+        results[name] = {"measurements": values, "memory": memory}
+    model = Contender(
+        Ours, FLAGS.gin_file, FLAGS.gin_bindings, "mixed_bfloat16"
+    )
+    tenth = max(FLAGS.iterations // 10, 1)
+    resident = []
+    for _ in range(10):
+        model.call("step", tenth)
+        resident.append(model.call("memory")["now"])
+    print(
+        f"{10 * tenth} iterations: resident memory "
+        + ", ".join(f"{value:.0f}" for value in resident)
+        + " MiB"
+    )
+    results["iterations"] = {"resident": resident}
+    return results
+
+
+def data():
+    """Examples per second of the loader, of pre-training and of training."""
+    pipeline = Contender(InputPipeline, FLAGS.gin_file, FLAGS.gin_bindings)
+    names = pipeline.call("consumers")
+    values = take_turns(
+        {name: lambda name=name: pipeline.call("rate", name) for name in names}
+    )
+    loader = statistics.median(values["loader"])
+    print(f"{'examples per second':20}  {'median':>10}  {'range':>19}  loader")
+    for name, rates in values.items():
+        median = statistics.median(rates)
+        span = f"{min(rates):.0f} to {max(rates):.0f}"
+        print(f"{name:20}  {median:10.0f}  {span:>19}  {loader / median:.0f}x")
+    return {"measurements": values}
+
+
+def peak():
+    """FLOP/s of a large matrix product in every precision."""
+    models = {
+        precision: Contender(
+            Ours, FLAGS.gin_file, FLAGS.gin_bindings, precision
+        )
+        for precision in PRECISIONS
+    }
+    values = take_turns(
+        {
+            precision: lambda model=model: model.call("matmul_rate")
+            for precision, model in models.items()
+        }
+    )
+    for precision, rates in values.items():
+        print(
+            f"{precision}: {statistics.median(rates) / 1e9:.0f} GFLOP/s "
+            f"({min(rates) / 1e9:.0f} to {max(rates) / 1e9:.0f})"
+        )
+    return {"measurements": values}
+
+
+def show_seconds(values: dict[str, list[float]], reference: str):
+    """Print medians, ranges and how many times faster than the reference."""
+    width = max(map(len, values))
+    print(f"{'seconds':{width}}  {'median':>7}  {'range':>16}  times as fast")
+    for name, seconds in values.items():
+        span = f"{min(seconds):.2f} to {max(seconds):.2f}"
+        line = f"{name:{width}}  {statistics.median(seconds):7.2f}  {span:>16}"
+        if reference in values:
+            # Turn by turn: both met the same machine.
+            ratios = np.divide(values[reference], seconds)
+            line += (
+                f"  {statistics.median(ratios):.2f} "
+                f"({min(ratios):.2f} to {max(ratios):.2f})"
+            )
+        print(line, flush=True)
+
+
+COMMANDS = {
+    command.__name__: command
+    for command in (step, inference, scaling, data, peak)
+}
 
 
 def main(argv):
     """Run the sub-command that the command line names."""
-    if argv[1:] != ["data"]:
-        raise app.UsageError("expected the sub-command: data.")
-    rates = data()
+    if len(argv) != 2 or argv[1] not in COMMANDS:
+        raise app.UsageError(f"expected a sub-command: {', '.join(COMMANDS)}.")
+    result = COMMANDS[argv[1]]()
     if FLAGS.json:
-        print(json.dumps(rates, indent=2))
-        return
-    loader = statistics.median(rates["loader"])
-    print(f"{'examples per second':20}  {'median':>10}  {'range':>19}  loader")
-    for name, values in rates.items():
-        median = statistics.median(values)
-        span = f"{min(values):.0f} to {max(values):.0f}"
-        print(f"{name:20}  {median:10.0f}  {span:>19}  {loader / median:.0f}x")
+        result |= {"commit": commit(), "machine": machine()}
+        with open(FLAGS.json, "w", encoding="utf-8") as file:
+            json.dump(result, file, indent=2)
 
 
 if __name__ == "__main__":
