@@ -1,8 +1,8 @@
-"""Compare the digits on one device, two replicas and two workers.
+"""Compare ways to train the digits: replicas, workers, bfloat16 networks.
 
-    python tools/compare_replicas.py --output=runs/replicas
+    python tools/compare_ways.py --output=runs/ways
 
-Trains the same seeds in each of the three ways and prints NAE's AUROC of the
+Trains the same seeds in each of the ways and prints NAE's AUROC of the
 held-out digit, for one device with its bootstrap interval. Runs that are
 finished are not repeated.
 """
@@ -17,9 +17,9 @@ import sys
 from absl import app, flags
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-WAYS = ("one device", "two replicas", "two workers")
+WAYS = ("one device", "two replicas", "two workers", "bfloat16")
 
-_OUTPUT = flags.DEFINE_string("output", "runs/replicas", "Where runs go.")
+_OUTPUT = flags.DEFINE_string("output", "runs/ways", "Where runs go.")
 _SEEDS = flags.DEFINE_integer("num_seeds", 3, "Seeds 0, 1, ... to train.")
 _WAYS = flags.DEFINE_multi_enum("way", list(WAYS), WAYS, "Ways to train.")
 _BINDINGS = flags.DEFINE_multi_string(
@@ -61,6 +61,8 @@ def train(way: str, seed: int, run_dir: pathlib.Path):
     command = [sys.executable, "-m", "nae_tf.train", f"--run_dir={run_dir}"]
     command += [f"--gin_file={ROOT / 'gin' / 'digits.gin'}"]
     bindings = [f"seed={seed}", *_BINDINGS.value]
+    if way == "bfloat16":
+        bindings.append("Experiment.precision='mixed_bfloat16'")
     command += [f"--gin_bindings={binding}" for binding in bindings]
     if way == "two replicas":
         command.append("--num_replicas=2")
