@@ -49,7 +49,7 @@ def test_operations_are_those_of_the_plain_layers():
     networks = Conv28Encoder(5, 4, 20), Conv28Decoder(5, 4)
     assert forward_flops(networks[0]) == 2 * encoder
     assert forward_flops(networks[1]) == 2 * decoder
-    mlp = MLPEncoder((3, 2), 5, (7,))
+    mlp = MLPEncoder(5, (3, 2), (7,))
     assert forward_flops(mlp) == 2 * (6 * 7 + 7 * 5)
 
 
