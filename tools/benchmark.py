@@ -32,9 +32,9 @@ flags.DEFINE_string("json", None, "A file for the measurements.")
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
-def take_turns(measures: dict) -> dict[str, list[float]]:
+def take_turns(measures: dict) -> dict:
     """Call every measure once a turn; the first turn does not count."""
-    values: dict[str, list[float]] = {name: [] for name in measures}
+    values: dict = {name: [] for name in measures}
     for turn in range(FLAGS.repeats + 1):
         for name, measure in measures.items():
             value = measure()

@@ -76,7 +76,7 @@ class Twin(nn.Module):
         self.latent_dim, width = len(encoder[-1]), len(encoder[1])
         self.encoder = Encoder(self.latent_dim, width, len(encoder[-3]))
         self.decoder = Decoder(self.latent_dim, width)
-        self.bfloat16 = bfloat16
+        self.uses_bfloat16 = bfloat16
         with torch.no_grad():
             for (name, parameter), value in zip(
                 self.named_parameters(), [*encoder, *decoder], strict=True
@@ -86,11 +86,15 @@ class Twin(nn.Module):
         self.memory_format = (
             torch.channels_last if channels_last else torch.contiguous_format
         )
-        self.to(memory_format=self.memory_format)
+        for parameter in self.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(
+                    memory_format=self.memory_format
+                )
 
     def autocast(self):
         """Return the context that the networks run in."""
-        if self.bfloat16:
+        if self.uses_bfloat16:
             return torch.autocast("cpu", torch.bfloat16)
         return contextlib.nullcontext()
 
