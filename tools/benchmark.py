@@ -127,7 +127,7 @@ def inference():
 
 def scaling():
     """Time and memory over chain length, batch size and iterations."""
-    results = {}
+    results: dict = {}
     for name, sizes, settings in [
         (
             "visible chain's steps",
