@@ -105,8 +105,9 @@ def _explain(error: Exception) -> str:
         place = "a binding"
         if error.filename:
             place = f"{error.filename!r}, line {error.lineno}"
+        reason = error.msg.splitlines()[-1].strip(" .")
         return (
-            f"gin cannot read {error.text.strip()!r} in {place}: {error.msg} "
+            f"gin cannot read {error.text.strip()!r} in {place}: {reason}. "
             "Write name = value, and strings in quotes."
         )
     text = " ".join(str(error).split())
