@@ -11,6 +11,7 @@ chief writes the run directory: `shared_run`.
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -41,6 +43,7 @@ def make_strategy(num_replicas: int | None = None) -> tf.distribute.Strategy:
             where there is no GPU. None means all GPUs, or the CPU as a whole.
 
     Raises:
+        ImportError: Keras has changed, see `OutlierDetector`.
         ValueError: there are not so many, or TF_CONFIG is malformed.
     """
     if _CONFIG in os.environ:
@@ -51,6 +54,7 @@ def make_strategy(num_replicas: int | None = None) -> tf.distribute.Strategy:
                 f"{_CONFIG} exclude each other: with it every worker uses all "
                 "its GPUs; hide some by CUDA_VISIBLE_DEVICES."
             )
+        _check_keras()
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_physical_devices("GPU")
     if num_replicas is None:
@@ -82,6 +86,16 @@ def _divide_cpu(num_devices):
                 "because TensorFlow has begun to use it; choose the strategy "
                 "first of all."
             ) from error
+
+
+def _check_keras():
+    """Refuse a Keras without the method that `OutlierDetector` replaces."""
+    if not hasattr(keras.Model, "_maybe_symbolic_build"):
+        raise ImportError(
+            "training on several machines does not work with Keras "
+            f"{keras.__version__}, whose fit has changed; pip install "
+            "'keras==3.15.*'."
+        )
 
 
 def _check_cluster(text):
@@ -142,9 +156,15 @@ def gathered(*values: float) -> np.ndarray:
     if not spans_machines(strategy):
         return np.array([values], np.float64)
     row = tf.constant([values], tf.float64)
-    rows = strategy.gather(strategy.run(lambda: tf.identity(row)), axis=0)
+    rows = strategy.gather(_on_every_replica(row), axis=0)
     # One row a replica, those of a worker beside each other.
     return rows.numpy()[:: len(strategy.extended.worker_devices)]
+
+
+# A graph, because TensorFlow warns of replicas without one.
+@functools.partial(tf.function, autograph=False)
+def _on_every_replica(value):
+    return tf.distribute.get_strategy().run(tf.identity, (value,))
 
 
 @contextlib.contextmanager

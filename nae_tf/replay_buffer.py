@@ -145,8 +145,14 @@ class ReplayBuffer(tf.Module):
         if len(variables) == self.strategy.num_replicas_in_sync:
             with tf.device("CPU:0"):
                 return tf.stack([tf.identity(value) for value in variables])
-        here = self.strategy.run(lambda: self._here(variables)[None])
+        here = self._on_every_replica(lambda: self._here(variables)[None])
         return self.strategy.gather(here, axis=0)
+
+    def _on_every_replica(self, function):
+        # In a graph, because TensorFlow warns of replicas without one.
+        return tf.function(
+            lambda: self.strategy.run(function), autograph=False
+        )()
 
     def _restore_from_tensors(self, restored_tensors):
         """Give every replica its ring back.
@@ -179,8 +185,7 @@ class ReplayBuffer(tf.Module):
             self.states.assign(states[replica_id()])
             self.num_pushed.assign(num_pushed[replica_id()])
 
-        # In a graph, because TensorFlow warns of replicas without one.
-        tf.function(lambda: self.strategy.run(assign), autograph=False)()
+        self._on_every_replica(assign)
 
 
 def deal_out(states, num_pushed, replicas: int, capacity: int):

@@ -9,6 +9,7 @@ import json
 import math
 import re
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -502,3 +503,11 @@ def test_a_malformed_cluster_ends_in_one_line(config, message, monkeypatch):
 def test_replicas_are_not_chosen_for_several_machines(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", json.dumps(ONE_WORKER))
     one_line(lambda: make_strategy(2), "exclude each other")
+
+
+def test_a_keras_that_has_changed_is_named(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", json.dumps(ONE_WORKER))
+    name = "_maybe_symbolic_build"
+    [owner] = [each for each in keras.Model.__mro__ if name in vars(each)]
+    monkeypatch.delattr(owner, name)
+    one_line(make_strategy, r"pip install 'keras==3\.15", ImportError)

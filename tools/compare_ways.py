@@ -4,7 +4,7 @@
 
 Trains the same seeds in each of the ways and prints NAE's AUROC of the
 held-out digit, for one device with its bootstrap interval. Runs that are
-finished are not repeated.
+finished are not repeated, those that were interrupted go on.
 """
 
 import json
@@ -58,8 +58,11 @@ def train(way: str, seed: int, run_dir: pathlib.Path):
     Raises:
         RuntimeError: a process failed.
     """
-    command = [sys.executable, "-m", "nae_tf.train", f"--run_dir={run_dir}"]
-    command += [f"--gin_file={ROOT / 'gin' / 'digits.gin'}"]
+    command = [sys.executable, "-m", "nae_tf.train", "--resume"]
+    command += [
+        f"--run_dir={run_dir}",
+        f"--gin_file={ROOT / 'gin' / 'digits.gin'}",
+    ]
     bindings = [f"seed={seed}", *_BINDINGS.value]
     if way == "bfloat16":
         bindings.append("Experiment.precision='mixed_bfloat16'")
