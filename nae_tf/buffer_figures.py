@@ -22,8 +22,9 @@ class ReplayBufferFigures(keras.callbacks.Callback):
         if buffer is None or int(buffer.size) == 0:
             return
         size, num_pushed = int(buffer.size), int(buffer.num_pushed)
-        # Every step pushes equally many.
-        states_per_step = num_pushed // int(self.model.num_batches)
+        # Every step pushes equally many, unless the states were dealt out anew.
+        steps = int(self.model.num_batches.numpy())
+        states_per_step = max(num_pushed // steps, 1)
         ages = np.arange(size) // states_per_step
         logs["replay_buffer_age"] = float(ages.mean())
         rng = np.random.default_rng(epoch)
