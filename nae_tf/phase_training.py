@@ -135,13 +135,18 @@ class PhaseTraining:
 
     def _make_callbacks(self):
         task, phase = self.experiment.task, self.phase
+        steps = phase.steps(task.train)
         scalars = TensorBoardScalars(self.run.tensorboard, self.name)
         callbacks: list[keras.callbacks.Callback] = [
             ReplayBufferFigures(),
             MetricsFile(self.run.metrics, self.name),
             scalars,
             TensorBoardPictures(
-                scalars, task, self.experiment.picture_interval, phase.epochs
+                scalars,
+                task,
+                self.experiment.picture_interval,
+                phase.epochs,
+                steps,
             ),
         ]
         if self.name == "training":
@@ -173,7 +178,6 @@ class PhaseTraining:
                     "no selection outliers; remove it."
                 )
             callbacks.append(EarlyStopping(monitor, phase.patience, mode))
-        steps = phase.steps(task.train)
         callbacks.append(TrainingProgress(self.name, phase.epochs, steps))
         return callbacks
 

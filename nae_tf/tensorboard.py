@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 
 from nae_tf.autoencoder import Autoencoder
+from nae_tf.callbacks import ResumableCallback
 from nae_tf.data import Task
 from nae_tf.image_grid import image_grid
 from nae_tf.io_errors import one_line_io_errors
@@ -87,7 +88,12 @@ class TensorBoardPictures(keras.callbacks.Callback):
     NUM_SCORES = 512
 
     def __init__(
-        self, scalars: TensorBoardScalars, task: Task, interval: int, epochs
+        self,
+        scalars: TensorBoardScalars,
+        task: Task,
+        interval: int,
+        epochs: int,
+        steps_per_epoch: int,
     ):
         """Write after the last of `epochs`, and every `interval` steps.
 
@@ -98,11 +104,13 @@ class TensorBoardPictures(keras.callbacks.Callback):
         self.task = task
         self.interval = interval
         self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
 
     def on_epoch_end(self, epoch, logs=None):
         """Draw, sample and score, if it is time."""
         step = int(self.model.optimizer.iterations.numpy())
-        before = step - self.params["steps"]
+        # Not what `fit` calls an epoch: after a resume that is the rest of one.
+        before = step - self.steps_per_epoch
         is_due = step // self.interval > before // self.interval
         if not is_due and epoch + 1 != self.epochs:
             return
@@ -133,13 +141,15 @@ class TensorBoardPictures(keras.callbacks.Callback):
                 tf.summary.histogram(f"energy_histogram/{name}", values)
             for name, picture in pictures.items():
                 tf.summary.image(name, picture[None])
+            # A checkpoint may follow, which counts what is in the file.
+            self.scalars.writer.flush()
 
     def _scores(self, examples):
         batches = examples.batches(self.NUM_SCORES, self.NUM_SCORES)
         return self.model.predict_outlier_score(batches)
 
 
-class TensorBoardConfiguration(keras.callbacks.Callback):
+class TensorBoardConfiguration(ResumableCallback):
     """Write a run's configuration, as text and for the HParams tab."""
 
     def __init__(
@@ -156,9 +166,21 @@ class TensorBoardConfiguration(keras.callbacks.Callback):
         self.scalars = scalars
         self.config = config
         self.metrics = metrics
+        self.written = False
+
+    def get_state(self):
+        """Return whether both are written."""
+        return {"written": self.written}
+
+    def set_state(self, state):
+        """Do not write them twice."""
+        self.written = state["written"]
 
     def on_train_begin(self, logs=None):
-        """Write both."""
+        """Write both, once a run."""
+        if self.written:
+            return
+        self.written = True
         config = self.config.read_text(encoding="utf-8")
         parameters = hyperparameters(config)
         # Markdown shows indented text as it is.
@@ -173,6 +195,7 @@ class TensorBoardConfiguration(keras.callbacks.Callback):
                 [hparams_api.Metric(tag) for tag in self.metrics],
             )
             hparams_api.hparams(parameters)
+            self.scalars.writer.flush()
 
 
 def hyperparameters(config: str) -> dict[str, bool | int | float | str]:
