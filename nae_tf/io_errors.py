@@ -40,10 +40,20 @@ def one_line_io_errors(failed: str, remedy: str):
         OSError: with cause and remedy.
     """
     try:
-        yield
+        with one_line_reading_errors(failed, remedy):
+            yield
     except OSError as error:
+        if error.errno is None:  # It is explained already.
+            raise
         reason = error.strerror or str(error)
         raise OSError(f"{failed}: {reason}. {remedy}") from error
+
+
+@contextlib.contextmanager
+def one_line_reading_errors(failed: str, remedy: str):
+    """Do the same where TensorFlow's own code reads; other errors pass."""
+    try:
+        yield
     except _FILE_ERRORS as error:
         raise OSError(f"{failed}: {_reason(error)}. {remedy}") from error
 

@@ -28,7 +28,7 @@ from nae_tf.checkpoints import (
 )
 from nae_tf.experiment import Experiment, Phase
 from nae_tf.guard import DivergenceError, WatchDivergence, scaled_rate
-from nae_tf.io_errors import one_line_io_errors
+from nae_tf.io_errors import one_line_reading_errors
 from nae_tf.progress import TrainingProgress, note
 from nae_tf.records import cut_records, record_sizes
 from nae_tf.resume import Interruption, SaveProgress
@@ -198,7 +198,8 @@ class PhaseTraining:
                 break
             self.saving.steps_before = step
             restored = _RestoreMeans(progress.means if step else {})
-            with one_line_io_errors(
+            # What callbacks cannot write, they explain themselves.
+            with one_line_reading_errors(
                 f"the data of {task.name!r} could not be read",
                 "Put them back, then continue with --resume.",
             ):

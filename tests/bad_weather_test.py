@@ -52,6 +52,25 @@ def disk_full_while_a_checkpoint_is_written(tmp_path, monkeypatch):
         train_autoencoder(tmp_path / "run")
 
 
+def disk_full_in_the_middle_of_a_phase(tmp_path, monkeypatch):
+    end_epoch = callbacks.MetricsFile.on_epoch_end
+    full = full_disk(8_000)
+
+    def fill_the_disk(self, epoch, logs=None):
+        end_epoch(self, epoch, logs)
+        full.__enter__()
+
+    monkeypatch.setattr(callbacks.MetricsFile, "on_epoch_end", fill_the_disk)
+    try:
+        train_autoencoder(
+            tmp_path / "run",
+            "training/Phase.epochs=1",
+            "Experiment.picture_interval=1000",
+        )
+    finally:
+        full.__exit__(None, None, None)
+
+
 def disk_full_while_figures_are_written(tmp_path, monkeypatch):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile()
@@ -180,6 +199,11 @@ def all_checkpoints_are_damaged(tmp_path, monkeypatch):
             OSError,
             r"cannot write a checkpoint into .*: .*File too large.* Make room "
             r"or mend the directory, then continue with --resume",
+        ),
+        (
+            disk_full_in_the_middle_of_a_phase,
+            OSError,
+            r"^cannot write ",
         ),
         (
             disk_full_while_figures_are_written,

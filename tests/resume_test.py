@@ -150,6 +150,7 @@ def test_every_method_resumes_exactly(method, tmp_path, monkeypatch):
         model.compile(configured.training.optimizer())
         run = runtime.RunDirectory(tmp_path / name)
         run.path.mkdir(exist_ok=True)
+        run.config.write_text("")
         with resume.Interruption() as interruption:
             PhaseTraining(
                 run,
