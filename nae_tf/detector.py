@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf import randomness
+from nae_tf.mixed_precision import full_precision
 from nae_tf.randomness import Purpose
 from nae_tf.replicas import batch_share, spans_machines
 from nae_tf.serializable import deserialize_arguments
@@ -126,7 +127,7 @@ class OutlierDetector(keras.Model):
     def train_step(self, data):
         """Lower the loss of a batch."""
         x = self.training_examples(data)
-        with tf.GradientTape(persistent=True) as tape:
+        with full_precision(self), tf.GradientTape(persistent=True) as tape:
             values = self.objective(x, training=True)
         num_examples = tf.shape(x)[0]
         self.minimize(

@@ -1,7 +1,7 @@
-"""One low-precision copy of the kernels for many calls of a network.
+"""Mixed precision: low where it is fast, full where it decides.
 
-With a mixed dtype policy Keras casts a kernel on every use. The networks of a
-Langevin chain are called in every step, and their weights stand still.
+Chains and scores run in the low precision of a mixed dtype policy, updates of
+the weights in that of the weights.
 """
 
 import contextlib
@@ -23,8 +23,9 @@ _LAYERS_WITH_KERNEL = (
 def kernels_cast_once(model: keras.Model):
     """Within the context, layers see kernels that are cast already.
 
-    The values that the layers compute are the same. Weights cannot be changed
-    within the context.
+    Keras casts a kernel on every use. The networks of a Langevin chain are
+    called in every step, and their weights stand still. The values that the
+    layers compute are the same. Weights cannot be changed within the context.
 
     Args:
         model: its layers with a mixed policy are looked for; others and
@@ -37,3 +38,29 @@ def kernels_cast_once(model: keras.Model):
                 kernel = keras.ops.cast(layer.kernel, layer.compute_dtype)
                 scope.add_update((layer.kernel, kernel))
         yield
+
+
+@contextlib.contextmanager
+def full_precision(model: keras.Model):
+    """Within the context, layers compute in the type of their variables.
+
+    For gradients with respect to weights. TensorFlow adds up the gradient of a
+    bias in the type of the layer, and in bfloat16 a sum over the positions of
+    a batch of images loses most of its value.
+
+    Args:
+        model: its layers with a mixed policy are changed and changed back.
+    """
+    mixed = [
+        layer
+        for layer in model._flatten_layers()
+        if layer.compute_dtype != layer.variable_dtype
+    ]
+    policies = [layer.dtype_policy for layer in mixed]
+    try:
+        for layer in mixed:
+            layer.dtype_policy = keras.DTypePolicy(layer.variable_dtype)
+        yield
+    finally:
+        for layer, policy in zip(mixed, policies, strict=True):
+            layer.dtype_policy = policy
