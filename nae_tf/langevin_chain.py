@@ -253,6 +253,9 @@ class LangevinChain(SerializableDataclass):
         )
 
         def gradient_fn(x):
+            # Layers may not take a batch that is known to be empty.
+            if x.shape[0] is not None and x.shape[0] < self.num_parts:
+                return function(x)
             parts = [function(part) for part in split_batch(x, self.num_parts)]
             energies, gradients = zip(*parts, strict=True)
             return tf.concat(energies, 0), tf.concat(gradients, 0)

@@ -27,6 +27,11 @@ flags.DEFINE_integer("repeats", 5, "Turns.")
 flags.DEFINE_enum("versus", None, ["torch"], "A library to compare with.")
 flags.DEFINE_integer("num_examples", 10_000, "Of the sub-command inference.")
 flags.DEFINE_integer("iterations", 1000, "Of the sub-command scaling.")
+flags.DEFINE_list(
+    "over",
+    ["visible chain's steps", "batch size", "iterations"],
+    "What the sub-command scaling varies.",
+)
 flags.DEFINE_string("json", None, "A file for the measurements.")
 
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -140,6 +145,8 @@ def scaling():
             "training/Phase.batch_size = {}",
         ),
     ]:
+        if name not in FLAGS.over:
+            continue
         models = {
             size: Contender(
                 Ours,
@@ -171,6 +178,8 @@ def scaling():
             )
             model.close()
         results[name] = {"measurements": values, "memory": memory}
+    if "iterations" not in FLAGS.over:
+        return results
     model = Contender(
         Ours, FLAGS.gin_file, FLAGS.gin_bindings, "mixed_bfloat16"
     )
