@@ -74,8 +74,11 @@ def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
     for file in files:
         if not os.path.exists(file):
             raise FileNotFoundError(f"there is no gin file {file!r}.")
-        # `include 'base.gin'` means the file beside the one that includes it.
-        gin.add_config_file_search_path(os.path.dirname(os.path.abspath(file)))
+        # `include 'base.gin'` means the file beside the one that includes it,
+        # whatever was parsed before. gin can only append to its search path.
+        gin.config._LOCATION_PREFIXES.insert(
+            0, os.path.dirname(os.path.abspath(file))
+        )
     gin.clear_config()
     try:
         with _quiet_search():

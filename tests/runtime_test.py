@@ -91,6 +91,10 @@ def test_an_atomic_write_that_fails_leaves_the_old_file_whole(tmp_path):
 
 
 def test_included_files_are_found_without_a_word(tmp_path, caplog):
+    # Another folder with a file of that name was read before.
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "base.gin").write_text("NAE.seed = 8\n")
+    runtime.parse_config([str(tmp_path / "other" / "base.gin")])
     (tmp_path / "base.gin").write_text("NAE.seed = 7\n")
     preset = tmp_path / "preset.gin"
     preset.write_text("include 'base.gin'\n")

@@ -182,7 +182,7 @@ def test_diversity_is_the_mean_distance_of_two_states(states, diversity):
     callback = ReplayBufferFigures()
     callback.set_model(
         types.SimpleNamespace(
-            num_batches=2,
+            num_batches=tf.Variable(2),
             replay_buffer=types.SimpleNamespace(
                 states=states, size=len(states), num_pushed=len(states)
             ),
