@@ -74,31 +74,35 @@ def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
     for file in files:
         if not os.path.exists(file):
             raise FileNotFoundError(f"there is no gin file {file!r}.")
-        # `include 'base.gin'` means the file beside the one that includes it,
-        # whatever was parsed before. gin can only append to its search path.
-        gin.config._LOCATION_PREFIXES.insert(
-            0, os.path.dirname(os.path.abspath(file))
-        )
     gin.clear_config()
     try:
-        with _quiet_search():
+        with _includes_beside(files):
             gin.parse_config_files_and_bindings(list(files), list(bindings))
     except (ValueError, SyntaxError, AttributeError) as error:
         raise ValueError(_explain(error)) from error
 
 
 @contextlib.contextmanager
-def _quiet_search():
-    """Keep gin from reporting every folder without the file as an error."""
+def _includes_beside(files):
+    """Let `include 'base.gin'` mean the file beside the one that includes it.
+
+    gin reports every folder without the file as an error; not within this.
+    """
 
     def is_news(record):
         return not str(record.msg).startswith("Path not found")
 
+    # gin can only append to its search path, and never takes anything back.
+    search_path = gin.config._LOCATION_PREFIXES
+    before = list(search_path)
+    folders = [os.path.dirname(os.path.abspath(file)) for file in files]
     root = python_logging.getLogger()
     root.addFilter(is_news)
     try:
+        search_path[:0] = reversed(folders)
         yield
     finally:
+        search_path[:] = before
         root.removeFilter(is_news)
 
 
