@@ -32,9 +32,8 @@ def kernels_cast_once(model: keras.Model):
             layers of unknown classes are left as they are.
     """
     with keras.StatelessScope() as scope:
-        for layer in model._flatten_layers():
-            mixed = layer.compute_dtype != layer.variable_dtype
-            if mixed and isinstance(layer, _LAYERS_WITH_KERNEL):
+        for layer in _mixed_layers(model):
+            if isinstance(layer, _LAYERS_WITH_KERNEL):
                 kernel = keras.ops.cast(layer.kernel, layer.compute_dtype)
                 scope.add_update((layer.kernel, kernel))
         yield
@@ -51,11 +50,7 @@ def full_precision(model: keras.Model):
     Args:
         model: its layers with a mixed policy are changed and changed back.
     """
-    mixed = [
-        layer
-        for layer in model._flatten_layers()
-        if layer.compute_dtype != layer.variable_dtype
-    ]
+    mixed = _mixed_layers(model)
     policies = [layer.dtype_policy for layer in mixed]
     try:
         for layer in mixed:
@@ -64,3 +59,12 @@ def full_precision(model: keras.Model):
     finally:
         for layer, policy in zip(mixed, policies, strict=True):
             layer.dtype_policy = policy
+
+
+def _mixed_layers(model):
+    """Layers that compute in another type than that of their variables."""
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if layer.compute_dtype != layer.variable_dtype
+    ]
