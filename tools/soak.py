@@ -1,6 +1,6 @@
 """Kill a training again and again, and compare it with one left alone.
 
-    python tools/soak.py --kills=100 --dir=/tmp/soak
+    python tools/soak.py --kills=100 --dir=runs/soak
 
 Trains a tiny NAE on the digits twice, both phases. One training is killed by
 SIGKILL at seeded random instants and resumed every time, then once by SIGTERM.
