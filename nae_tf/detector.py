@@ -6,39 +6,25 @@ comes in, so that bad data ends in one line that says what to do, and keeps the
 running means that `fit` shows.
 """
 
-import contextlib
 import functools
-import re
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from nae_tf import randomness
+from nae_tf.input_checks import (
+    BAD_INPUT,
+    is_empty,
+    one_line_errors,
+    refuse_sample_weight,
+    shape_checks,
+    value_checks,
+)
 from nae_tf.mixed_precision import full_precision
 from nae_tf.randomness import Purpose
 from nae_tf.replicas import batch_share, spans_machines
 from nae_tf.serializable import deserialize_arguments
-
-_BAD_INPUT = "Bad input:"
-# The one sentence between the marker and the quote or blank that follows it.
-_BAD_INPUT_SENTENCE = re.compile(_BAD_INPUT + r"[^\n]*?\.(?=['\"\]\s]|$)")
-
-
-@contextlib.contextmanager
-def one_line_errors():
-    """Reduce a report of bad input from inside a graph to its own sentence.
-
-    Raises:
-        ValueError: with that sentence.
-    """
-    try:
-        yield
-    except (tf.errors.InvalidArgumentError, ValueError) as error:
-        sentence = _BAD_INPUT_SENTENCE.search(str(error))
-        if sentence is None:
-            raise
-        raise ValueError(sentence.group()) from None
 
 
 class OutlierDetector(keras.Model):
@@ -97,7 +83,7 @@ class OutlierDetector(keras.Model):
                 examples = self.as_examples(examples)
                 scores.append(self._compiled_score(examples))
         if not scores:
-            raise ValueError(f"{_BAD_INPUT} there are no examples to score.")
+            raise ValueError(f"{BAD_INPUT} there are no examples to score.")
         return np.concatenate(scores)
 
     @functools.cached_property
@@ -231,13 +217,13 @@ class OutlierDetector(keras.Model):
             ValueError: if there are no examples or they are not what the model
                 takes.
         """
-        if _is_empty(x):
-            raise ValueError(f"{_BAD_INPUT} there are no examples to fit.")
-        _refuse_sample_weight(kwargs.get("sample_weight"))
+        if is_empty(x):
+            raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
+        refuse_sample_weight(kwargs.get("sample_weight"))
         with one_line_errors():
             history = super().fit(x, y, *args, **kwargs)
         if history.epoch and not history.history:
-            raise ValueError(f"{_BAD_INPUT} there are no examples to fit.")
+            raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
         return history
 
     def evaluate(self, x=None, y=None, *args, return_dict=False, **kwargs):
@@ -246,13 +232,13 @@ class OutlierDetector(keras.Model):
         Raises:
             ValueError: as in `fit`.
         """
-        if _is_empty(x):
-            raise ValueError(f"{_BAD_INPUT} there are no examples to evaluate.")
-        _refuse_sample_weight(kwargs.get("sample_weight"))
+        if is_empty(x):
+            raise ValueError(f"{BAD_INPUT} there are no examples to evaluate.")
+        refuse_sample_weight(kwargs.get("sample_weight"))
         with one_line_errors():
             shown = super().evaluate(x, y, *args, return_dict=True, **kwargs)
         if not shown:
-            raise ValueError(f"{_BAD_INPUT} there are no examples to evaluate.")
+            raise ValueError(f"{BAD_INPUT} there are no examples to evaluate.")
         # Keras averages over replicas, some of which saw fewer examples.
         results = {
             name: float(mean.result())
@@ -341,7 +327,7 @@ class OutlierDetector(keras.Model):
     def training_examples(self, data):
         """Return the checked examples of a batch that `fit` hands out."""
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        _refuse_sample_weight(sample_weight)
+        refuse_sample_weight(sample_weight)
         return self.as_examples(x)
 
     def as_examples(self, x):
@@ -363,7 +349,7 @@ class OutlierDetector(keras.Model):
         x = tf.convert_to_tensor(x)
         if not x.dtype.is_floating:
             raise ValueError(
-                f"{_BAD_INPUT} expected floating-point examples, received "
+                f"{BAD_INPUT} expected floating-point examples, received "
                 f"{x.dtype.name}; convert them first, 8-bit images by "
                 "x.astype('float32') / 255."
             )
@@ -371,62 +357,7 @@ class OutlierDetector(keras.Model):
             with tf.init_scope():
                 self.build(x.shape)
         x = tf.cast(x, self.variable_dtype)
-        with tf.control_dependencies(self._shape_checks(x)):
+        with tf.control_dependencies(shape_checks(x, self.example_shape)):
             x = tf.ensure_shape(x, (None, *self.example_shape))
-        with tf.control_dependencies(self._value_checks(x)):
+        with tf.control_dependencies(value_checks(x, self.value_range)):
             return tf.identity(x)
-
-    def _shape_checks(self, x):
-        shape = (None, *self.example_shape)
-        expected = f"[{', '.join(map(str, ('batch', *self.example_shape)))}]"
-        message = (
-            f"{_BAD_INPUT} expected examples of shape {expected}, received "
-        )
-        if not x.shape.is_compatible_with(shape):
-            raise ValueError(f"{message}{list(x.shape)}.")
-        if x.shape[1:].is_fully_defined():
-            return []
-        # Keras may trace one graph for batches of several shapes. Compared as
-        # text, because an element-wise comparison needs equal ranks.
-        received = tf.strings.format("{}", tf.shape(x)[1:])
-        wanted = f"[{' '.join(map(str, self.example_shape))}]"
-        text = tf.strings.format(message + "{}.", tf.shape(x))
-        return [tf.debugging.Assert(tf.equal(received, wanted), [text])]
-
-    def _value_checks(self, x):
-        checks = [
-            tf.debugging.Assert(
-                tf.reduce_all(tf.math.is_finite(x)),
-                [
-                    f"{_BAD_INPUT} the examples hold NaN or infinity; remove "
-                    "or repair those examples."
-                ],
-            )
-        ]
-        if self.value_range is not None:
-            low, high = self.value_range
-            checks.append(
-                tf.debugging.Assert(
-                    tf.reduce_all((x >= low) & (x <= high)),
-                    [
-                        f"{_BAD_INPUT} expected values in [{low:g}, {high:g}], "
-                        "the bounds of the visible chain; rescale the examples "
-                        "or change the bounds."
-                    ],
-                )
-            )
-        return checks
-
-
-def _refuse_sample_weight(sample_weight):
-    if sample_weight is not None:
-        raise ValueError(
-            f"{_BAD_INPUT} sample weights are not supported; leave "
-            "sample_weight and class_weight out."
-        )
-
-
-def _is_empty(x) -> bool:
-    if isinstance(x, tf.data.Dataset):
-        return int(x.cardinality()) == 0
-    return hasattr(x, "__len__") and len(x) == 0

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 from absl import flags
 
-from nae_tf.detector import one_line_errors
 from nae_tf.example_stream import ExampleStream, open_stream
 from nae_tf.exported_model import ExportedModel
+from nae_tf.input_checks import one_line_errors
 from nae_tf.progress import progress_bar
 from nae_tf.runtime import run_command
 from nae_tf.score_files import COLUMNS, PartialFile, finish

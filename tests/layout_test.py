@@ -24,7 +24,14 @@ BASELINES = {name for name in FILES if name.startswith("baselines.")}
 # In reading order: a module imports only from layers above its own, or from
 # modules of its own layer.
 LAYERS = [
-    {"serializable", "randomness", "replicas", "calibration", "progress"},
+    {
+        "serializable",
+        "randomness",
+        "input_checks",
+        "replicas",
+        "calibration",
+        "progress",
+    },
     {"energy", "latent_space", "langevin", "replay_buffer", "losses"},
     {"gaussian_mixture"},
     {"fast_layers", "layers", "metrics", "mixed_precision"},

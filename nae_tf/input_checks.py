@@ -1,0 +1,102 @@
+"""Checks of the examples that a method is given.
+
+Bad input ends in one sentence that says what to do, whether it is found at once
+or when a graph runs.
+"""
+
+import contextlib
+import re
+
+import tensorflow as tf
+
+BAD_INPUT = "Bad input:"
+# The one sentence between the marker and the quote or blank that follows it.
+_SENTENCE = re.compile(BAD_INPUT + r"[^\n]*?\.(?=['\"\]\s]|$)")
+
+
+@contextlib.contextmanager
+def one_line_errors():
+    """Reduce a report of bad input from inside a graph to its own sentence.
+
+    Raises:
+        ValueError: with that sentence.
+    """
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, ValueError) as error:
+        sentence = _SENTENCE.search(str(error))
+        if sentence is None:
+            raise
+        raise ValueError(sentence.group()) from None
+
+
+def shape_checks(x, example_shape):
+    """Return what has to run before a batch of another shape is used.
+
+    Args:
+        x: tensor [batch, ...].
+        example_shape: shape of one example.
+
+    Raises:
+        ValueError: the shape is known, and it is another one.
+    """
+    shape = (None, *example_shape)
+    expected = f"[{', '.join(map(str, ('batch', *example_shape)))}]"
+    message = f"{BAD_INPUT} expected examples of shape {expected}, received "
+    if not x.shape.is_compatible_with(shape):
+        raise ValueError(f"{message}{list(x.shape)}.")
+    if x.shape[1:].is_fully_defined():
+        return []
+    # Keras may trace one graph for batches of several shapes. Compared as
+    # text, because an element-wise comparison needs equal ranks.
+    received = tf.strings.format("{}", tf.shape(x)[1:])
+    wanted = f"[{' '.join(map(str, example_shape))}]"
+    text = tf.strings.format(message + "{}.", tf.shape(x))
+    return [tf.debugging.Assert(tf.equal(received, wanted), [text])]
+
+
+def value_checks(x, value_range):
+    """Return what has to run before the values of a batch are used.
+
+    Args:
+        x: float tensor [batch, ...].
+        value_range: (low, high) that all have to be in, or None.
+    """
+    checks = [
+        tf.debugging.Assert(
+            tf.reduce_all(tf.math.is_finite(x)),
+            [
+                f"{BAD_INPUT} the examples hold NaN or infinity; remove "
+                "or repair those examples."
+            ],
+        )
+    ]
+    if value_range is not None:
+        low, high = value_range
+        checks.append(
+            tf.debugging.Assert(
+                tf.reduce_all((x >= low) & (x <= high)),
+                [
+                    f"{BAD_INPUT} expected values in [{low:g}, {high:g}], "
+                    "the bounds of the visible chain; rescale the examples "
+                    "or change the bounds."
+                ],
+            )
+        )
+    return checks
+
+
+def refuse_sample_weight(sample_weight):
+    """Refuse sample weights, which no method takes."""
+    if sample_weight is not None:
+        raise ValueError(
+            f"{BAD_INPUT} sample weights are not supported; leave "
+            "sample_weight and class_weight out."
+        )
+
+
+def is_empty(x) -> bool:
+    """Tell whether an array or a dataset is known to have no examples."""
+    if isinstance(x, tf.data.Dataset):
+        return int(x.cardinality()) == 0
+    return hasattr(x, "__len__") and len(x) == 0
