@@ -10,7 +10,7 @@ from collections.abc import Callable
 import gin
 import keras
 
-from nae_tf.distribution import gathered
+from nae_tf.distribution import gathered, part
 
 # EX_TEMPFAIL of sysexits.h: "try again later".
 EXIT_INTERRUPTED = 75
@@ -83,9 +83,16 @@ class Interruption:
         self.signal = signal.Signals(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
+    def agree(self):
+        """Have received what any worker has; all must ask at the same time."""
+        number = gathered(self.signal or 0).max()
+        if number:
+            self.signal = signal.Signals(int(number))
+
     def end_training(self):
         """End the process with `EXIT_INTERRUPTED` if a signal has come."""
         if self.signal is not None:
+            part()
             print(
                 f"{self.signal.name}: the progress is saved; continue with "
                 "--resume.",
@@ -146,12 +153,9 @@ class SaveProgress(keras.callbacks.Callback):
         begin = time.monotonic()
         due = finished or self._schedule.is_due(begin - self.last, self.cost)
         # Saving takes all workers, whosever time has come.
-        due, signal_number = gathered(due, self._interruption.signal or 0).max(
-            0
-        )
-        if signal_number:
-            self._interruption.signal = signal.Signals(int(signal_number))
-        if due or signal_number:
+        due = gathered(due).any()
+        self._interruption.agree()
+        if due or self._interruption.signal:
             self._save(epoch, steps, finished)
             self.last = time.monotonic()
             self.cost = self.last - begin

@@ -59,6 +59,7 @@ def train(
         resuming = run.begin(resume)
         for phase in prepare(run, experiment, resuming, interruption):
             phase.train()
+            interruption.agree()
             interruption.end_training()
     return evaluate(run, experiment)
 
