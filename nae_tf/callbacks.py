@@ -95,6 +95,46 @@ class KeepBest(ResumableCallback):
         self.best, self.epoch = state["best"], state["epoch"]
 
 
+class AveragedWeights(keras.callbacks.Callback):
+    """Judge, keep and hand over the averages that an optimizer holds.
+
+    An optimizer with `use_ema` averages the weights over its steps. What an
+    epoch ends with (validation, selection, the best epoch, pictures) sees the
+    averages; training goes on from the weights themselves, which are also what
+    a checkpoint has until the phase is over.
+
+    It stands after all callbacks that look at the model.
+    """
+
+    def __init__(self, weights: WeightsCopy):
+        """Put the weights by in `weights` while the model has the averages."""
+        super().__init__()
+        self.weights = weights
+
+    def on_test_begin(self, logs=None):
+        """Give the model the averages: an epoch's steps are over."""
+        self.weights.copy_from(self.model)
+        self._overwrite()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Give it back its weights."""
+        self.weights.copy_to(self.model)
+
+    def on_train_end(self, logs=None):
+        """Undo what Keras does at the end of `fit`: the phase may go on."""
+        self.weights.copy_to(self.model)
+
+    def finish(self):
+        """Leave the averages in the model, for good."""
+        self._overwrite()
+        self.weights.copy_from(self.model)
+
+    def _overwrite(self):
+        self.model.optimizer.finalize_variable_values(
+            self.model.trainable_variables
+        )
+
+
 class EarlyStopping(ResumableCallback):
     """Stop when a figure has not improved for `patience` epochs.
 
@@ -139,17 +179,19 @@ class MetricsFile(ResumableCallback):
         super().__init__()
         self.path = path
         self.phase = phase
-        # Never the time of day, which somebody may set.
-        self.start = time.monotonic()
+        self.start: float | None = None
 
     def on_train_begin(self, logs=None):
-        """Start the file if it is not there."""
+        """Start the clock, and the file if it is not there."""
+        if self.start is None:
+            # Never the time of day, which somebody may set.
+            self.start = time.monotonic()
         if not self.path.exists() or self.path.stat().st_size == 0:
             self._append([self.COLUMNS])
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the figures of `logs`."""
-        seconds = f"{time.monotonic() - self.start:.1f}"
+        seconds = f"{self._seconds():.1f}"
         step = int(self.model.optimizer.iterations.numpy())
         self._append(
             [
@@ -160,11 +202,14 @@ class MetricsFile(ResumableCallback):
 
     def get_state(self):
         """Return how long the phase has been training."""
-        return {"seconds": time.monotonic() - self.start}
+        return {"seconds": self._seconds()}
 
     def set_state(self, state):
         """Let the clock go on from there."""
         self.start = time.monotonic() - state["seconds"]
+
+    def _seconds(self):
+        return 0.0 if self.start is None else time.monotonic() - self.start
 
     def _append(self, rows):
         with (

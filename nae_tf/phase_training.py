@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from nae_tf.buffer_figures import ReplayBufferFigures
 from nae_tf.callbacks import (
+    AveragedWeights,
     EarlyStopping,
     KeepBest,
     MetricsFile,
@@ -70,6 +71,7 @@ class PhaseTraining:
         model.optimizer.build(model.trainable_variables)
         self.best: KeepBest | None = None
         self.watch: WatchDivergence | None = None
+        self.average: AveragedWeights | None = None
         self.callbacks = self._make_callbacks()
         self.saving = SaveProgress(
             self.save, experiment.checkpoints, interruption, phase.epochs
@@ -116,6 +118,9 @@ class PhaseTraining:
         """
         if self.watch is not None and not finished:
             self.watch.check_weights()
+        # No step, no average.
+        if self.average is not None and finished and epoch:
+            self.average.finish()
         self.progress = Progress(
             epoch=epoch,
             step=step,
@@ -179,6 +184,10 @@ class PhaseTraining:
                 )
             callbacks.append(EarlyStopping(monitor, phase.patience, mode))
         callbacks.append(TrainingProgress(self.name, phase.epochs, steps))
+        if self.model.optimizer.use_ema:
+            self.average = AveragedWeights(WeightsCopy(self.model))
+            self.average.set_model(self.model)
+            callbacks.append(self.average)
         return callbacks
 
     def _fit(self, progress):
