@@ -56,7 +56,7 @@ def tiny(tmp_path, monkeypatch):
             if cell.stored.exists():
                 continue
             cell = dataclasses.replace(cell, bindings=(*cell.bindings, *TINY))
-            cells._run(cell, {"threads": 1, "commit": "c", "machine": "m"})
+            cells.run_cell(cell, {"threads": 1, "commit": "c", "machine": "m"})
 
     monkeypatch.setattr(laboratory, "run_missing", train_here)
     return tmp_path

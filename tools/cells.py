@@ -2,8 +2,9 @@
 
 A finished cell is a small JSON file with its figures, seconds, commit and
 machine. Cells that are missing are trained in worker processes, each of which
-imports TensorFlow once and trains one cell after the other; an interrupted run
-goes on with the cells that are missing.
+imports TensorFlow once and trains one cell after the other. SIGTERM and Ctrl-C
+save the cells under way and exit with status 75; the same command goes on with
+them, and then with the cells that are missing.
 """
 
 import concurrent.futures
@@ -14,18 +15,21 @@ import multiprocessing
 import os
 import pathlib
 import platform
-import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import BrokenExecutor
 
 import keras
 import numpy as np
 import scipy.stats
 
+from nae_tf.checkpoints import CheckpointDirectory
 from nae_tf.evaluation import aurocs
 from nae_tf.experiment import Experiment
 from nae_tf.progress import note, progress_bar
+from nae_tf.resume import EXIT_INTERRUPTED
 from nae_tf.runtime import RunDirectory, parse_config, write_atomically
 from nae_tf.train import train
 
@@ -75,7 +79,9 @@ def run_missing(cells: Iterable[Cell], jobs: int):
         jobs: worker processes; the processors are shared out among them.
 
     Raises:
-        RuntimeError: a training failed; the message tells where its log is.
+        RuntimeError: trainings failed, after all others are done; the message
+            tells where their logs are.
+        SystemExit: SIGTERM or Ctrl-C came; the progress is saved.
     """
     missing = [cell for cell in cells if not cell.stored.exists()]
     if not missing:
@@ -85,41 +91,103 @@ def run_missing(cells: Iterable[Cell], jobs: int):
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
     origin = {"threads": threads, "commit": commit(), "machine": machine()}
+    failures = []
     with (
         progress_bar(len(missing), "cell") as bar,
         concurrent.futures.ProcessPoolExecutor(
-            jobs, mp_context=multiprocessing.get_context("spawn")
+            jobs,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_leave_ctrl_c_to_the_parent,
         ) as pool,
+        _workers_saved(pool),
     ):
-        futures = [pool.submit(_run, cell, origin) for cell in missing]
-        try:
-            for done, future in enumerate(
-                concurrent.futures.as_completed(futures), start=1
-            ):
+        futures = [pool.submit(_work, cell, origin) for cell in missing]
+        for done, future in enumerate(
+            concurrent.futures.as_completed(futures), start=1
+        ):
+            try:
                 name, seconds = future.result()
-                bar.update()
+            except RuntimeError as error:
+                if isinstance(error, BrokenExecutor):
+                    raise
+                failures.append(str(error))
+                note(f"{done}/{len(missing)} cells: {error}")
+            else:
                 note(f"{done}/{len(missing)} cells: {name}, {seconds} s")
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+            bar.update()
+    if failures:
+        raise RuntimeError(" ".join(failures))
 
 
-def _run(cell: Cell, origin: dict) -> tuple[str, int]:
-    shutil.rmtree(cell.run_dir, ignore_errors=True)
-    cell.run_dir.parent.mkdir(parents=True, exist_ok=True)
-    log = cell.run_dir.with_suffix(".log")
+@contextlib.contextmanager
+def _workers_saved(pool: concurrent.futures.ProcessPoolExecutor):
+    """Have the workers save and end if this process is to end."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        pool.shutdown(cancel_futures=True)
+        note(
+            "interrupted: the progress is saved; the same command goes on with "
+            "it."
+        )
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave_ctrl_c_to_the_parent():
+    """Ignore what a terminal sends to all; training handles it by itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(cell: Cell, origin: dict) -> tuple[str, int]:
+    """Run a cell in a worker process."""
+    try:
+        return cell.name, run_cell(cell, origin)["seconds"]
+    except SystemExit:
+        # The pool would begin the next cell.
+        os._exit(EXIT_INTERRUPTED)
+
+
+def run_cell(cell: Cell, origin: dict) -> dict:
+    """Train a cell, or go on with its run, and store the results.
+
+    A run of another configuration is left alone. One that another commit began
+    goes on; the results then name both.
+
+    Args:
+        cell: not stored yet.
+        origin: "threads", "commit" and "machine" of this sitting.
+
+    Returns:
+        The results.
+
+    Raises:
+        RuntimeError: the training failed; the message tells where the log is.
+        SystemExit: a signal came; the progress is saved.
+    """
+    run = RunDirectory(cell.run_dir)
+    run.path.mkdir(parents=True, exist_ok=True)
+    log = run.path.with_name(f"{run.path.name}.log")
     start = time.monotonic()
     try:
         with (
-            open(log, "w") as output,
+            open(log, "a") as output,
             contextlib.redirect_stdout(output),
             contextlib.redirect_stderr(output),
         ):
             files = [str(REPOSITORY / file) for file in cell.gin_files]
             parse_config(files, cell.bindings)
-            run = RunDirectory(cell.run_dir)
             experiment = Experiment.from_config()
-            evaluated = train(run, experiment)
+            before = _trained_seconds(run)
+            origins = _note_sitting(run, origin)
+            evaluated = train(run, experiment, resume=True)
             results = {
                 "task": evaluated["task"],
                 "seed": evaluated["seed"],
@@ -128,13 +196,53 @@ def _run(cell: Cell, origin: dict) -> tuple[str, int]:
             if cell.measure is not None:
                 results |= cell.measure(run, experiment)
     except Exception as error:
-        raise RuntimeError(f"{cell.name} failed: {error} See {log}.") from error
-    keras.utils.clear_session()
-    seconds = round(time.monotonic() - start)
-    results |= {"bindings": list(cell.bindings), "seconds": seconds} | origin
+        # gin appends which configurable it was calling.
+        reason = str(error).split("\n  In call to configurable")[0]
+        raise RuntimeError(
+            f"{cell.name} failed: {reason} See {log}; to train it anew, remove "
+            f"{cell.run_dir}."
+        ) from error
+    finally:
+        keras.utils.clear_session()
+    seconds = round(before + time.monotonic() - start)
+    results |= {"bindings": list(cell.bindings), "seconds": seconds} | origins
     cell.stored.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(cell.stored, json.dumps(results, indent=2) + "\n")
-    return cell.name, seconds
+    return results
+
+
+def _trained_seconds(run: RunDirectory) -> float:
+    """Return how long a run has been trained to get where it is.
+
+    What a crash lost does not count: it is trained again.
+    """
+    entries = [
+        CheckpointDirectory(run.checkpoints(phase)).newest()
+        for phase in ("pretraining", "training")
+    ]
+    return sum(
+        entry.progress.callbacks["MetricsFile"]["seconds"]
+        for entry in entries
+        if entry is not None
+    )
+
+
+def _note_sitting(run: RunDirectory, origin: dict) -> dict:
+    """Keep in the run who works on it; return the origins so far, joined."""
+    path = run.path / ".sittings.json"
+    sittings = []
+    if path.exists():
+        sittings = json.loads(path.read_text())
+    elif run.config.exists():
+        sittings = [dict.fromkeys(origin, "unknown")]
+    if origin not in sittings:
+        sittings.append(origin)
+        write_atomically(path, json.dumps(sittings))
+
+    def joined(key):
+        return ", ".join(dict.fromkeys(sitting[key] for sitting in sittings))
+
+    return origin | {key: joined(key) for key in ("commit", "machine")}
 
 
 def commit() -> str:

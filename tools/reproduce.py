@@ -2,13 +2,19 @@
 
     python tools/reproduce.py digits          run what is missing, print it
     python tools/reproduce.py digits --show   print it from the stored results
+    python tools/reproduce.py table1          MNIST with a digit held out, at
+                                              --budget; also table4
     python tools/reproduce.py figure1         draw it from a run, --run_dir;
                                               or figures 2, 4, 6 to 9 and 12
     python tools/reproduce.py figure3         the 2-D experiments: train what is
                                               missing, print and draw it; also
                                               figure5 and figure11
 
-`cells.py` has what a table is made of, `laboratory.py` the 2-D experiments,
+A training that was interrupted goes on when its command is given again. One
+cell: `table1 --methods=nae --digits=9 --seeds=0`.
+
+`cells.py` has what a table is made of, `mnist_tables.py` the tables of MNIST,
+`laboratory.py` the 2-D experiments,
 `image_figures.py` and `energy_figures.py` the figures of runs.
 """
 
@@ -21,9 +27,11 @@ from collections.abc import Callable
 import energy_figures
 import image_figures
 import laboratory
+import mnist_tables
 import numpy as np
 from absl import app, flags
 from cells import REPOSITORY, Cell, mean_interval, provenance, run_missing
+from tables import Request
 
 from nae_tf.runtime import RunDirectory, write_atomically
 
@@ -32,7 +40,15 @@ FIGURES = energy_figures.FIGURES | image_figures.FIGURES
 
 flags.DEFINE_bool("show", False, "Only print the stored results.")
 flags.DEFINE_list(
-    "methods", None, "Only these files of gin/methods; all by default."
+    "methods",
+    None,
+    "Only these files of gin/methods, and of MNIST's tables nae (with its AE), "
+    "nae_cd and nae_pcd; all by default.",
+)
+flags.DEFINE_string("budget", "cpu", "File of gin/budgets, for MNIST's tables.")
+flags.DEFINE_list("digits", None, "Hold out only these digits in table1.")
+flags.DEFINE_list(
+    "seeds", None, "Only these seeds in MNIST's tables, whatever --num_seeds."
 )
 flags.DEFINE_multi_string(
     "run_dir",
@@ -134,6 +150,20 @@ def digits_aurocs(results: dict, method: str | None, name: str | None = None):
     )
 
 
+def request() -> Request:
+    """Return what the flags ask of a table of MNIST."""
+    try:
+        digits = [int(digit) for digit in FLAGS.digits or DIGITS]
+        seeds = [int(seed) for seed in FLAGS.seeds or range(FLAGS.num_seeds)]
+    except ValueError as error:
+        raise app.UsageError(f"--digits and --seeds: {error}.") from error
+    if not set(digits) <= set(DIGITS):
+        raise app.UsageError(f"--digits: expected 0 to 9, received {digits}.")
+    return Request(
+        FLAGS.budget, seeds, FLAGS.jobs, FLAGS.show, FLAGS.methods, digits
+    )
+
+
 # --- Figures ------------------------------------------------------------------
 
 
@@ -155,6 +185,8 @@ def draw(name: str):
 
 COMMANDS: dict[str, Callable[[], None]] = {
     "digits": digits,
+    "table1": lambda: mnist_tables.table1(request()),
+    "table4": lambda: mnist_tables.table4(request()),
     **{name: functools.partial(draw, name) for name in FIGURES},
     "figure3": lambda: laboratory.figure3(
         FLAGS.num_seeds, FLAGS.jobs, FLAGS.show

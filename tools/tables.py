@@ -1,0 +1,75 @@
+"""Tables of cells as Markdown, ours beside the paper's.
+
+What is not stored is shown as a dash, so that a table can be looked at while
+its cells are still being trained.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from cells import Cell, provenance, run_missing
+
+MISSING = "\N{EN DASH}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the command line asks of a table.
+
+    Attributes:
+        budget: file of gin/budgets.
+        seeds: one cell each.
+        jobs: trainings at a time.
+        show: train nothing.
+        methods: of Tables 1 and 4, "nae" and so on; None means all.
+        digits: held out in Table 1.
+    """
+
+    budget: str
+    seeds: Sequence[int]
+    jobs: int = 1
+    show: bool = False
+    methods: Sequence[str] | None = None
+    digits: Sequence[int] = range(10)
+
+
+def stored_results(
+    cells: Mapping[tuple, Cell], request: Request
+) -> dict[tuple, dict]:
+    """Train what is missing, unless it is only to be shown.
+
+    Returns:
+        The results that there are, by the keys of the cells.
+    """
+    if not request.show:
+        run_missing(cells.values(), request.jobs)
+    results = {key: cell.results() for key, cell in cells.items()}
+    return {key: result for key, result in results.items() if result}
+
+
+def mean_and_error(values: Sequence[float]) -> str:
+    """Write the mean of some seeds and its standard error, as the paper."""
+    if not len(values):
+        return MISSING
+    text = f"{np.mean(values):.3f}"
+    if len(values) > 1:
+        error = np.std(values, ddof=1) / np.sqrt(len(values))
+        text += f" ± {error:.3f}"
+    return text
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]):
+    """Print a Markdown table."""
+    for row in (header, ["---"] * len(header), *rows):
+        print(f"| {' | '.join(row)} |")
+
+
+def print_provenance(cells: Mapping, results: Mapping[tuple, dict]):
+    """Say how many cells there are, and where they come from."""
+    print(
+        f"\n{len(results)} of {len(cells)} cells are stored. ± is the ", end=""
+    )
+    print("standard error of the mean over seeds.")
+    if results:
+        print(provenance(results.values()))
