@@ -60,11 +60,17 @@ class Interruption:
     """Notes SIGTERM and the first SIGINT (Ctrl-C) while it is entered.
 
     A second SIGINT ends the process at once, as ever.
+
+    Attributes:
+        signal: what some worker had received when all last agreed. A signal
+            that comes later waits for the next time, or its worker would save
+            while the others train.
     """
 
     def __init__(self):
         """Nothing has been received yet."""
         self.signal: signal.Signals | None = None
+        self._received = 0
         self._before = {}
 
     def __enter__(self):
@@ -80,17 +86,16 @@ class Interruption:
             signal.signal(number, handler)
 
     def _note(self, number, unused_frame):
-        self.signal = signal.Signals(number)
+        self._received = number
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def agree(self):
-        """Have received what any worker has; all must ask at the same time."""
-        number = gathered(self.signal or 0).max()
-        if number:
-            self.signal = signal.Signals(int(number))
+        """Learn what any worker has received; all must ask at the same time."""
+        number = int(gathered(self._received).max())
+        self.signal = signal.Signals(number) if number else None
 
     def end_training(self):
-        """End the process with `EXIT_INTERRUPTED` if a signal has come."""
+        """End the process with `EXIT_INTERRUPTED` if a signal is agreed on."""
         if self.signal is not None:
             part()
             print(

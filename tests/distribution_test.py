@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nae_tf import resume
 from nae_tf.checkpoints import CheckpointDirectory
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -215,6 +216,20 @@ def test_an_ended_worker_ends_all_and_all_resume(two_workers, tmp_path, number):
         _, errors = process.communicate(timeout=200)
         assert process.returncode == 0, errors
     assert figures(tmp_path / "run") == figures(cluster)
+
+
+def test_a_signal_that_comes_while_workers_agree_waits(monkeypatch):
+    def gathered(*values):
+        # Late: this worker's values are on their way.
+        os.kill(os.getpid(), signal.SIGTERM)
+        return np.array([values, [0]])
+
+    monkeypatch.setattr(resume, "gathered", gathered)
+    with resume.Interruption() as interruption:
+        interruption.agree()
+        assert interruption.signal is None
+        interruption.agree()
+        assert interruption.signal == signal.SIGTERM
 
 
 def test_keras_builds_by_the_method_that_several_machines_replace():
