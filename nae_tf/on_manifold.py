@@ -96,7 +96,7 @@ class OnManifold(Sampler):
         latent_chain: Langevin chain on H(z) = E(decode(z)) (Eq. 15, 16).
         replay_ratio: probability that a latent chain starts at a stored latent
             instead of at a draw from q0, in [0, 1]. 0 turns the buffer off.
-        replay_capacity: number of stored latents.
+        replay_capacity: number of stored latents, over all replicas.
         generation_factor: how many times longer the latent chain is in
             `generate`, which has no buffer (section D.3: 8).
     """
@@ -221,7 +221,7 @@ class PersistentContrastiveDivergence(Sampler):
     Attributes:
         replay_ratio: probability of a stored start; 0.95 restarts 5 % of the
             chains, 1.0 is persistence without restart.
-        replay_capacity: number of stored states.
+        replay_capacity: number of stored states, over all replicas.
     """
 
     replay_ratio: float = 0.95

@@ -22,13 +22,17 @@ class ReplayBuffer(tf.Module):
 
     The rings do not belong to the Keras weights of the model, because a model
     that only scores has no use for them.
+
+    Attributes:
+        capacity: number of states that each ring holds at most.
     """
 
     def __init__(self, capacity: int, state_shape, dtype="float32", name=None):
         """Make an empty buffer for the replicas of the current strategy.
 
         Args:
-            capacity: number of states that each replica keeps, > 0.
+            capacity: number of states that all replicas keep together, > 0;
+                each keeps an equal share, rounded up.
             state_shape: shape of one state, without the batch axis.
             dtype: floating dtype of the states.
             name: name of the module.
@@ -41,10 +45,12 @@ class ReplayBuffer(tf.Module):
             raise ValueError(
                 f"ReplayBuffer: expected capacity > 0, received {capacity}."
             )
-        self.capacity = capacity
         self.strategy = tf.distribute.get_strategy()
+        # A replica pushes its share of every batch. In a ring of its share of
+        # the capacity, states grow as old as in that of a single device.
+        self.capacity = -(-capacity // self.strategy.num_replicas_in_sync)
         self._states = self._on_each_device(
-            tf.zeros([capacity, *state_shape], dtype)
+            tf.zeros([self.capacity, *state_shape], dtype)
         )
         self._num_pushed = self._on_each_device(tf.zeros([], tf.int64))
 

@@ -181,7 +181,7 @@ def test_the_checkpoint_holds_the_states_of_all_workers(two_workers):
         if name.endswith("buffer/.ATTRIBUTES/states")
     ]
     states = tf.train.load_variable(entry.variables, name)
-    assert states.shape[:2] == (2, 100)
+    assert states.shape[:2] == (2, 50)
     assert np.all(np.linalg.norm(states, axis=-1) > 0)
     assert np.any(states[0] != states[1])
 

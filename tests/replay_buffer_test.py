@@ -204,8 +204,9 @@ tf.config.set_logical_device_configuration(
 )
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
-    buffer, restored, shared = [ReplayBuffer(4, [1]) for _ in range(3)]
-alone, joined = ReplayBuffer(4, [1]), ReplayBuffer(4, [1])
+    # Rings of four: half of seven, rounded up.
+    buffer, restored, shared = [ReplayBuffer(7, [1]) for _ in range(3)]
+alone, joined = ReplayBuffer(7, [1]), ReplayBuffer(7, [1])
 
 def push():
     context = tf.distribute.get_replica_context()
@@ -263,7 +264,7 @@ def test_a_checkpoint_gives_every_replica_its_own_states(two_replicas):
 
 
 def test_a_checkpoint_restores_on_fewer_and_more_replicas(two_replicas):
-    # Two replicas pushed 1, 2, 3 and 11, 12, 13; one has room for four.
-    assert two_replicas["joined"] == [12, 2, 13, 3]
+    # Two replicas pushed 1, 2, 3 and 11, 12, 13.
+    assert two_replicas["joined"] == [11, 1, 12, 2, 13, 3, 0]
     # One replica pushed 1, 2, 3.
     assert two_replicas["shared"] == [[1, 3, 0, 0], [2, 0, 0, 0]]
