@@ -41,6 +41,8 @@ class Contender:
         self._process.join()
 
     def _request(self, method, arguments):
+        # Threads spin for a while before they sleep: not in the other's turn.
+        time.sleep(1.0)
         self._connection.send((method, arguments))
         answer = self._connection.recv()
         if isinstance(answer, str):
