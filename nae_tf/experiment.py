@@ -49,6 +49,8 @@ class Phase:
             stops early.
         keep: which epoch's weights the run goes on with: "best" by the phase's
             validation figure, later epochs winning ties, or "last".
+        num_snapshots: epochs, evenly spaced up to the last, after which the
+            weights go into the run's snapshots/ too; for learning curves.
         dequantize: add uniform noise to quantised training data (section D.1).
         flip: mirror training images at random.
     """
@@ -59,6 +61,7 @@ class Phase:
     steps_per_epoch: int | None = None
     patience: int | None = None
     keep: str = "best"
+    num_snapshots: int = 0
     dequantize: bool = True
     flip: bool = False
 
@@ -69,6 +72,7 @@ class Phase:
             ("batch_size", 1),
             ("steps_per_epoch", 1),
             ("patience", 1),
+            ("num_snapshots", 0),
         ]:
             value = getattr(self, name)
             if value is not None and value < smallest:

@@ -34,6 +34,7 @@ from nae_tf.progress import TrainingProgress, note
 from nae_tf.records import cut_records, record_sizes
 from nae_tf.resume import Interruption, SaveProgress
 from nae_tf.runtime import RunDirectory
+from nae_tf.snapshots import KeepSnapshots
 from nae_tf.tensorboard import (
     TensorBoardConfiguration,
     TensorBoardPictures,
@@ -183,6 +184,11 @@ class PhaseTraining:
                     "no selection outliers; remove it."
                 )
             callbacks.append(EarlyStopping(monitor, phase.patience, mode))
+        if phase.num_snapshots:
+            directory = self.run.snapshots(self.name)
+            callbacks.append(
+                KeepSnapshots(directory, phase.epochs, phase.num_snapshots)
+            )
         callbacks.append(TrainingProgress(self.name, phase.epochs, steps))
         if self.model.optimizer.use_ema:
             self.average = AveragedWeights(WeightsCopy(self.model))

@@ -163,6 +163,10 @@ class RunDirectory:
         """Return the directory of a phase's checkpoints."""
         return self.path / "checkpoints" / phase
 
+    def snapshots(self, phase: str) -> pathlib.Path:
+        """Return the directory of a phase's snapshots, if it keeps any."""
+        return self.path / "snapshots" / phase
+
     def begin(self, resume: bool) -> bool:
         """Look at what the directory, which exists, holds of a run.
 

@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 from resume_test import assert_same_end, final_state, rows, send_once
-from tiny_runs import autoencoder_experiment, train_autoencoder
+from tiny_runs import (
+    EPOCHS,
+    STEPS,
+    autoencoder_experiment,
+    record_weights,
+    train_autoencoder,
+)
 
-from nae_tf import resume, runtime
+from nae_tf import runtime
 from nae_tf.evaluation import trained_methods
 
 MOMENTUM = 0.8
@@ -13,7 +19,6 @@ AVERAGING = [
     "training/Adam.use_ema=True",
     f"training/Adam.ema_momentum={MOMENTUM}",
 ]
-EPOCHS, STEPS = 4, 5  # Of the tiny autoencoder.
 
 
 def evaluated_model(path, *bindings):
@@ -25,22 +30,9 @@ def evaluated_model(path, *bindings):
 
 @pytest.fixture(scope="module")
 def path_of_weights(tmp_path_factory):
-    """The weights after every step of the run that does not average."""
-    recorded = []
-    record = resume.SaveProgress.on_train_batch_end
-
-    def on_train_batch_end(self, batch, logs=None):
-        recorded.append([np.copy(w) for w in self.model.get_weights()])
-        record(self, batch, logs)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            resume.SaveProgress, "on_train_batch_end", on_train_batch_end
-        )
-        path = tmp_path_factory.mktemp("runs") / "plain"
-        train_autoencoder(path, "training/Phase.keep='last'")
-    assert len(recorded) == EPOCHS * STEPS
-    return path, recorded
+    """A run that does not average, and its weights after every step."""
+    path = tmp_path_factory.mktemp("runs") / "plain"
+    return path, record_weights(path, "training/Phase.keep='last'")
 
 
 def averages(steps):

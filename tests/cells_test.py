@@ -1,5 +1,6 @@
 """A cell that is interrupted goes on, and is stored with all its sittings."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import time
 
 import cells
 import pytest
+from learning_curve import selection_figures
 from resume_test import rows, send_once
 from tiny_runs import ROOT, TINY_AUTOENCODER
 
@@ -94,6 +96,28 @@ def test_who_began_an_old_run_is_not_known(repository, monkeypatch):
     cell.stored.unlink()
     (cell.run_dir / ".sittings.json").unlink()
     assert cells.run_cell(cell, ORIGIN)["commit"] == "unknown, first"
+
+
+def test_a_trial_stores_no_figure_of_test_data(repository):
+    cell = dataclasses.replace(
+        tiny_cell("trial", "training/Phase.keep='last'"),
+        measure=selection_figures,
+        keeps_test_figures=False,
+    )
+    results = cells.run_cell(cell, ORIGIN)
+    (kept,) = results["selection"].values()
+    last = {row["metric"]: row for row in rows(cell.run_dir)}
+    assert results.keys() == {"task", "seed", "selection", "bindings"} | {
+        "seconds",
+        *ORIGIN,
+    }
+    assert kept == {
+        "epoch": 4,
+        "step": 20,
+        "seconds": float(last["loss"]["seconds"]),
+        "selection_auroc": float(last["selection_auroc"]["value"]),
+        "validation_error": float(last["val_reconstruction_error"]["value"]),
+    }
 
 
 def test_failures_do_not_stop_the_other_cells(repository, monkeypatch):

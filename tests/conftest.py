@@ -1,6 +1,9 @@
 """Fixtures that several test modules share."""
 
+import dataclasses
+
 import gin
+import numpy as np
 import pytest
 
 from nae_tf import image_sets
@@ -28,6 +31,25 @@ def small_sets(tmp_path, monkeypatch):
         writer.close_all()
 
     return write
+
+
+@pytest.fixture
+def tiny_mnist(small_sets, monkeypatch):
+    """MNIST of a few random images."""
+    smaller = dataclasses.replace(
+        image_sets.IMAGE_SETS["mnist"], validation_size=20
+    )
+    monkeypatch.setitem(image_sets.IMAGE_SETS, "mnist", smaller)
+    rng = np.random.default_rng(0)
+
+    def examples(count):
+        images = rng.integers(0, 256, [count, 28, 28, 1]).astype(np.uint8)
+        return [
+            {"image": image, "label": index % 10}
+            for index, image in enumerate(images)
+        ]
+
+    small_sets("mnist", train=examples(100), test=examples(40))
 
 
 @pytest.fixture(autouse=True)

@@ -56,7 +56,14 @@ LAYERS = [
     {"exported_model", "example_stream", "score_files"},
     {"io_errors", "run_lock", "distribution"},
     {"checkpoints", "runtime"},
-    {"callbacks", "buffer_figures", "records", "resume", "tensorboard"},
+    {
+        "callbacks",
+        "buffer_figures",
+        "records",
+        "resume",
+        "snapshots",
+        "tensorboard",
+    },
     {"guard"},
     {"experiment"},
     {

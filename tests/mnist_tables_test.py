@@ -11,7 +11,6 @@ import pytest
 from tables import Request, mean_and_error
 from tiny_runs import ROOT
 
-from nae_tf import image_sets
 from nae_tf.experiment import Experiment
 from nae_tf.on_manifold import (
     ContrastiveDivergence,
@@ -153,27 +152,8 @@ def test_a_mean_needs_a_value():
     assert mean_and_error([0.5]) == "0.500"
 
 
-@pytest.fixture
-def small_mnist(small_sets, monkeypatch):
-    """MNIST of a few random images."""
-    smaller = dataclasses.replace(
-        image_sets.IMAGE_SETS["mnist"], validation_size=20
-    )
-    monkeypatch.setitem(image_sets.IMAGE_SETS, "mnist", smaller)
-    rng = np.random.default_rng(0)
-
-    def examples(count):
-        images = rng.integers(0, 256, [count, 28, 28, 1]).astype(np.uint8)
-        return [
-            {"image": image, "label": index % 10}
-            for index, image in enumerate(images)
-        ]
-
-    small_sets("mnist", train=examples(100), test=examples(40))
-
-
 @pytest.mark.parametrize("method", ["nae", "ae"])
-def test_a_cell_trains(method, small_mnist, tmp_path, monkeypatch):
+def test_a_cell_trains(method, tiny_mnist, tmp_path, monkeypatch):
     monkeypatch.setattr(cells, "RESULTS", tmp_path / "results")
     (tmp_path / "gin").symlink_to(ROOT / "gin")
     monkeypatch.setattr(cells, "REPOSITORY", tmp_path)
@@ -192,6 +172,18 @@ def test_a_cell_trains(method, small_mnist, tmp_path, monkeypatch):
     for row in mnist_tables.ROWS:
         if row.method == method:
             assert 0 <= row.aurocs(results)["mnist 9"] <= 1
+    # There is one epoch: the curve's points are the phases' ends.
+    phases = ["training"] if method == "ae" else ["pretraining", "training"]
+    assert [point["phase"] for point in results["curve"]] == phases
+    for point, auroc in zip(
+        results["curve"], results["auroc"].values(), strict=True
+    ):
+        assert point["auroc"] == pytest.approx(auroc)
+        kept = results["selection"][point["phase"]]
+        assert point["validation_error"] == kept["validation_error"] > 0
+    assert 0 <= results["selection"]["training"]["selection_auroc"] <= 1
+    seconds = [point["seconds"] for point in results["curve"]]
+    assert seconds[0] > 0 and seconds == sorted(seconds)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +195,7 @@ def test_a_cell_trains(method, small_mnist, tmp_path, monkeypatch):
     ],
 )
 def test_methods_of_nae_differ_in_their_chain_starts(
-    method, sampler, small_mnist
+    method, sampler, tiny_mnist
 ):
     cell = mnist_tables.holdout_cell(method, 9, 3, "cpu")
     files = [str(ROOT / file) for file in cell.gin_files]

@@ -5,7 +5,10 @@ import pathlib
 import subprocess
 import sys
 
-from nae_tf import runtime, train
+import numpy as np
+import pytest
+
+from nae_tf import resume, runtime, train
 from nae_tf.experiment import Experiment
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -22,6 +25,7 @@ TINY_DIGITS = [
     "holdout_class=4",
 ]
 # The autoencoder alone, in one phase: it takes a second.
+EPOCHS, STEPS = 4, 5
 TINY_AUTOENCODER = [
     "Experiment.pretraining=None",
     "Experiment.model=@Autoencoder",
@@ -30,8 +34,8 @@ TINY_AUTOENCODER = [
     "Autoencoder.decoder=@MLPDecoder()",
     "MLPEncoder.hidden_units=(16,)",
     "MLPDecoder.hidden_units=(16,)",
-    "training/Phase.epochs=4",
-    "training/Phase.steps_per_epoch=5",
+    f"training/Phase.epochs={EPOCHS}",
+    f"training/Phase.steps_per_epoch={STEPS}",
 ]
 
 
@@ -45,6 +49,24 @@ def train_autoencoder(path, *bindings, resume=False):
     """Carry it out in this process."""
     run = runtime.RunDirectory(path)
     return train.train(run, autoencoder_experiment(*bindings), resume)
+
+
+def record_weights(path, *bindings):
+    """Carry it out; return the weights after every step."""
+    recorded = []
+    count = resume.SaveProgress.on_train_batch_end
+
+    def on_train_batch_end(self, batch, logs=None):
+        recorded.append([np.copy(w) for w in self.model.get_weights()])
+        count(self, batch, logs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            resume.SaveProgress, "on_train_batch_end", on_train_batch_end
+        )
+        train_autoencoder(path, *bindings)
+    assert len(recorded) == EPOCHS * STEPS
+    return recorded
 
 
 def run_module(module, *arguments):

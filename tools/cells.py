@@ -47,12 +47,14 @@ class Cell:
         bindings: gin bindings.
         measure: makes further results of a finished run; a function of a
             module, because it runs in a worker process.
+        keeps_test_figures: whether the results have the AUROCs of test data.
     """
 
     name: str
     gin_files: tuple[str, ...]
     bindings: tuple[str, ...]
     measure: Callable[[RunDirectory, Experiment], dict] | None = None
+    keeps_test_figures: bool = True
 
     @property
     def stored(self) -> pathlib.Path:
@@ -83,7 +85,8 @@ def run_missing(cells: Iterable[Cell], jobs: int):
             tells where their logs are.
         SystemExit: SIGTERM or Ctrl-C came; the progress is saved.
     """
-    missing = [cell for cell in cells if not cell.stored.exists()]
+    # Tables share cells.
+    missing = {c.name: c for c in cells if not c.stored.exists()}.values()
     if not missing:
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
@@ -188,11 +191,9 @@ def run_cell(cell: Cell, origin: dict) -> dict:
             before = _trained_seconds(run)
             origins = _note_sitting(run, origin)
             evaluated = train(run, experiment, resume=True)
-            results = {
-                "task": evaluated["task"],
-                "seed": evaluated["seed"],
-                "auroc": aurocs(evaluated),
-            }
+            results = {key: evaluated[key] for key in ("task", "seed")}
+            if cell.keeps_test_figures:
+                results["auroc"] = aurocs(evaluated)
             if cell.measure is not None:
                 results |= cell.measure(run, experiment)
     except Exception as error:

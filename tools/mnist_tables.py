@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import paper_tables
 from cells import REPOSITORY, Cell
+from learning_curve import SNAPSHOTS, measure_curve, selection_figures
 from tables import (
     MISSING,
     Request,
@@ -78,8 +79,17 @@ def method_cell(
     budget: str,
     method: str,
     bindings: Sequence[str],
+    curve: bool = False,
 ) -> Cell:
     """Return the cell of a method on a preset's data.
+
+    Args:
+        name: of the results.
+        preset: file of gin.
+        budget: file of gin/budgets.
+        method: see `METHODS`.
+        bindings: further ones.
+        curve: whether the results have a learning curve.
 
     Raises:
         ValueError: there is no such budget or method.
@@ -98,7 +108,12 @@ def method_cell(
     files = [f"gin/{preset}.gin", f"gin/budgets/{budget}.gin"]
     if method not in SAMPLERS:
         files.append(f"gin/methods/{method}.gin")
-    return Cell(name, tuple(files), (*bindings, *SAMPLERS.get(method, ())))
+    return Cell(
+        name,
+        tuple(files),
+        (*bindings, *SAMPLERS.get(method, ()), *(SNAPSHOTS if curve else ())),
+        measure_curve if curve else selection_figures,
+    )
 
 
 def holdout_cell(method: str, digit: int, seed: int, budget: str) -> Cell:
@@ -109,18 +124,26 @@ def holdout_cell(method: str, digit: int, seed: int, budget: str) -> Cell:
         budget,
         method,
         (f"holdout_class = {digit}", f"seed = {seed}"),
+        curve=True,
     )
 
 
-def table1(request: Request):
-    """Hold out one digit after the other."""
-    methods = request.methods or METHODS
-    cells = {
+def holdout_cells(
+    request: Request, methods: Sequence[str]
+) -> dict[tuple[str, int, int], Cell]:
+    """Return cells of Table 1 by method, digit and seed, in order."""
+    return {
         (method, digit, seed): holdout_cell(method, digit, seed, request.budget)
         for seed in request.seeds
         for method in methods
         for digit in request.digits
     }
+
+
+def table1(request: Request):
+    """Hold out one digit after the other."""
+    methods = request.methods or METHODS
+    cells = holdout_cells(request, methods)
     results = stored_results(cells, request)
 
     def aurocs(row, digit):

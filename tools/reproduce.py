@@ -3,7 +3,11 @@
     python tools/reproduce.py digits          run what is missing, print it
     python tools/reproduce.py digits --show   print it from the stored results
     python tools/reproduce.py table1          MNIST with a digit held out, at
-                                              --budget; also table4
+                                              --budget; also table4 and the
+                                              ablations, table6 to table8
+    python tools/reproduce.py learning_curve  AUROC of table1's NAE by minutes
+    python tools/reproduce.py search          try --gin_bindings, and call them
+                                              --variant; print all trials
     python tools/reproduce.py figure1         draw it from a run, --run_dir;
                                               or figures 2, 4, 6 to 9 and 12
     python tools/reproduce.py figure3         the 2-D experiments: train what is
@@ -13,9 +17,9 @@
 A training that was interrupted goes on when its command is given again. One
 cell: `table1 --methods=nae --digits=9 --seeds=0`.
 
-`cells.py` has what a table is made of, `mnist_tables.py` the tables of MNIST,
-`laboratory.py` the 2-D experiments,
-`image_figures.py` and `energy_figures.py` the figures of runs.
+`cells.py` has what a table is made of, `mnist_tables.py` and `ablations.py` the
+tables of MNIST, `laboratory.py` the 2-D experiments, `image_figures.py` and
+`energy_figures.py` the figures of runs.
 """
 
 import functools
@@ -24,13 +28,16 @@ import pathlib
 import sys
 from collections.abc import Callable
 
+import ablations
 import energy_figures
 import image_figures
 import laboratory
+import learning_curve
 import mnist_tables
 import numpy as np
 from absl import app, flags
 from cells import REPOSITORY, Cell, mean_interval, provenance, run_missing
+from search_budget import search
 from tables import Request
 
 from nae_tf.runtime import RunDirectory, write_atomically
@@ -46,9 +53,15 @@ flags.DEFINE_list(
     "nae_cd and nae_pcd; all by default.",
 )
 flags.DEFINE_string("budget", "cpu", "File of gin/budgets, for MNIST's tables.")
-flags.DEFINE_list("digits", None, "Hold out only these digits in table1.")
+flags.DEFINE_list(
+    "digits", None, "Hold out only these digits in table1; in a search, 9."
+)
 flags.DEFINE_list(
     "seeds", None, "Only these seeds in MNIST's tables, whatever --num_seeds."
+)
+flags.DEFINE_string("variant", None, "What a search tries: a name for it.")
+flags.DEFINE_multi_string(
+    "gin_bindings", [], "What a search tries, one binding; repeatable."
 )
 flags.DEFINE_multi_string(
     "run_dir",
@@ -150,10 +163,10 @@ def digits_aurocs(results: dict, method: str | None, name: str | None = None):
     )
 
 
-def request() -> Request:
+def request(default_digits=DIGITS) -> Request:
     """Return what the flags ask of a table of MNIST."""
     try:
-        digits = [int(digit) for digit in FLAGS.digits or DIGITS]
+        digits = [int(digit) for digit in FLAGS.digits or default_digits]
         seeds = [int(seed) for seed in FLAGS.seeds or range(FLAGS.num_seeds)]
     except ValueError as error:
         raise app.UsageError(f"--digits and --seeds: {error}.") from error
@@ -187,6 +200,15 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "digits": digits,
     "table1": lambda: mnist_tables.table1(request()),
     "table4": lambda: mnist_tables.table4(request()),
+    "table6": lambda: ablations.table6(request()),
+    "table7": lambda: ablations.table7(request()),
+    "table8": lambda: ablations.table8(request()),
+    "learning_curve": lambda: learning_curve.draw_learning_curves(
+        mnist_tables.holdout_cells(request(), ["nae"])
+    ),
+    "search": lambda: search(
+        request([ablations.DIGIT]), FLAGS.variant, FLAGS.gin_bindings
+    ),
     **{name: functools.partial(draw, name) for name in FIGURES},
     "figure3": lambda: laboratory.figure3(
         FLAGS.num_seeds, FLAGS.jobs, FLAGS.show
