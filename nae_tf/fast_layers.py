@@ -132,7 +132,7 @@ class UpsampledConv2DTranspose(keras.layers.Layer):
         x = keras.ops.reshape(x, (-1, height * size, out_width * filters))
         x = keras.ops.matmul(rows, x)
         x = keras.ops.reshape(x, (-1, out_height, out_width, filters))
-        return self.activation(keras.ops.add(x, self.bias))
+        return self.activation(x + self.bias)
 
     def compute_output_shape(self, input_shape):
         """The upsampled shape grows by kernel_size - 1."""
@@ -185,7 +185,7 @@ class OneFilterConv2DTranspose(keras.layers.Conv2DTranspose):
         """Convolves."""
         kernel = tf.convert_to_tensor(self.kernel)
         y = conv2d_transpose_to_one_channel(inputs, kernel)
-        return self.activation(keras.ops.add(y, self.bias))
+        return self.activation(y + self.bias)
 
 
 def stamp(x, kernel):

@@ -1,7 +1,7 @@
 """Mixed precision: low where it is fast, full where it decides.
 
-Networks compute in the low precision of a mixed dtype policy. States, energies,
-sums and weights keep that of the weights.
+Chains and scores run in the low precision of a mixed dtype policy, updates of
+the weights in that of the weights.
 """
 
 import contextlib
@@ -40,37 +40,25 @@ def kernels_cast_once(model: keras.Model):
 
 
 @contextlib.contextmanager
-def exact_sums(model: keras.Model):
-    """Within the context, gradients of weights are summed in full precision.
+def full_precision(model: keras.Model):
+    """Within the context, layers compute in the type of their variables.
 
-    TensorFlow adds up the gradient of a bias in the type of the layer, and in
-    bfloat16 a sum over the positions of a batch of images loses most of its
-    value. So layers add their biases in the type of the biases. Products keep
-    the low precision: they are summed in float32 whatever their type. Layers
-    with weights of which nothing is known compute in the type of these.
+    For gradients with respect to weights. TensorFlow adds up the gradient of a
+    bias in the type of the layer, and in bfloat16 a sum over the positions of
+    a batch of images loses most of its value.
 
     Args:
         model: its layers with a mixed policy are changed and changed back.
     """
-    with contextlib.ExitStack() as stack:
-        for layer in _mixed_layers(model):
-            if not isinstance(layer, _LAYERS_WITH_KERNEL):
-                if layer.weights:
-                    policy = keras.DTypePolicy(layer.variable_dtype)
-                    stack.enter_context(_set(layer, "dtype_policy", policy))
-            elif layer.bias is not None:
-                stack.enter_context(_set(layer.bias, "_autocast", False))
-        yield
-
-
-@contextlib.contextmanager
-def _set(owner, name, value):
-    before = getattr(owner, name)
-    setattr(owner, name, value)
+    mixed = _mixed_layers(model)
+    policies = [layer.dtype_policy for layer in mixed]
     try:
+        for layer in mixed:
+            layer.dtype_policy = keras.DTypePolicy(layer.variable_dtype)
         yield
     finally:
-        setattr(owner, name, before)
+        for layer, policy in zip(mixed, policies, strict=True):
+            layer.dtype_policy = policy
 
 
 def _mixed_layers(model):

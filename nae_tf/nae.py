@@ -18,7 +18,7 @@ from nae_tf import losses, randomness
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.energy import unnormalized_log_density
 from nae_tf.langevin_chain import LangevinChain
-from nae_tf.mixed_precision import exact_sums, kernels_cast_once
+from nae_tf.mixed_precision import full_precision, kernels_cast_once
 from nae_tf.on_manifold import NegativeSample, OnManifold
 from nae_tf.randomness import Purpose
 from nae_tf.replicas import batch_share, replica_id
@@ -292,7 +292,7 @@ class NAE(Autoencoder):
             negative = self.sampler.draw(
                 self, x, self.replay_buffer, self._step_seed()
             )
-        with exact_sums(self), tf.GradientTape(persistent=True) as tape:
+        with full_precision(self), tf.GradientTape(persistent=True) as tape:
             loss, positive_energy, negative_energy = self.loss_terms(
                 x, negative.x
             )

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from nae_tf import NAE, Autoencoder, ContrastiveDivergence, LangevinChain
-from nae_tf.mixed_precision import exact_sums, kernels_cast_once
+from nae_tf.mixed_precision import full_precision, kernels_cast_once
 from nae_tf.networks import Conv28Decoder, Conv28Encoder
 
 
@@ -71,8 +71,7 @@ def trained_weights(make, precision):
         Conv28Decoder(3, 4, dtype=precision),
     )
     before = [weight.numpy() for weight in model.trainable_variables]
-    # So large that the change of a weight is not lost in the weight's rounding.
-    model.compile(keras.optimizers.SGD(1e3))
+    model.compile(keras.optimizers.SGD(0.1))
     x = np.random.default_rng(0).uniform(size=(64, 28, 28, 1))
     model.train_on_batch(x.astype("float32"))
     after = [weight.numpy() for weight in model.trainable_variables]
@@ -90,42 +89,22 @@ def trained_weights(make, precision):
         ),
     ],
 )
-def test_updates_are_those_of_full_precision_but_for_rounding(make):
+def test_weights_are_updated_in_their_own_precision(make):
     before, expected, _ = trained_weights(make, "float32")
     start, after, model = trained_weights(make, "mixed_bfloat16")
     for value, weight in zip(start, before, strict=True):
         np.testing.assert_array_equal(value, weight)
     for value, weight, old in zip(after, expected, before, strict=True):
-        # bfloat16 has 8 bits, and the error grows from layer to layer. Where a
-        # sum over positions is lost, it is about as large as the sum.
-        error = np.linalg.norm(value - weight)
-        assert error < 0.2 * np.linalg.norm(weight - old), old.shape
+        change = np.max(np.abs(weight - old))
+        np.testing.assert_allclose(value, weight, atol=1e-4 * change + 1e-9)
     assert model.encoder.compute_dtype == "bfloat16"
     for layer in model.decoder.layers[1:]:
         assert layer.compute_dtype == "bfloat16"
 
 
-def test_biases_alone_change_the_type_of_a_known_layer():
+def test_policies_come_back_after_an_error():
     model = Conv28Decoder(3, width=2, dtype="mixed_bfloat16")
-    with exact_sums(model):
-        assert {layer.compute_dtype for layer in model.layers[1:]} == {
-            "bfloat16"
-        }
+    with pytest.raises(KeyError), full_precision(model):
         assert model(tf.zeros((1, 3))).dtype == "float32"
-
-
-def test_layers_with_unknown_weights_compute_in_the_type_of_these():
-    normalization = keras.layers.GroupNormalization(1, dtype="mixed_bfloat16")
-    relu = keras.layers.ReLU(dtype="mixed_bfloat16")
-    model = keras.Sequential([keras.Input((3,)), normalization, relu])
-    with exact_sums(model):
-        assert normalization.compute_dtype == "float32"
-        assert relu.compute_dtype == "bfloat16"
-    assert normalization.compute_dtype == "bfloat16"
-
-
-def test_types_come_back_after_an_error():
-    model = Conv28Decoder(3, width=2, dtype="mixed_bfloat16")
-    with pytest.raises(KeyError), exact_sums(model):
         raise KeyError
     assert model(tf.zeros((1, 3))).dtype == "bfloat16"

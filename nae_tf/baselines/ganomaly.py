@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.energy import reconstruction_error
-from nae_tf.mixed_precision import exact_sums
+from nae_tf.mixed_precision import full_precision
 
 
 def discriminator_loss(real_logits, fake_logits):
@@ -213,7 +213,7 @@ class GANomaly(Autoencoder):
     def train_step(self, data):
         """Take one step of both players, each down its own loss."""
         x = self.training_examples(data)
-        with exact_sums(self), tf.GradientTape(persistent=True) as tape:
+        with full_precision(self), tf.GradientTape(persistent=True) as tape:
             values = self.objective(x, training=True)
         players = [
             (values["loss"], self.generator_variables),
