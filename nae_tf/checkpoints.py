@@ -40,7 +40,7 @@ class Progress:
         roll_backs: how often the phase was rolled back, see `guard`.
         best_epoch: number of the epoch whose weights are kept, from 1; None
             for the present weights.
-        means: the running means of the epoch under way, by name.
+        means: the running means of the epoch under way, see `running_means`.
         callbacks: states of callbacks, by the name of their class.
         records: sizes of the files that grow, by their path in the run
             directory.
@@ -52,7 +52,9 @@ class Progress:
     good: bool = True
     roll_backs: int = 0
     best_epoch: int | None = None
-    means: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    means: dict[str, list[list[float]]] = dataclasses.field(
+        default_factory=dict
+    )
     callbacks: dict[str, dict] = dataclasses.field(default_factory=dict)
     records: dict[str, int] = dataclasses.field(default_factory=dict)
 

@@ -33,6 +33,7 @@ from nae_tf.io_errors import one_line_reading_errors
 from nae_tf.progress import TrainingProgress, note
 from nae_tf.records import cut_records, record_sizes
 from nae_tf.resume import Interruption, SaveProgress
+from nae_tf.running_means import RestoreMeans, get_means, set_means
 from nae_tf.runtime import RunDirectory
 from nae_tf.snapshots import KeepSnapshots
 from nae_tf.tensorboard import (
@@ -212,7 +213,7 @@ class PhaseTraining:
             if self.progress.finished:
                 break
             self.saving.steps_before = step
-            restored = _RestoreMeans(progress.means if step else {})
+            restored = RestoreMeans(progress.means if step else {})
             # What callbacks cannot write, they explain themselves.
             with one_line_reading_errors(
                 f"the data of {task.name!r} could not be read",
@@ -290,34 +291,6 @@ class PhaseTraining:
             for callback in self.callbacks
             if isinstance(callback, ResumableCallback)
         ]
-
-
-class _RestoreMeans(keras.callbacks.Callback):
-    """Set the running means, which `fit` resets, when it has done so."""
-
-    def __init__(self, means):
-        super().__init__()
-        self.means = means
-
-    def on_epoch_begin(self, epoch, logs=None):
-        set_means(self.model, self.means)
-        self.means = {}
-
-
-def get_means(model) -> dict[str, list[float]]:
-    """Return the variables of a model's running means, by name."""
-    return {
-        name: [float(keras.ops.convert_to_numpy(v)) for v in mean.variables]
-        for name, mean in model.means.items()
-    }
-
-
-def set_means(model, means: dict[str, list[float]]):
-    """Set the variables that `get_means` returned."""
-    for name, values in means.items():
-        variables = model.means[name].variables
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
 
 
 def _describe(progress):

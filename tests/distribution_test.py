@@ -68,6 +68,15 @@ def test_every_replica_has_its_own_noise_and_an_equal_say(two_replicas):
     assert_equal_figures(*two_replicas["step"])
 
 
+def test_every_replica_keeps_its_running_means(two_replicas):
+    means, again, of_one = two_replicas["means"]
+    assert again == means
+    for name, (total, count) in means.items():
+        # A sum that either replica has of its own four examples.
+        assert count == [4, 4] and total[0] != total[1]
+        assert of_one[name] == [pytest.approx([sum(total)]), [8]]
+
+
 def test_one_device_resumes_what_two_replicas_saved(two_replicas):
     resumed = two_replicas["resumed"]
     _, step = two_replicas["step"]

@@ -61,6 +61,7 @@ LAYERS = [
         "buffer_figures",
         "records",
         "resume",
+        "running_means",
         "snapshots",
         "tensorboard",
     },

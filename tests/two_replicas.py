@@ -16,6 +16,7 @@ from tiny_models import short_sampler
 from nae_tf import NAE, ContrastiveDivergence, Euclidean, LangevinChain
 from nae_tf.distribution import make_strategy
 from nae_tf.randomness import step_seed
+from nae_tf.running_means import get_means, set_means
 
 LEARNING_RATE = 0.1
 RNG = np.random.default_rng(0)
@@ -112,6 +113,14 @@ step = {
     "latents": held(two.replay_buffer),
 }
 
+with strategy.scope():
+    means = get_means(two)
+    set_means(two, {name: [[0.0, 0.0]] * 2 for name in means})
+    set_means(two, means)
+    means_again = get_means(two)
+set_means(one, means)
+means_of_one = get_means(one)
+
 path = tf.train.Checkpoint(model=two).save(sys.argv[1])
 status = tf.train.Checkpoint(model=one).restore(path)
 status.assert_existing_objects_matched()
@@ -128,6 +137,7 @@ print(
         {
             "without_noise": list(map(without_noise, (one_device, strategy))),
             "step": [by_hand, step],
+            "means": [means, means_again, means_of_one],
             "resumed": resumed,
         }
     )
