@@ -52,12 +52,17 @@ def run_command(main: Callable[[], None]):
             main()
         except (ValueError, OSError, ImportError) as error:
             logging.debug("%s", traceback.format_exc())
-            # gin appends which configurable it was calling.
-            report = str(error).split("\n  In call to configurable")[0]
-            lines = [line.strip() for line in report.splitlines()]
-            sys.exit(error_line(" ".join(filter(None, lines))))
+            sys.exit(error_line(one_line(error)))
 
     app.run(guarded)
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error says, without what gin appends to it."""
+    # It tells which configurable it was calling.
+    report = str(error).split("\n  In call to configurable")[0]
+    lines = [line.strip() for line in report.splitlines()]
+    return " ".join(filter(None, lines))
 
 
 # --- Configuration ------------------------------------------------------------

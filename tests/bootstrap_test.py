@@ -163,21 +163,3 @@ def test_a_percentile_interval_ends_at_order_statistics():
     assert percentile_interval(values, 0.95) == (25.0, 975.0)
     assert percentile_interval(np.append(values, np.inf), 1.0)[1] == np.inf
     assert percentile_interval(np.ones(1), 0.95) == (1.0, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("settings", "reason"),
-    [
-        ({"confidence": 1.0}, r"confidence in \(0, 1\)"),
-        ({"confidence": 0.0}, r"confidence in \(0, 1\)"),
-        ({"num_resamples": 0}, "num_resamples > 0"),
-    ],
-)
-def test_settings_with_no_meaning_are_refused(settings, reason):
-    with pytest.raises(ValueError, match=reason):
-        detection_estimates(np.zeros(2), np.ones(2), METRICS, **settings)
-
-
-def test_nan_is_refused():
-    with pytest.raises(ValueError, match="1 of 2 inlier scores are NaN"):
-        detection_estimates(np.array([0, np.nan]), np.ones(2), METRICS)

@@ -5,8 +5,11 @@ import dataclasses
 import gin
 import numpy as np
 import pytest
+from tiny_models import vector_nae
 
 from nae_tf import image_sets
+from nae_tf.calibration import Calibration
+from nae_tf.export import export_model
 
 
 @pytest.fixture
@@ -50,6 +53,26 @@ def tiny_mnist(small_sets, monkeypatch):
         ]
 
     small_sets("mnist", train=examples(100), test=examples(40))
+
+
+@pytest.fixture(scope="session")
+def exported_vectors(tmp_path_factory):
+    """The export of a model of vectors of four."""
+    calibration = Calibration(np.linspace(0, 2, 99), 0.1)
+    return export_model(
+        vector_nae(), calibration, tmp_path_factory.mktemp("vectors")
+    )
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """A model of images behind a server; see `served_model.Served`."""
+    pytest.importorskip("grpc")
+    pytest.importorskip("tensorflow_serving")
+    from served_model import serve
+
+    with serve(tmp_path_factory.mktemp("served")) as served:
+        yield served
 
 
 @pytest.fixture(autouse=True)

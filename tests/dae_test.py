@@ -93,8 +93,3 @@ def test_a_linear_dae_shrinks_as_the_wiener_filter():
     model.fit(x, epochs=2, batch_size=200, verbose=0)
     gain = float(model(np.ones([1, 1], np.float32))[0, 0])
     assert gain == pytest.approx(1 / 1.25, abs=0.03)
-
-
-def test_a_negative_deviation_is_refused():
-    with pytest.raises(ValueError, match=r"noise_std >= 0, received -1"):
-        DAE(*vector_networks(), noise_std=-1)

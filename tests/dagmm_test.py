@@ -174,21 +174,3 @@ def test_images_train_and_score():
     model.compile(keras.optimizers.Adam(1e-3))
     model.fit(x, verbose=0)
     assert np.isfinite(model.predict_outlier_score(x)).all()
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"num_components": 0}, "num_components >= 1"),
-        ({"hidden_units": 0}, "hidden_units >= 1"),
-        ({"dropout": 1.0}, r"dropout in \[0, 1\)"),
-        ({"decay": -0.1}, r"decay in \[0, 1\)"),
-        ({"energy_weight": -1}, "energy_weight >= 0"),
-        ({"covariance_weight": -1}, "covariance_weight >= 0"),
-        ({"covariance_jitter": 0.0}, "covariance_jitter > 0"),
-    ],
-)
-def test_settings_without_a_meaning_are_refused_in_one_line(settings, message):
-    with pytest.raises(ValueError, match=message) as error:
-        DAGMM(*vector_networks(), **settings)
-    assert "\n" not in str(error.value)

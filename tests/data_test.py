@@ -149,16 +149,6 @@ def test_evaluation_batches_are_neither_noisy_nor_flipped():
     np.testing.assert_allclose(seen * 255, images, atol=1e-4)
 
 
-def test_a_task_refuses_outliers_of_another_shape():
-    inliers = numbered(3)
-    wide = array_examples(np.zeros((3, 2), np.float32), name="wide")
-    with pytest.raises(ValueError, match="wide has examples of shape"):
-        data.Task("t", inliers, inliers, inliers, outliers={"wide": wide})
-    with pytest.raises(ValueError, match="wide has examples of shape"):
-        data.Task("t", inliers, inliers, inliers, selection={"wide": wide})
-    assert data.Task("t", inliers, inliers, inliers).example_shape == (1,)
-
-
 def test_splits_are_random_disjoint_and_complete():
     parts = data.split_indices(100, (10, 20), seed=3)
     assert [len(part) for part in parts] == [70, 10, 20]

@@ -65,13 +65,3 @@ def test_the_eight_gaussians_lie_in_the_box():
         eight_gaussians_log_density(grid.points())
     )
     assert log_normalizer == pytest.approx(0.0, abs=1e-6)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_density_that_is_none_is_refused(bad):
-    values = np.zeros(4)
-    values[2] = bad
-    with pytest.raises(ValueError, match="NaN or infinity"):
-        Grid(0.0, 1.0, 2).normalize(values)
-    with pytest.raises(ValueError, match="every cell"):
-        Grid(0.0, 1.0, 2).normalize(np.full(4, -np.inf))

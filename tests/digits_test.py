@@ -87,9 +87,3 @@ def test_selection_looks_at_chimeras_of_validation_digits():
     ]
     assert not any(same)
     assert not np.array_equal(chimeras, validation)
-
-
-@pytest.mark.parametrize("held_out_class", [-1, 10, "9"])
-def test_a_class_that_does_not_exist_is_refused(held_out_class):
-    with pytest.raises(ValueError, match=f"0 ... 9, got {held_out_class!r}"):
-        digits.digits_holdout(held_out_class)

@@ -92,13 +92,6 @@ def test_a_method_without_reconstructions_shows_none():
     assert evaluation.inliers.lowest.reconstructions is None
 
 
-def test_nan_scores_name_method_set_and_number():
-    with pytest.raises(ValueError, match="300 of 300 scores that NAE") as error:
-        evaluate_method("NAE", MeanDetector(np.nan), make_task())
-    assert "'test' are NaN" in str(error.value)
-    assert "\n" not in str(error.value)
-
-
 def test_results_are_strict_json_with_null_for_infinity():
     task = make_task()
     evaluations = {"mean": evaluate_method("mean", MeanDetector(), task)}

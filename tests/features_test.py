@@ -26,21 +26,6 @@ def test_a_saved_model_of_the_users_makes_the_features(exported):
     np.testing.assert_allclose(result, x.sum(axis=(2, 3)), rtol=1e-6)
 
 
-def test_a_saved_model_for_other_examples_is_refused(exported):
-    with pytest.raises(ValueError, match=r"takes shape \(None, 4, 3, 1\)"):
-        features.saved_model_features(exported, (8, 8, 1))
-
-
-def test_a_missing_saved_model_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing_here"):
-        features.saved_model_features(tmp_path / "nothing_here", (2,))
-
-
-def test_features_that_are_no_vectors_are_refused():
-    with pytest.raises(ValueError, match=r"received \[2, 3, 1\]"):
-        features.features_of(lambda x: x, [np.zeros((2, 3, 1))])
-
-
 def test_values_are_the_pixels_in_order():
     x = np.arange(12.0).reshape(2, 3, 2, 1)
     np.testing.assert_array_equal(
@@ -66,18 +51,3 @@ def test_the_accuracy_is_that_of_turned_validation_images():
     classifier = features.train_rotation_classifier(task, num_steps=1)
     # All four rotations of a blank image look alike: one of them is right.
     assert classifier.accuracy == pytest.approx(0.25)
-
-
-def test_the_classifier_needs_square_images():
-    task = digits.digits_holdout()
-    vectors = dataclasses.replace(
-        task.train, shape=(8, 4, 1), read=lambda: None
-    )
-    task = dataclasses.replace(
-        task,
-        **{name: vectors for name in ("train", "validation", "test")},
-        selection={},
-        outliers={},
-    )
-    with pytest.raises(ValueError, match=r"square images.*\[8, 4, 1\]"):
-        features.train_rotation_classifier(task)

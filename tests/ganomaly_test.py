@@ -181,37 +181,3 @@ def test_the_latents_keep_their_length():
         np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, rtol=1e-5)
     free = GANomaly(*networks(), latent_space=Euclidean())
     np.testing.assert_allclose(free.encode(x), free.encoder(x), rtol=1e-5)
-
-
-def networks_with(position, network):
-    result = list(networks())
-    result[position] = network
-    return result
-
-
-@pytest.mark.parametrize(
-    ("arguments", "settings", "message"),
-    [
-        (networks(), {"adversarial_weight": -1}, "adversarial_weight >= 0"),
-        (networks(), {"contextual_weight": -1}, "contextual_weight >= 0"),
-        (networks(), {"latent_weight": -1}, "latent_weight >= 0"),
-        (
-            networks_with(2, vector_networks(latent_dim=5)[0]),
-            {},
-            r"from both encoders, received \[3\] and \[5\]",
-        ),
-        (
-            networks_with(3, keras.Sequential([keras.Input([4]),
-                keras.layers.Reshape([2, 2])])),
-            {},
-            r"features of shape \[batch, num_features\]",
-        ),
-    ],
-    ids=["adversarial", "contextual", "latent", "encoders", "discriminator"],
-)  # fmt: skip
-def test_settings_without_a_meaning_are_refused_in_one_line(
-    arguments, settings, message
-):
-    with pytest.raises(ValueError, match=message) as error:
-        GANomaly(*arguments, **settings)
-    assert "\n" not in str(error.value)

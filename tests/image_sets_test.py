@@ -4,8 +4,6 @@ The real sets are read from NAE_TF_DATA_DIR, a data_dir of tensorflow-datasets.
 """
 
 import os
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -183,21 +181,9 @@ def test_imagenet32_tests_on_the_validation_file(small_sets, monkeypatch):
 # Errors.
 
 
-def test_a_broken_tensorflow_datasets_tells_the_remedy(monkeypatch):
-    broken = types.ModuleType("tensorflow_datasets")
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", broken)
-    with pytest.raises(ImportError, match=r"tensorflow-metadata<1\.18"):
-        image_sets.image_examples("mnist", "test")
-
-
-def test_a_set_that_is_not_on_disk_names_the_command_and_its_size(tmp_path):
-    with pytest.raises(FileNotFoundError) as error:
+def test_asking_for_a_set_that_is_not_on_disk_writes_nothing(tmp_path):
+    with pytest.raises(FileNotFoundError):
         image_sets.image_examples("celeba", "train", data_dir=str(tmp_path))
-    message = str(error.value)
-    assert "\n" not in message
-    assert "python tools/prepare_datasets.py --dataset=celeba" in message
-    assert f"--data_dir={tmp_path}" in message
-    assert "1.4 GiB" in message
     assert list(tmp_path.iterdir()) == []
 
 

@@ -124,17 +124,3 @@ def test_an_outlier_comes_back_as_something_in_the_memory():
     z = model.encode((100 * normal(6, 4)).astype(np.float32)).numpy()
     distances = np.abs(z[:, None] - model.memory.numpy()).max(axis=-1)
     assert distances.min(axis=1).max() < 1e-6
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"memory_size": 0}, "memory_size >= 1"),
-        ({"shrinkage_threshold": 1.0}, r"shrinkage_threshold in \[0, 1\)"),
-        ({"entropy_weight": -1}, "entropy_weight >= 0"),
-    ],
-)
-def test_settings_without_a_meaning_are_refused_in_one_line(settings, message):
-    with pytest.raises(ValueError, match=message) as error:
-        MemAE(*vector_networks(), **settings)
-    assert "\n" not in str(error.value)

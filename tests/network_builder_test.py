@@ -279,8 +279,3 @@ def test_gin_builds_the_plain_class(network, arguments, clean_gin):
     model = gin.get_configurable(f"nae_tf.{network.__name__}")(**arguments)
     assert type(model) is network
     assert model.name == "from_gin"
-
-
-def test_gin_rejects_a_misspelt_argument(clean_gin):
-    with pytest.raises(ValueError, match="widht"):
-        gin.parse_config("Conv28Encoder.widht = 8")

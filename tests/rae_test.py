@@ -79,11 +79,3 @@ def test_the_penalty_flattens_the_decoder():
         jacobian = tape.batch_jacobian(outputs, z).numpy()
         norms.append(np.mean(np.sum(jacobian**2, axis=(1, 2))))
     assert norms[1] < 0.5 * norms[0]
-
-
-@pytest.mark.parametrize(
-    "weight", ["latent_weight", "decoder_l2", "gradient_penalty"]
-)
-def test_negative_weights_are_refused(weight):
-    with pytest.raises(ValueError, match=f"RAE: expected {weight} >= 0"):
-        RAE(*vector_networks(), **{weight: -1.0})

@@ -117,18 +117,3 @@ def test_kernel_distance_uses_every_row_once():
     assert estimate.standard_error == pytest.approx(
         np.std(blocks, ddof=1) / math.sqrt(3)
     )
-
-
-@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
-@pytest.mark.parametrize(
-    ("x", "y", "message"),
-    [
-        (np.zeros((3, 2)), np.zeros((3, 4)), r"\(3, 2\) and \(3, 4\)"),
-        (np.zeros(3), np.zeros(3), r"\[number, num_features\]"),
-        (np.zeros((1, 2)), np.zeros((3, 2)), "at least two.*1 and 3"),
-        (np.full((3, 2), np.nan), np.zeros((3, 2)), "NaN"),
-    ],
-)
-def test_bad_samples_are_named(distance, x, y, message):
-    with pytest.raises(ValueError, match=message):
-        distance(x, y)

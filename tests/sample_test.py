@@ -8,8 +8,6 @@ from tiny_models import vector_nae
 from tiny_runs import DIGITS, TINY_DIGITS, run_module
 
 from nae_tf import (
-    Autoencoder,
-    ContrastiveDivergence,
     LangevinChain,
     OnManifold,
     PersistentContrastiveDivergence,
@@ -147,17 +145,6 @@ def test_samplers_without_a_latent_chain():
     )
     (stages,) = sample.draw_samples(model, 5)
     assert set(stages) == {"x0", "x"}
-    with pytest.raises(ValueError, match="no latent chain"):
-        sample.lengthen_latent_chain(model, 2)
-
-
-def test_models_that_cannot_generate_say_so():
-    model = vector_nae(sampler=ContrastiveDivergence(visible_chain=CHAIN))
-    with pytest.raises(ValueError, match="starts its chains at data"):
-        next(sample.draw_samples(model, 5))
-    autoencoder = Autoencoder(model.encoder, model.decoder)
-    with pytest.raises(ValueError, match="does not generate samples"):
-        next(sample.draw_samples(autoencoder, 5))
 
 
 def test_samples_that_are_test_images_are_at_no_distance():

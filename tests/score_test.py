@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
+from data_files import write_tfrecord
 from tiny_models import image_networks, vector_nae
 
 from nae_tf import Autoencoder
@@ -26,10 +27,8 @@ CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
 
 
 @pytest.fixture(scope="module")
-def vector_model(tmp_path_factory):
-    model = vector_nae()
-    folder = tmp_path_factory.mktemp("vectors")
-    return model, export_model(model, CALIBRATION, folder)
+def vector_model(exported_vectors):
+    return vector_nae(), exported_vectors
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +60,6 @@ def table(x):
     return text.getvalue()
 
 
-def write_tfrecord(path, x):
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for row in x:
-            floats = tf.train.FloatList(value=row)
-            feature = {"x": tf.train.Feature(float_list=floats)}
-            features = tf.train.Features(feature=feature)
-            record = tf.train.Example(features=features)
-            writer.write(record.SerializeToString())
-
-
 def write(path, x):
     if path.suffix == ".csv":
         path.write_text("a,b,c,d\n" + table(x))
@@ -82,7 +71,7 @@ def write(path, x):
         with h5py.File(path, "w") as file:
             file["x"] = x
     else:
-        write_tfrecord(path, x)
+        write_tfrecord(path, [{"x": row} for row in x])
 
 
 @pytest.mark.parametrize("suffix", ["csv", "npy", "npz", "h5", "tfrecord"])
@@ -240,24 +229,6 @@ def test_bad_values_name_their_examples(value, vector_model, tmp_path):
     x[6] = value
     with pytest.raises(ValueError, match=r"examples 4 to 7: .*NaN or infinity"):
         score_to(path, tmp_path / "scores.csv", x)
-
-
-def test_bad_requests_are_named(vector_model, tmp_path):
-    _, path = vector_model
-    model = ExportedModel(path)
-    with pytest.raises(ValueError, match=r"shape \[4\], received \[3\]"):
-        model.score(np.zeros((2, 3)))
-    with pytest.raises(FileNotFoundError, match="no file or folder"):
-        open_stream(str(tmp_path / "none.csv"), (4,), 8)
-    with pytest.raises(ValueError, match="folder of images, but the model"):
-        open_stream(str(tmp_path), (4,), 8)
-    with pytest.raises(ValueError, match="no examples"):
-        list(score_batches(model, ExampleStream(0, iter(())), []))
-    with pytest.raises(ValueError, match=r"\.csv, \.npz, \.parquet"):
-        PartialFile(tmp_path / "scores.txt")
-    (tmp_path / "scores.csv").write_text("")
-    with pytest.raises(FileExistsError, match="exists already"):
-        PartialFile(tmp_path / "scores.csv")
 
 
 def test_a_pickled_array_is_not_loaded(tmp_path):

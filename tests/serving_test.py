@@ -3,112 +3,32 @@
 import base64
 import concurrent.futures
 import json
-import os
-import pathlib
-import subprocess
-import sys
 import time
 import urllib.error
-import urllib.request
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_models import image_networks, short_sampler
-
-from nae_tf import NAE
-from nae_tf.calibration import Calibration
-from nae_tf.export import export_model
-
-grpc = pytest.importorskip("grpc")
-pytest.importorskip("tensorflow_serving")
-
-from tensorflow_serving.apis import predict_pb2  # noqa: E402
-from tensorflow_serving.apis import (  # noqa: E402
-    prediction_service_pb2_grpc as service,
-)
-
-STAND_IN = pathlib.Path(__file__).with_name("serving_stand_in.py")
-
-
-class Client:
-    """Asks a stand-in server by gRPC and REST."""
-
-    def __init__(self, ready, pid):
-        self.pid = pid
-        self.ready = ready
-        self.url = (
-            f"http://127.0.0.1:{ready['rest_port']}/v1/models/nae:predict"
-        )
-        channel = grpc.insecure_channel(f"127.0.0.1:{ready['grpc_port']}")
-        self.stub = service.PredictionServiceStub(channel)
-
-    def grpc(self, signature="", **inputs):
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = "nae"
-        request.model_spec.signature_name = signature
-        for name, value in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-        response = self.stub.Predict(request, timeout=60)
-        return {
-            name: tf.make_ndarray(tensor)
-            for name, tensor in response.outputs.items()
-        }
-
-    def rest(self, **request):
-        posted = urllib.request.Request(
-            self.url, json.dumps(request).encode(), method="POST"
-        )
-        with urllib.request.urlopen(posted, timeout=60) as reply:
-            return json.load(reply)
-
-    def resident_megabytes(self):
-        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
-        line = next(x for x in status.splitlines() if x.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
 
 
 @pytest.fixture(scope="module")
-def model():
-    keras.utils.set_random_seed(0)
-    return NAE(*image_networks(), sampler=short_sampler(bounds=(0.0, 1.0)))
+def client(served):
+    return served.client
 
 
 @pytest.fixture(scope="module")
-def images():
-    # Grey levels of bytes, so that a PNG file holds them exactly.
-    levels = np.random.default_rng(0).integers(0, 256, (100, 12, 12, 1))
-    return (levels / np.float32(255)).astype(np.float32)
+def model(served):
+    return served.model
 
 
 @pytest.fixture(scope="module")
-def calibration(model, images):
-    return Calibration(model.predict_outlier_score(images[:50]), 0.2)
+def images(served):
+    return served.images
 
 
 @pytest.fixture(scope="module")
-def client(model, calibration, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served")
-    path = export_model(model, calibration, folder / "export")
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name != "PYTHONPATH"
-    }
-    process = subprocess.Popen(
-        [sys.executable, str(STAND_IN), str(path)],
-        cwd=folder,
-        env=environment | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        yield Client(json.loads(process.stdout.readline()), process.pid)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+def calibration(served):
+    return served.calibration
 
 
 def png(image):
@@ -168,38 +88,6 @@ def test_samples_are_those_of_the_model(client, model):
     np.testing.assert_allclose(
         served["outputs"], model.sample(3, seed=5).x, atol=1e-5
     )
-
-
-def bad_requests(images):
-    jpeg = tf.io.encode_jpeg(np.zeros((20, 20, 1), np.uint8)).numpy()
-    bomb = tf.io.encode_png(np.zeros((5000, 4000, 1), np.uint8)).numpy()
-    colour = tf.io.encode_png(np.zeros((9, 9, 3), np.uint8)).numpy()
-    files = {
-        "Invalid JPEG data": jpeg[: len(jpeg) // 2],
-        "no PNG or JPEG image": b"GIF89a" + bytes(40),
-        "1 ... 16777216 pixels": bomb,
-        "1 channels, received": colour,
-    }
-    for reason, data in files.items():
-        yield reason, "score_encoded_image", {"image_bytes": np.array([data])}
-    yield "expected examples of shape", "score", {"examples": images[:2, :5]}
-    yield "expected examples of shape", "encode", {"examples": images[0]}
-    yield "NaN", "score", {"examples": images[:2] * np.float32(np.nan)}
-    yield "values in [0, 1]", "reconstruct", {"examples": images[:2] + 1}
-    for count in (0, -1, 2**31 - 1):
-        inputs = {"count": np.int32(count), "seed": np.int32(0)}
-        yield "expected a count in 1 ... 256", "sample", inputs
-
-
-def test_a_bad_request_gets_its_reason_and_the_next_one_is_answered(
-    client, images
-):
-    for reason, signature, inputs in bad_requests(images):
-        with pytest.raises(grpc.RpcError) as caught:
-            client.grpc(signature, **inputs)
-        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-        assert reason in caught.value.details()
-        assert client.grpc(examples=images[:1])["energy"].shape == (1,)
 
 
 def test_rest_replies_with_the_reason_too(client, images):

@@ -192,10 +192,3 @@ def test_diversity_is_the_mean_distance_of_two_states(states, diversity):
     callback.on_epoch_end(0, logs)
     assert logs["replay_buffer_diversity"] == pytest.approx(diversity)
     assert logs["replay_buffer_age"] == pytest.approx(0.5)
-
-
-def test_an_interval_of_no_steps_is_refused():
-    settings = [*TINY_DIGITS, "Experiment.picture_interval=0"]
-    runtime.parse_config([DIGITS], settings)
-    with pytest.raises(ValueError, match=r"picture_interval >= 1, received 0"):
-        Experiment.from_config()

@@ -1,7 +1,6 @@
 """The command lines, as a user runs them, on tiny budgets."""
 
 import csv
-import dataclasses
 import json
 import shutil
 
@@ -193,37 +192,9 @@ def test_a_mistake_ends_in_one_line_and_leaves_no_run(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_networks_that_do_not_fit_the_data_are_named(tmp_path):
-    shapes = [
-        f"MLP{part}coder.example_shape=(9, 9, 1)" for part in ("En", "De")
-    ]
-    runtime.parse_config([DIGITS], TINY_DIGITS + shapes)
-    experiment = Experiment.from_config()
-    with pytest.raises(ValueError, match=r"\(9, 9, 1\).*\(8, 8, 1\)"):
-        train.train(runtime.RunDirectory(tmp_path / "run"), experiment)
-
-
-def test_patience_needs_a_figure_to_watch(tmp_path):
-    bindings = ["training/Phase.patience=2"]
-    runtime.parse_config([DIGITS], TINY_DIGITS + bindings)
-    experiment = Experiment.from_config()
-    blind = dataclasses.replace(
-        experiment,
-        task=dataclasses.replace(experiment.task, selection={}),
-        pretraining=None,
-    )
-    with pytest.raises(ValueError, match=r"Phase\.patience"):
-        train.train(runtime.RunDirectory(tmp_path / "run"), blind)
-
-
 def test_a_checkpoint_of_another_model_is_refused(run):
     run_dir, _ = run
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     directory = runtime.RunDirectory(run_dir).checkpoints("training")
     with pytest.raises(ValueError, match="does not fit"):
         restore(other, directory)
-
-
-def test_a_phase_without_checkpoint_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
-        restore(keras.Sequential(), tmp_path)

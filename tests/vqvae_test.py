@@ -185,21 +185,3 @@ def test_all_codes_come_into_use_from_the_worst_start():
     history = model.fit(np.tile(x, [8, 1]), epochs=4, verbose=0).history
     assert history["codebook_perplexity"][-1] > 8
     assert history["loss"][-1] < history["loss"][0] / 2
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"num_codes": 0}, "num_codes >= 1"),
-        ({"restart_after": 0}, "restart_after >= 1"),
-        (
-            {"code_dim": 3},
-            r"code_dim=3 divide, received latents of shape \[4\]",
-        ),
-        ({"commitment_weight": -1}, "commitment_weight >= 0"),
-    ],
-)
-def test_settings_without_a_meaning_are_refused_in_one_line(settings, message):
-    with pytest.raises(ValueError, match=message) as error:
-        VQVAE(*vector_networks(latent_dim=4), **settings)
-    assert "\n" not in str(error.value)

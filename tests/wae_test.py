@@ -144,8 +144,3 @@ def test_training_makes_latents_normal():
     z = model.encode(x.astype(np.float32)).numpy()
     assert np.abs(z.mean(axis=0)).max() < 0.5
     assert np.abs(z.std(axis=0) - 1).max() < 0.4
-
-
-def test_a_negative_weight_is_refused():
-    with pytest.raises(ValueError, match=r"mmd_weight >= 0, received -0\.1"):
-        WAE(*vector_networks(), mmd_weight=-0.1)

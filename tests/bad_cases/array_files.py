@@ -1,0 +1,254 @@
+"""The user's files of arrays, tables and records."""
+
+import gzip
+
+import h5py
+import numpy as np
+from data_files import write_tfrecord
+
+from nae_tf import user_data
+
+NAN = np.array([[0.0, 1.0], [2.0, np.nan], [np.inf, 0.0]])
+LABELLED = {"x": np.zeros((20, 2)), "y": np.arange(20) % 3}
+
+
+def npy(values):
+    return lambda path: np.save(path, values)
+
+
+def npz(**arrays):
+    return lambda path: np.savez(path, **arrays)
+
+
+def text(contents):
+    return lambda path: path.write_text(contents)
+
+
+def raw(contents):
+    return lambda path: path.write_bytes(contents)
+
+
+def records(*contents):
+    return lambda path: write_tfrecord(path, contents)
+
+
+def file(name, write, message, **arguments):
+    """A row of the table: a file that is written, read, and named."""
+
+    def call(tmp_path):
+        write(tmp_path / name)
+        user_data.read_files(str(tmp_path / name), **arguments)
+
+    return call, rf"{name}.*{message}"
+
+
+def damaged_archive(path):
+    np.savez(path, x=np.arange(1_000.0).reshape(100, 10))
+    contents = bytearray(path.read_bytes())
+    contents[600] ^= 255
+    path.write_bytes(contents)
+
+
+def jets(path):
+    with h5py.File(path, "w") as out:
+        out["jets/images"] = np.zeros((2, 3))
+        out["jets/mass"] = np.zeros(2)
+
+
+def three_records(damage):
+    """Records of equal size, `damage` done to the bytes of all."""
+
+    def write(path):
+        write_tfrecord(path, [{"x": [1.0, 2.0]}] * 3)
+        path.write_bytes(damage(path.read_bytes()))
+
+    return write
+
+
+def files_of_different_shapes(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 3)))
+    np.save(tmp_path / "b.npy", np.zeros((2, 4)))
+    user_data.read_files(str(tmp_path / "*.npy"))
+
+
+def held_out(*arguments, **settings):
+    def call(tmp_path):
+        np.savez(tmp_path / "a.npz", **LABELLED)
+        path = str(tmp_path / "a.npz")
+        user_data.user_data_holdout(path, *arguments, **settings)
+
+    return call
+
+
+def too_few_to_split(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((4, 2)))
+    user_data.user_data(str(tmp_path / "a.npy"))
+
+
+def outliers_of_another_shape(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((20, 2)))
+    np.save(tmp_path / "b.npy", np.zeros((20, 3)))
+    scratch = {"scratch": str(tmp_path / "b.npy")}
+    user_data.user_data(str(tmp_path / "a.npy"), scratch)
+
+
+CASES = {
+    "NaN": file("a.npy", npy(NAN), "2 of 3 examples have NaN .* number 1 "),
+    "beyond float32": file(
+        "a.npy", npy(np.full((2, 2), 1e300)), "NaN or infinite"
+    ),
+    "a vector": file("a.npy", npy(np.zeros(3)), r"expected vectors .*\(3,\)"),
+    "no examples": file(
+        "a.npy", npy(np.zeros((0, 3))), r"expected vectors .*\(0, 3\)"
+    ),
+    "too large": file(
+        "a.npy", npy(np.full((2, 4, 4), 1.5)), r"must lie in \[0, 1\]"
+    ),
+    "images of int32": file(
+        "a.npy",
+        npy(np.zeros((2, 4, 4), np.int32)),
+        "expected uint8 or floats, got int32",
+    ),
+    "words": file("a.npy", npy([["a"]]), "expected numbers, got <U1"),
+    "no labels": file(
+        "a.npy", npy(np.zeros((2, 3))), "has no labels", label_key="y"
+    ),
+    "colours": file(
+        "a.npy",
+        npy(np.zeros((2, 4, 4, 3), np.uint8)),
+        "images of 3 channels, expected 1",
+        image_shape=(8, 8, 1),
+    ),
+    "floats to resize": file(
+        "a.npy",
+        npy(np.zeros((2, 4, 4))),
+        "only uint8 images are resized",
+        image_shape=(8, 8, 1),
+    ),
+    "half a header": file("a.npy", raw(b"\x93NUMPY"), "is not a .npy file"),
+    "no array": file("a.npy", raw(b"hello"), "is not a .npy file"),
+    "empty": file("a.npy", raw(b""), "is empty"),
+    "pickled objects": file(
+        "a.npy", npy(np.array([{}, {}])), r"is not a \.npy file of numbers"
+    ),
+    # --- Archives ---
+    "no archive": file("a.npz", raw(b"hello"), "is not a .npz file"),
+    "two arrays": file(
+        "a.npz", npz(x=[1], z=[2]), r"arrays \['x', 'z'\]; set key"
+    ),
+    "another array": file(
+        "a.npz", npz(x=[[1]]), r"has no 'q'; it has \['x'\]", key="q"
+    ),
+    "too few labels": file(
+        "a.npz",
+        npz(x=np.zeros((3, 2)), y=[1, 2]),
+        r"3 examples, but labels of shape \(2,\)",
+        label_key="y",
+    ),
+    "damaged archive": file("a.npz", damaged_archive, "cannot be read"),
+    "archived objects": file(
+        "a.npz", npz(x=np.array([{}, {}])), "allow_pickle=False"
+    ),
+    "another dataset": file(
+        "a.h5",
+        jets,
+        r"has no 'x'; it has \['jets/images', 'jets/mass'\]",
+        key="x",
+    ),
+    "two datasets": file("a.h5", jets, "set key to the one"),
+    "no HDF5": file("a.h5", raw(b"hello"), "is not an HDF5 file"),
+    "another format": file(
+        "a.parquet", raw(b"hello"), "expected a folder of images or"
+    ),
+    # --- Tables ---
+    "empty table": file("a.csv", raw(b""), "is empty"),
+    "nothing but a header": file("a.csv", text("a,b\n"), "expected vectors"),
+    "a short line": file(
+        "a.csv", text("a,b\n1,2\n3\n"), "line 3: expected 2 fields, got 1"
+    ),
+    "a word": file("a.csv", text("a,b\n1,2\n3,x\n"), "line 3: .*'x'"),
+    "a missing value": file("a.csv", text("1,2\n3,\n"), "line 2: "),
+    "half a header line": file(
+        "a.csv", text("1,x\n3,4\n"), "line 1: .* got both"
+    ),
+    "NaN in a table": file("a.csv", text("a,b\n1,nan\n"), "NaN or infinite"),
+    "another column": file(
+        "a.csv", text("a,b\n1,2\n"), "has no 'c'", label_key="c"
+    ),
+    "no text": file("a.csv", raw(b"\xff\xfe\x00"), "is not a CSV file"),
+    # --- Records ---
+    "no records": file(
+        "a.tfrecord", raw(b"hello"), "is damaged or no TFRecord file"
+    ),
+    "another feature": file(
+        "a.tfrecord",
+        records({"x": [1.0]}, {"z": [1.0]}),
+        "record 1 has no 'x'",
+    ),
+    "another length": file(
+        "a.tfrecord",
+        records({"x": [1.0]}, {"x": [1.0, 2.0]}),
+        r"record 1 has the shape \(2,",
+    ),
+    "two features": file(
+        "a.tfrecord",
+        records({"x": [1.0], "z": [1.0]}),
+        r"record 0 has the arrays \['x', 'z'",
+    ),
+    "a record that is no image": file(
+        "a.tfrecord",
+        records({"x": b"hello"}),
+        "record 0 is not an image or is damaged",
+    ),
+    "a record without label": file(
+        "a.tfrecord",
+        records({"x": [1.0]}),
+        "record 0 has no 'y'",
+        label_key="y",
+    ),
+    "a record of two labels": file(
+        "a.tfrecord",
+        records({"x": [1.0], "y": [1.0, 2.0]}),
+        "record 0: expected one value of 'y', got 2",
+        label_key="y",
+    ),
+    **{
+        f"records cut off in {name}": file(
+            "a.tfrecord",
+            three_records(
+                lambda data, offset=offset: data[: len(data) // 3 * 2 + offset]
+            ),
+            "is damaged",
+        )
+        for name, offset in [
+            ("a length", 3),
+            ("a length's sum", 11),
+            ("nothing but a length", 12),
+            ("the last sum", -5),
+        ]
+    },
+    "compressed records": file(
+        "a.tfrecord", three_records(gzip.compress), "is damaged"
+    ),
+    # --- Several files, tasks ---
+    "files of different shapes": (
+        files_of_different_shapes,
+        "one shape and type",
+    ),
+    "another class": (
+        held_out(7, label_key="y"),
+        r"a.npz has no class '7'; it has \['0', '1', '2'\]",
+    ),
+    "a class without labels": (
+        held_out(1, key="x"),
+        "has no classes; set label_key",
+    ),
+    "too few to split": (
+        too_few_to_split,
+        "4 inliers cannot be split into 0 for validation",
+    ),
+    "outliers of another shape": (
+        outliers_of_another_shape,
+        "scratch has examples of shape",
+    ),
+}

@@ -1,0 +1,186 @@
+"""Bindings, gin files, runs of another configuration, and clusters."""
+
+import dataclasses
+import json
+
+import keras
+from tiny_runs import DIGITS, TINY_DIGITS
+
+from nae_tf import runtime, train
+from nae_tf.checkpoints import restore
+from nae_tf.distribution import make_strategy
+from nae_tf.experiment import Experiment
+
+
+def binding(text):
+    return lambda: runtime.parse_config([], [text])
+
+
+def experiment(*bindings):
+    def call():
+        runtime.parse_config([], list(bindings))
+        Experiment.from_config()
+
+    return call
+
+
+def no_pictures():
+    """As a command says it: gin's part is left out."""
+    bindings = [*TINY_DIGITS, "Experiment.picture_interval=0"]
+    runtime.parse_config([DIGITS], bindings)
+    try:
+        Experiment.from_config()
+    except ValueError as error:
+        raise ValueError(runtime.one_line(error)) from error
+
+
+def resume_with(config):
+    """Go on with a run that was begun with another configuration."""
+
+    def call(tmp_path):
+        run = runtime.RunDirectory(tmp_path)
+        run.config.write_text(
+            "# Parameters for A:\nA.x = 1\nA.long = \\\n    [1,\n     2]\n"
+            "A.z = 3\n"
+        )
+        run.check_config(config)
+
+    return call
+
+
+def networks_for_other_data(tmp_path):
+    shapes = [
+        f"MLP{part}coder.example_shape=(9, 9, 1)" for part in ("En", "De")
+    ]
+    runtime.parse_config([DIGITS], TINY_DIGITS + shapes)
+    train.train(
+        runtime.RunDirectory(tmp_path / "run"), Experiment.from_config()
+    )
+
+
+def patience_without_a_figure(tmp_path):
+    bindings = ["training/Phase.patience=2"]
+    runtime.parse_config([DIGITS], TINY_DIGITS + bindings)
+    experiment = Experiment.from_config()
+    blind = dataclasses.replace(
+        experiment,
+        task=dataclasses.replace(experiment.task, selection={}),
+        pretraining=None,
+    )
+    train.train(runtime.RunDirectory(tmp_path / "run"), blind)
+
+
+def strategy(config, num_replicas=None):
+    """Choose one where TF_CONFIG is set."""
+
+    def call(monkeypatch):
+        monkeypatch.setenv("TF_CONFIG", config)
+        make_strategy(num_replicas)
+
+    return call
+
+
+def a_keras_that_has_changed(monkeypatch):
+    name = "_maybe_symbolic_build"
+    [owner] = [each for each in keras.Model.__mro__ if name in vars(each)]
+    monkeypatch.delattr(owner, name)
+    strategy(json.dumps(ONE_WORKER))(monkeypatch)
+
+
+ONE_WORKER = {
+    "cluster": {"worker": ["localhost:1"]},
+    "task": {"type": "worker", "index": 0},
+}
+CLUSTERS = {
+    "no JSON": ("{", "expected TF_CONFIG as .*received '{'"),
+    "no task": (json.dumps({"cluster": {"worker": []}}), "expected TF_CONFIG"),
+    "parameter server": (
+        json.dumps(ONE_WORKER | {"task": {"type": "ps", "index": 0}}),
+        "type 'ps'.*'chief' and 'worker'",
+    ),
+    "one worker too many": (
+        json.dumps(ONE_WORKER | {"task": {"type": "worker", "index": 1}}),
+        "index 1, but there are only 1",
+    ),
+}
+
+CASES = {
+    "argument": (binding("NAE.seeed = 1"), "Did you mean 'seed'"),
+    "network's argument": (binding("Conv28Encoder.widht = 8"), "widht"),
+    "class": (binding("NEA.seed = 1"), "Did you mean 'NAE'"),
+    "reference": (
+        binding("NAE.sampler = @OnManifld()"),
+        "Did you mean 'OnManifold'",
+    ),
+    "scoped argument": (
+        binding("latent/LangevinChain.num_step = 1"),
+        "Did you mean 'num_steps'",
+    ),
+    "syntax": (
+        binding("NAE.seed = = 1"),
+        "cannot read 'NAE.seed = = 1' in a binding",
+    ),
+    "gin file": (
+        lambda: runtime.parse_config(["no.gin"]),
+        r"no\.gin",
+        FileNotFoundError,
+    ),
+    "incomplete experiment": (
+        experiment("Experiment.seed = 1"),
+        "not complete.*'task', 'model'",
+    ),
+    "interval of pictures": (
+        no_pictures,
+        "picture_interval >= 1, received 0",
+    ),
+    "networks for other data": (
+        networks_for_other_data,
+        r"\(9, 9, 1\).*\(8, 8, 1\)",
+    ),
+    "patience without a figure": (
+        patience_without_a_figure,
+        r"Phase\.patience",
+    ),
+    # --- Runs ---
+    "another value": (
+        resume_with("A.x = 2\nA.long = [1, 2]\nA.z = 3"),
+        "A.x is 2, but .* has 1",
+    ),
+    "another long value": (
+        resume_with("A.x = 1\nA.long = [1, 3]\nA.z = 3"),
+        r"A.long is \[1, 3\], but",
+    ),
+    "a value less": (
+        resume_with("A.x = 1\nA.long = [1, 2]"),
+        "A.z is not set, but .* has 3",
+    ),
+    "a value more": (
+        resume_with("A.x = 1\nA.long = [1, 2]\nA.z = 3\nA.w = 4"),
+        ".* has not set",
+    ),
+    "a run that is none": (
+        lambda tmp_path: runtime.RunDirectory(tmp_path).load_config(),
+        r"has no config\.gin",
+        FileNotFoundError,
+    ),
+    "a phase without checkpoint": (
+        lambda tmp_path: restore(keras.Sequential(), tmp_path),
+        "holds no checkpoint",
+        FileNotFoundError,
+    ),
+    # --- Devices and machines ---
+    "no replicas": (lambda: make_strategy(0), "--num_replicas between 1 and"),
+    **{
+        f"cluster: {name}": (strategy(config), message)
+        for name, (config, message) in CLUSTERS.items()
+    },
+    "replicas of a cluster": (
+        strategy(json.dumps(ONE_WORKER), num_replicas=2),
+        "exclude each other",
+    ),
+    "a Keras that has changed": (
+        a_keras_that_has_changed,
+        r"pip install 'keras==3\.15",
+        ImportError,
+    ),
+}

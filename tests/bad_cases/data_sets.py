@@ -1,0 +1,142 @@
+"""Data sets by name, and what tasks are made of."""
+
+import sys
+import types
+
+import numpy as np
+
+from nae_tf import data, datasets, image_sets, synthetic
+from nae_tf.digits import digits_holdout
+from nae_tf.examples import ArrayExamples
+
+
+def zeros(count, size):
+    return ArrayExamples(
+        f"size {size}", count, (size,), None, lambda: np.zeros((count, size))
+    )
+
+
+def training_batches(count=3, **arguments):
+    examples = zeros(count, 1)
+    arguments = {"batch_size": 1, "seed": 0} | arguments
+    return lambda: examples.training_batches(**arguments)
+
+
+def task_of(name):
+    narrow, wide = zeros(3, 1), zeros(3, 2)
+    return lambda: data.Task("t", narrow, narrow, narrow, **{name: {"w": wide}})
+
+
+def broken_tensorflow_datasets(monkeypatch):
+    broken = types.ModuleType("tensorflow_datasets")
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", broken)
+    image_sets.image_examples("mnist", "test")
+
+
+CASES = {
+    "batch size": (training_batches(batch_size=0), "batch_size must be >= 1"),
+    "start step": (
+        training_batches(start_step=-1),
+        "start_step must be >= 0, got -1",
+    ),
+    "flipped vectors": (training_batches(flip=True), "use flip=False"),
+    "no example": (training_batches(count=0), "no example to train on"),
+    "array of another shape": (
+        lambda: ArrayExamples(
+            "w", 5, (3,), None, lambda: np.zeros((5, 2))
+        ).batches(1),
+        r"w: expected .*\(5, 3\), received \(5, 2\)",
+    ),
+    "wide outliers": (task_of("outliers"), "size 2 has examples of shape"),
+    "wide selection": (task_of("selection"), "size 2 has examples of shape"),
+    "split of nothing": (
+        lambda: data.split_indices(5, (2, 3), seed=0),
+        "cannot split 5 examples",
+    ),
+    **{
+        f"digit {digit!r}": (
+            lambda digit=digit: digits_holdout(digit),
+            f"0 ... 9, got {digit!r}",
+        )
+        for digit in (-1, 10, "9")
+    },
+    "class 10": (lambda: datasets.mnist_holdout(10), "0 ... 9, got 10"),
+    "class -1": (lambda: datasets.mnist_holdout(-1), "0 ... 9, got -1"),
+    "class 'nine'": (
+        lambda: datasets.mnist_holdout("nine"),
+        "0 ... 9, got 'nine'",
+    ),
+    "classes of CelebA": (
+        lambda: datasets.class_holdout("celeba", 0),
+        "dataset must be one of .*'celeba'",
+    ),
+    "labels of CelebA": (
+        lambda: image_sets.read_labels("celeba", "test"),
+        "celeba has no classes",
+    ),
+    **{
+        f"outliers {name!r}": (
+            lambda name=name: datasets.outlier_examples(
+                name, "test", (28, 28, 1)
+            ),
+            f"'{name}'.*chimera_mnist",
+        )
+        for name in ("minst", "padded", "_gray", "minst_padded")
+    },
+    **{
+        f"selection by {name}": (
+            lambda name=name: datasets.outlier_examples(
+                name, "validation", (28, 28, 1)
+            ),
+            "has no split 'validation'",
+        )
+        for name in ("half_mnist", "chimera_mnist")
+    },
+    "data set": (
+        lambda: image_sets.image_examples("mnsit", "test"),
+        "unknown data set 'mnsit'; expected one of",
+    ),
+    "split of Omniglot": (
+        lambda: image_sets.image_examples("omniglot", "train"),
+        "omniglot has no split 'train'; it has",
+    ),
+    "split of MNIST": (
+        lambda: image_sets.image_examples("mnist", "tset"),
+        "mnist has no split 'tset'; it has",
+    ),
+    "flat images": (
+        lambda: image_sets.image_examples("mnist", "test", (28, 28)),
+        "image_shape must be",
+    ),
+    "images of two channels": (
+        lambda: image_sets.image_examples("mnist", "test", (28, 28, 2)),
+        "image_shape must be",
+    ),
+    "padding too small": (
+        lambda: image_sets.pad_images(np.zeros([1, 33, 32, 3]), (32, 32, 3)),
+        "cannot be padded",
+    ),
+    "chimeras of one class": (
+        lambda: synthetic.chimera_images(
+            np.random.default_rng(0), np.zeros([3, 4, 4, 1]), np.full(3, 7), 2
+        ),
+        "at least two classes, got .*7",
+    ),
+    "training data of noise": (
+        lambda: synthetic.noise((4, 4, 3), split="train"),
+        "split must be one of .*'train'",
+    ),
+    "a broken tensorflow-datasets": (
+        broken_tensorflow_datasets,
+        r"tensorflow-metadata<1\.18",
+        ImportError,
+    ),
+    "a data set that is not on disk": (
+        lambda tmp_path: image_sets.image_examples(
+            "celeba", "train", data_dir=str(tmp_path)
+        ),
+        r"python tools/prepare_datasets\.py --dataset=celeba --data_dir=.*"
+        r"1\.4 GiB",
+        FileNotFoundError,
+    ),
+}

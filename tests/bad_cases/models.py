@@ -1,0 +1,191 @@
+"""Models and their networks, those of the other methods too."""
+
+import math
+
+import keras
+import tensorflow as tf
+from tiny_models import vector_networks
+
+from nae_tf import NAE, Autoencoder
+from nae_tf.baselines import (
+    DAE,
+    DAGMM,
+    RAE,
+    VAE,
+    VQVAE,
+    WAE,
+    GANomaly,
+    MemAE,
+    gaussian_encoder,
+)
+from nae_tf.energy import structural_dissimilarity
+from nae_tf.fast_layers import UpsampledConv2DTranspose
+from nae_tf.networks import Conv64Encoder
+
+NAN, INFINITY = math.nan, math.inf
+
+
+def nae(**settings):
+    return lambda: NAE(*vector_networks(), **settings)
+
+
+def autoencoder(**settings):
+    return lambda: Autoencoder(*vector_networks(), **settings)
+
+
+def method(kind, **settings):
+    """Latents of four, which VQ-VAE's codes divide."""
+    return lambda: kind(*vector_networks(latent_dim=4), **settings)
+
+
+def vae(**settings):
+    return lambda: VAE(
+        vector_networks(latent_dim=6)[0], vector_networks()[1], **settings
+    )
+
+
+def linear_vae(outputs):
+    """With a decoder that takes anything."""
+    encoder = keras.Sequential([keras.Input([4]), keras.layers.Dense(outputs)])
+    return lambda: VAE(encoder, keras.layers.Dense(4))
+
+
+def ganomaly(second_encoder=None, discriminator=None, **settings):
+    encoder, decoder = vector_networks()
+    return lambda: GANomaly(
+        encoder,
+        decoder,
+        second_encoder or vector_networks()[0],
+        discriminator or vector_networks(latent_dim=5)[0],
+        **settings,
+    )
+
+
+def matrices():
+    """A discriminator without a feature vector."""
+    return keras.Sequential([keras.Input([4]), keras.layers.Reshape([2, 2])])
+
+
+CASES = {
+    "distance": (autoencoder(distance="cosine"), "distance in .*'ssim'"),
+    "reduction": (autoencoder(reduction="max"), "'mean' or 'sum'"),
+    "latent space": (autoencoder(latent_space="sphere"), r"Euclidean\(\)"),
+    "encoder_l2": (autoencoder(encoder_l2=-1.0), "encoder_l2 >= 0"),
+    "ssim of vectors": (
+        autoencoder(distance="ssim"),
+        "use distance='squared_error'",
+    ),
+    "networks that do not fit": (
+        lambda: Autoencoder(
+            vector_networks(units=4)[0], vector_networks(units=5)[1]
+        ),
+        r"expected \[4\], received \[5\]",
+    ),
+    "temperature 0": (nae(temperature=0.0), "temperature > 0, received 0.0"),
+    "temperature NaN": (nae(temperature=NAN), "temperature > 0"),
+    "infinite temperature": (nae(temperature=INFINITY), "temperature > 0"),
+    "temperature rate": (
+        nae(temperature_learning_rate=-1.0),
+        "temperature_learning_rate >= 0",
+    ),
+    "penalty": (
+        nae(negative_energy_penalty=-1.0),
+        "negative_energy_penalty >= 0",
+    ),
+    "latent_l2": (nae(latent_l2=-1.0), "latent_l2 >= 0"),
+    "decoder_l2": (nae(decoder_l2=NAN), "decoder_l2 >= 0"),
+    "sampler": (nae(sampler="on_manifold"), "sampler None or a sampler"),
+    "groups": (lambda: Conv64Encoder(width=12), "groups or width"),
+    "image size unknown": (
+        lambda: UpsampledConv2DTranspose(2, 3).build((None, None, 4, 1)),
+        r"static height and width.*keras\.Input",
+    ),
+    "ssim of a matrix": (
+        lambda: structural_dissimilarity(tf.zeros([2, 5]), tf.zeros([2, 5])),
+        "expected a tensor of shape",
+    ),
+    # --- Methods ---
+    "DAE noise": (
+        method(DAE, noise_std=-1.0),
+        "noise_std >= 0, received -1",
+    ),
+    **{
+        f"DAGMM {message}": (method(DAGMM, **settings), message)
+        for settings, message in [
+            ({"num_components": 0}, "num_components >= 1"),
+            ({"hidden_units": 0}, "hidden_units >= 1"),
+            ({"dropout": 1.0}, r"dropout in \[0, 1\)"),
+            ({"decay": -0.1}, r"decay in \[0, 1\)"),
+            ({"energy_weight": -1}, "energy_weight >= 0"),
+            ({"covariance_weight": -1}, "covariance_weight >= 0"),
+            ({"covariance_jitter": 0.0}, "covariance_jitter > 0"),
+        ]
+    },
+    **{
+        f"GANomaly {name}": (ganomaly(**{name: -1}), f"{name} >= 0")
+        for name in ("adversarial_weight", "contextual_weight", "latent_weight")
+    },
+    "GANomaly encoders": (
+        lambda: ganomaly(vector_networks(latent_dim=5)[0])(),
+        r"from both encoders, received \[3\] and \[5\]",
+    ),
+    "GANomaly discriminator": (
+        lambda: ganomaly(discriminator=matrices())(),
+        r"features of shape \[batch, num_features\]",
+    ),
+    **{
+        f"MemAE {message}": (method(MemAE, **settings), message)
+        for settings, message in [
+            ({"memory_size": 0}, "memory_size >= 1"),
+            ({"shrinkage_threshold": 1.0}, r"shrinkage_threshold in \[0, 1\)"),
+            ({"entropy_weight": -1}, "entropy_weight >= 0"),
+        ]
+    },
+    **{
+        f"RAE {name}": (
+            method(RAE, **{name: -1.0}),
+            f"RAE: expected {name} >= 0",
+        )
+        for name in ("latent_weight", "decoder_l2", "gradient_penalty")
+    },
+    **{
+        f"VAE {name}": (
+            vae(**{name: value}),
+            f"VAE: expected {name}.*{value}",
+        )
+        for name, value in [
+            ("decoder_std", 0),
+            ("score", "energy"),
+            ("num_samples", 0),
+        ]
+    },
+    "VAE without deviations": (
+        lambda: VAE(*vector_networks(latent_dim=3)),
+        r"expected 6 outputs .* 3 latents, rec",
+    ),
+    "VAE of five outputs": (
+        lambda: linear_vae(5)(),
+        r"expected 4 outputs .* received 5",
+    ),
+    "an encoder that cannot be doubled": (
+        lambda: gaussian_encoder(vector_networks()[0]),
+        "received Sequential",
+    ),
+    **{
+        f"VQVAE {name}": (method(VQVAE, **{name: value}), message)
+        for name, value, message in [
+            ("num_codes", 0, "num_codes >= 1"),
+            ("restart_after", 0, "restart_after >= 1"),
+            (
+                "code_dim",
+                3,
+                r"code_dim=3 divide, received latents of shape \[4\]",
+            ),
+            ("commitment_weight", -1, "commitment_weight >= 0"),
+        ]
+    },
+    "WAE weight": (
+        method(WAE, mmd_weight=-0.1),
+        r"mmd_weight >= 0, received -0\.1",
+    ),
+}

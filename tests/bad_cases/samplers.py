@@ -1,0 +1,129 @@
+"""Langevin chains, samplers and their replay buffers."""
+
+import math
+
+import tensorflow as tf
+from tiny_models import short_sampler, vector_nae, vector_networks
+
+from nae_tf import (
+    NAE,
+    Autoencoder,
+    ContrastiveDivergence,
+    LangevinChain,
+    OnManifold,
+    PersistentContrastiveDivergence,
+    Sphere,
+    sample,
+)
+from nae_tf.replay_buffer import ReplayBuffer
+
+NAN, INFINITY = math.nan, math.inf
+SHORT = LangevinChain(1, 0.1)
+ADJUSTED = LangevinChain(1, 0.1, metropolis_hastings=True)
+
+
+def chain(**settings):
+    return lambda: LangevinChain(
+        **({"num_steps": 1, "step_size": 1} | settings)
+    )
+
+
+def sampler(**settings):
+    return lambda: short_sampler(**settings)
+
+
+def nae(**settings):
+    return NAE(*vector_networks(), **settings)
+
+
+def restore_states_of_another_shape(tmp_path):
+    narrow, wide = (
+        tf.train.Checkpoint(buffer=ReplayBuffer(9, [units])) for units in (1, 2)
+    )
+    wide.restore(narrow.save(str(tmp_path / "checkpoint")))
+
+
+CASES = {
+    "negative steps": (chain(num_steps=-1), "num_steps >= 0"),
+    "half a step": (chain(num_steps=2.5), "integer num_steps"),
+    "step size 0": (chain(step_size=0.0), "step_size > 0, received 0.0"),
+    "negative step size": (chain(step_size=-1.0), "step_size > 0"),
+    "step size NaN": (chain(step_size=NAN), "step_size > 0"),
+    "negative noise": (chain(noise_std=-0.1), "noise_std >= 0"),
+    "infinite noise": (chain(noise_std=INFINITY), "noise_std >= 0"),
+    "noise schedule": (chain(noise_schedule="linear"), "'constant'"),
+    "gradient clip": (chain(gradient_clip="norm"), "'element'"),
+    "clip limit 0": (
+        chain(gradient_clip="element", clip_limit=0.0),
+        "clip_limit > 0",
+    ),
+    "bounds reversed": (chain(bounds=(1.0, 0.0)), r"bounds \(low, high\)"),
+    "three bounds": (chain(bounds=(0.0, 1.0, 2.0)), r"bounds \(low, high\)"),
+    "boundary": (
+        chain(bounds=(0.0, 1.0), boundary="wrap"),
+        "'clamp' or 'reject', received 'wrap'",
+    ),
+    "adjusted without noise": (
+        chain(metropolis_hastings=True, noise_std=0.0),
+        "needs noise_std > 0",
+    ),
+    "adjusted and clamped": (
+        chain(metropolis_hastings=True, bounds=(0.0, 1.0)),
+        "boundary='reject'",
+    ),
+    "adjusted on the sphere": (
+        lambda: ADJUSTED.run(
+            tf.ones([1, 2]), tf.norm, (0, 0), project=Sphere().project
+        ),
+        "projection",
+    ),
+    "replay above 1": (sampler(replay_ratio=1.1), r"replay_ratio in \[0, 1\]"),
+    "replay below 0": (sampler(replay_ratio=-0.1), r"replay_ratio in \[0, 1\]"),
+    "no capacity": (
+        lambda: PersistentContrastiveDivergence(
+            visible_chain=SHORT, replay_capacity=0
+        ),
+        "replay_ratio=0 turns replay off",
+    ),
+    "generation factor 0": (
+        sampler(generation_factor=0),
+        "generation_factor >= 1",
+    ),
+    "empty buffer": (lambda: ReplayBuffer(0, [1]), "capacity > 0, received 0"),
+    "negative buffer": (lambda: ReplayBuffer(-1, [1]), "capacity > 0"),
+    "states of another shape": (
+        restore_states_of_another_shape,
+        r"shape \[2\], received \[1\]",
+    ),
+    "no samples": (lambda: nae().sample(0), "num_samples > 0, received 0"),
+    "negative samples": (lambda: nae().sample(-1), "num_samples > 0"),
+    "samples before weights": (
+        lambda: NAE(*vector_networks(built=False)).sample(3),
+        "no weights yet; fit it first",
+    ),
+    "samples of contrastive divergence": (
+        lambda: nae(sampler=ContrastiveDivergence(visible_chain=SHORT)).sample(
+            3
+        ),
+        "starts its chains at data",
+    ),
+    "samples of an adjusted chain on the sphere": (
+        lambda: nae(
+            sampler=OnManifold(latent_chain=ADJUSTED, visible_chain=SHORT)
+        ).sample(3),
+        "projection",
+    ),
+    "samples of an autoencoder": (
+        lambda: next(sample.draw_samples(Autoencoder(*vector_networks()), 5)),
+        "does not generate samples",
+    ),
+    "a longer latent chain where there is none": (
+        lambda: sample.lengthen_latent_chain(
+            vector_nae(
+                sampler=PersistentContrastiveDivergence(visible_chain=SHORT)
+            ),
+            2,
+        ),
+        "no latent chain",
+    ),
+}

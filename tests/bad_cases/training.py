@@ -1,0 +1,134 @@
+"""Fitting and scoring: arguments, examples, phases, guards, the estimator."""
+
+import functools
+import math
+
+import numpy as np
+import tensorflow as tf
+from tiny_models import short_sampler, vector_networks
+
+from nae_tf import NAE, NAEDetector
+from nae_tf.experiment import Phase
+from nae_tf.guard import DivergenceGuard
+
+NAN, INFINITY = math.nan, math.inf
+X = np.zeros([8, 4], "float32")
+
+
+@functools.cache
+def trainable_nae(run_eagerly=False):
+    """An NAE for X whose visible chain has the box [0, 1]."""
+    model = NAE(*vector_networks(), sampler=short_sampler((0.0, 1.0)))
+    model.compile("sgd", run_eagerly=run_eagerly)
+    return model
+
+
+def fit(x, **settings):
+    return lambda: trainable_nae().fit(x, verbose=0, **settings)
+
+
+def batches(x):
+    return tf.data.Dataset.from_tensor_slices(x).batch(3)
+
+
+def compiled(**arguments):
+    return lambda: NAE(*vector_networks()).compile("sgd", **arguments)
+
+
+def estimator(**settings):
+    return lambda: NAEDetector(**settings).fit(np.eye(5))
+
+
+def phase(**settings):
+    return lambda: Phase(optimizer=None, **({"epochs": 1} | settings))
+
+
+def with_value(value):
+    x = X.copy()
+    x[6, 1] = value
+    return x
+
+
+BAD_EXAMPLES = {
+    "too few features": (X[:, :2], "expected examples of shape"),
+    "no batch axis": (X[:, 0], "expected examples of shape"),
+    "integers": (np.ones([8, 4], "uint8"), r"astype\('float32'\) / 255"),
+    "booleans": (np.ones([8, 4], bool), "expected floating-point"),
+    "NaN": (with_value(NAN), "NaN or infinity; remove or repair"),
+    "infinity": (with_value(INFINITY), "NaN or infinity; remove or repair"),
+    "too large": (with_value(1.5), r"values in \[0, 1\].*rescale"),
+    "too small": (with_value(-0.1), r"values in \[0, 1\].*rescale"),
+    "nothing": (X[:0], "no examples"),
+}
+
+
+def examples_case(x, method, as_data, run_eagerly):
+    """The same examples in one of the ways to hand them over."""
+    return lambda: getattr(trainable_nae(run_eagerly), method)(as_data(x))
+
+
+CASES = {
+    **{
+        f"{name} {method} {as_data.__name__} {run_eagerly=}": (
+            examples_case(x, method, as_data, run_eagerly),
+            message,
+        )
+        for name, (x, message) in BAD_EXAMPLES.items()
+        for method in ("fit", "evaluate", "predict_outlier_score")
+        for as_data in (np.asarray, batches)
+        for run_eagerly in (False, True)
+    },
+    "loss": (compiled(loss="mse"), "Remove the argument"),
+    "metrics": (compiled(metrics=["mae"]), "Remove the argument"),
+    "loss weights": (compiled(loss_weights=[1.0]), "Remove the argument"),
+    "sample weights": (fit(X, sample_weight=np.ones(8)), "leave sample_weight"),
+    "labels and sample weights": (
+        fit(X, y=np.zeros(8), sample_weight=np.ones(8)),
+        "leave sample_weight",
+    ),
+    "class weights": (
+        fit(X, y=np.zeros(8), class_weight={0: 2.0}),
+        "class_weight out",
+    ),
+    "validation data": (
+        fit(X, validation_data=(with_value(NAN),)),
+        "NaN or infinity; remove or repair",
+    ),
+    "filtered until nothing is left": (
+        fit(batches(X).filter(lambda x: False)),
+        "no examples to fit",
+    ),
+    "contamination": (
+        estimator(contamination=0.6),
+        r"contamination in \(0, 0.5\], received 0.6",
+    ),
+    "network name": (
+        estimator(networks="VGG"),
+        r"\['FCRes2', 'MLP'\] or a function.*'VGG'",
+    ),
+    "one latent": (estimator(latent_dim=1), "latent_dim >= 2, received 1"),
+    "negative epochs": (estimator(epochs=-1), "epochs >= 0, received -1"),
+    "estimator's batches": (estimator(batch_size=0), "batch_size >= 1"),
+    "learning rate": (estimator(learning_rate=0.0), "learning_rate > 0"),
+    "phase's epochs": (phase(epochs=-1), "epochs >= 0"),
+    "phase's batches": (phase(batch_size=0), "batch_size >= 1"),
+    "phase's steps": (phase(steps_per_epoch=0), "steps_per_epoch >= 1"),
+    "phase's patience": (phase(patience=0), "patience >= 1"),
+    "phase's keep": (phase(keep="first"), "'best' or 'last'"),
+    **{
+        f"guard's {name} {value}": (
+            lambda name=name, value=value: DivergenceGuard(**{name: value}),
+            f"DivergenceGuard: .*{name}",
+        )
+        for name, value in [
+            ("action", "pray"),
+            ("max_roll_backs", -1),
+            ("rate_factor", 0.0),
+            ("rate_factor", 2.0),
+            ("patience", 0),
+            ("weights_every", 0),
+            ("max_weight_growth", 0.5),
+            ("max_gap_ratio", NAN),
+        ]
+    },
+}
