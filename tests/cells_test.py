@@ -156,7 +156,10 @@ DRIVER = """
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)],
+)
 def test_the_tool_ends_its_workers_with_saved_progress(number, tmp_path):
     (tmp_path / "gin").symlink_to(ROOT / "gin")
     (tmp_path / "tools").mkdir()

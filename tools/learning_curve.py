@@ -147,7 +147,10 @@ def learning_curve_figure(curves: Mapping[int, Sequence[Sequence[dict]]]):
 
     columns = min(len(curves), 5)
     rows = -(-len(curves) // columns)
-    figure = Figure(figsize=(2.6 * columns + 0.6, 2.3 * rows + 0.4))
+    figure = Figure(
+        figsize=(max(2.6 * columns, 4.6), 2.3 * rows + 0.4),
+        layout="constrained",
+    )
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(curves) :]:
         axes.set_axis_off()
@@ -179,11 +182,17 @@ def learning_curve_figure(curves: Mapping[int, Sequence[Sequence[dict]]]):
                     pretraining[-1]["seconds"] / 60,
                     color=NEUTRAL,
                     linestyle=":",
+                    label=None if seed else "end of pre-training",
                 )
         axes.set(title=f"digit {digit}", xlabel="minutes")
         axes.spines[["top", "right"]].set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel("AUROC")
-    grid.flat[0].legend(frameon=False, fontsize="small")
-    figure.tight_layout()
+    figure.legend(
+        *grid.flat[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=3,
+        frameon=False,
+        fontsize="small",
+    )
     return figure
