@@ -167,7 +167,7 @@ def test_a_learning_curve_shows_every_snapshot(monkeypatch):
         point("training", 10, 0.6, selection_auroc=0.9),
         point("training", 15, 0.8, selection_auroc=1.0),
     ]
-    cell.stored.write_text(json.dumps({"curve": curve}))
+    cell.stored.write_text(json.dumps(cell.results() | {"curve": curve}))
     learning_curve.draw_learning_curves(wanted)
     (figure,) = drawn
     (axes,) = figure.axes

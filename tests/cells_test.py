@@ -107,8 +107,8 @@ def test_a_trial_stores_no_figure_of_test_data(repository):
     results = cells.run_cell(cell, ORIGIN)
     (kept,) = results["selection"].values()
     last = {row["metric"]: row for row in rows(cell.run_dir)}
-    assert results.keys() == {"task", "seed", "selection", "bindings"} | {
-        "seconds",
+    assert results.keys() == {
+        *("task", "seed", "selection", "bindings", "settings", "seconds"),
         *ORIGIN,
     }
     assert kept == {

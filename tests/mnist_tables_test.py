@@ -36,6 +36,7 @@ def results_folder(tmp_path, monkeypatch):
 def store(cell, **auroc):
     cell.stored.parent.mkdir(parents=True, exist_ok=True)
     origin = {"seconds": 60, "threads": 2, "commit": "c", "machine": "m"}
+    origin["settings"] = cells.configure(cell)
     cell.stored.write_text(json.dumps({"auroc": auroc} | origin))
 
 
@@ -70,6 +71,24 @@ def test_an_incomplete_table_is_shown(results_folder, capsys):
     assert "`vae`" not in rows
     assert last[0].startswith("12 of 40 cells are stored.")
     assert last[1].startswith("12 trainings, 60 s each on 2 thread(s) of m")
+
+
+def test_cells_of_other_settings_are_named(results_folder, capsys):
+    cell = mnist_tables.holdout_cell("ae", 9, 0, "cpu")
+    store(cell, Autoencoder={"mnist 9": 0.5})
+    request = Request("cpu", seeds=(0,), show=True, methods=["ae"])
+    mnist_tables.table1(request)
+    assert "other settings" not in capsys.readouterr().err
+    faster = ("baseline/Adam.learning_rate = 0.1",)
+    other = dataclasses.replace(cell, bindings=(*cell.bindings, *faster))
+    results = cell.results() | {"settings": cells.configure(other)}
+    cell.stored.write_text(json.dumps(results))
+    mnist_tables.table1(request)
+    captured = capsys.readouterr()
+    assert f"other settings than the gin files have now: {cell.name}." in (
+        captured.err
+    )
+    assert "0.500" in captured.out
 
 
 def test_an_empty_table_is_shown(results_folder, capsys):

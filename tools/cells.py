@@ -10,6 +10,7 @@ them, and then with the cells that are missing.
 import concurrent.futures
 import contextlib
 import dataclasses
+import hashlib
 import json
 import multiprocessing
 import os
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor
 
+import gin
 import keras
 import numpy as np
 import scipy.stats
@@ -185,8 +187,7 @@ def run_cell(cell: Cell, origin: dict) -> dict:
             contextlib.redirect_stdout(output),
             contextlib.redirect_stderr(output),
         ):
-            files = [str(REPOSITORY / file) for file in cell.gin_files]
-            parse_config(files, cell.bindings)
+            settings = configure(cell)
             experiment = Experiment.from_config()
             before = _trained_seconds(run)
             origins = _note_sitting(run, origin)
@@ -206,10 +207,18 @@ def run_cell(cell: Cell, origin: dict) -> dict:
     finally:
         keras.utils.clear_session()
     seconds = round(before + time.monotonic() - start)
-    results |= {"bindings": list(cell.bindings), "seconds": seconds} | origins
+    results |= {"bindings": list(cell.bindings), "settings": settings}
+    results |= {"seconds": seconds} | origins
     cell.stored.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(cell.stored, json.dumps(results, indent=2) + "\n")
     return results
+
+
+def configure(cell: Cell) -> str:
+    """Parse a cell's configuration; return a digest of what is set there."""
+    files = [str(REPOSITORY / file) for file in cell.gin_files]
+    parse_config(files, cell.bindings)
+    return hashlib.sha256(gin.config_str().encode()).hexdigest()[:12]
 
 
 def _trained_seconds(run: RunDirectory) -> float:

@@ -8,7 +8,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from cells import Cell, provenance, run_missing
+from cells import Cell, configure, provenance, run_missing
+
+from nae_tf.progress import note
 
 MISSING = "\N{EN DASH}"
 
@@ -44,8 +46,21 @@ def stored_results(
     """
     if not request.show:
         run_missing(cells.values(), request.jobs)
-    results = {key: cell.results() for key, cell in cells.items()}
-    return {key: result for key, result in results.items() if result}
+    results = {
+        key: result for key, cell in cells.items() if (result := cell.results())
+    }
+    outdated = [
+        cells[key].name
+        for key, result in results.items()
+        if result.get("settings") != configure(cells[key])
+    ]
+    if outdated:
+        note(
+            f"{len(outdated)} of the cells had other settings than the gin "
+            f"files have now: {', '.join(outdated)}. Remove their files to "
+            "train them anew."
+        )
+    return results
 
 
 def mean_and_error(values: Sequence[float]) -> str:
