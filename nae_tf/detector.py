@@ -126,17 +126,21 @@ class OutlierDetector(keras.Model):
         x = self.training_examples(data)
         return self.update_means(tf.shape(x)[0], **self.objective(x))
 
-    def noise_seed(self, training: bool):
+    def noise_seed(self, training: bool, shared: bool = False):
         """Return the seed of a step's noise, int32 [2].
 
         It differs between steps and replicas of training; every evaluation
         sees the same noise.
+
+        Args:
+            training: whether a training step asks, or an evaluation.
+            shared: whether all replicas are to draw the same noise.
         """
         step, replica = -1, 0
         if training:
             context = tf.distribute.get_replica_context()
             step = tf.convert_to_tensor(self.optimizer.iterations)
-            replica = context.replica_id_in_sync_group
+            replica = 0 if shared else context.replica_id_in_sync_group
         return randomness.fold_in(
             randomness.step_seed(self.seed, step, replica), Purpose.NOISE
         )

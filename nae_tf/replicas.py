@@ -32,6 +32,24 @@ def batch_share(num_examples, dtype):
     return count / context.all_reduce("sum", count)
 
 
+def rows_of_all(x):
+    """Return the rows that all replicas hold, in the order of the replicas.
+
+    What is computed from them is the same everywhere. Its gradient returns to
+    the replica that a row comes from, as the sum over all replicas.
+
+    Args:
+        x: tensor [batch, ...]; a replica may have fewer rows, or none.
+
+    Returns:
+        Tensor [global batch, ...].
+    """
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return x
+    return context.all_gather(x, axis=0)
+
+
 def spans_machines(strategy: tf.distribute.Strategy) -> bool:
     """Return whether some of a strategy's replicas run in other processes."""
     return isinstance(

@@ -144,3 +144,11 @@ def test_training_makes_latents_normal():
     z = model.encode(x.astype(np.float32)).numpy()
     assert np.abs(z.mean(axis=0)).max() < 0.5
     assert np.abs(z.std(axis=0) - 1).max() < 0.4
+
+
+def test_a_batch_of_one_example_trains():
+    model = WAE(*vector_networks())
+    model.compile(keras.optimizers.SGD(0.1))
+    history = model.fit(np.ones([1, 4], np.float32), verbose=0).history
+    assert history["squared_mmd"] == [0]
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())

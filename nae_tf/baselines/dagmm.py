@@ -30,6 +30,7 @@ from nae_tf.gaussian_mixture import (
     sample_energy,
 )
 from nae_tf.latent_space import Euclidean
+from nae_tf.replicas import rows_of_all
 
 # A black image, of norm 0, counts as one of this norm: it is less than that of
 # an 8-bit image with a single pixel of the darkest grey.
@@ -62,10 +63,10 @@ def _norm(x):
 class DAGMM(Autoencoder):
     """An autoencoder with a mixture model of its latents and errors.
 
-    Training fits the mixture of every batch. What scores is the mixture of the
-    training set: of all batches at first, and with exponentially fading weight
-    once they are more than `1 / (1 - decay)`. Under `tf.distribute` it sees the
-    first replica's share of them.
+    Training fits the mixture of every batch, also where several replicas share
+    it. What scores is the mixture of the training set: of all batches at first,
+    and with exponentially fading weight once they are more than
+    `1 / (1 - decay)`.
 
     The mixture is computed and kept in double precision, because the weak
     directions of a covariance are lost in the rounding of the strong ones.
@@ -239,12 +240,14 @@ class DAGMM(Autoencoder):
         features = self.mixture_features(x, z, reconstruction)
         wide = tf.cast(features, tf.float64)
         if training:
-            mixture = estimate_mixture(
-                wide, self.log_memberships(features, training)
+            batch = rows_of_all(wide)
+            mixture, without_dropout = (
+                estimate_mixture(
+                    batch, rows_of_all(self.log_memberships(features, drop))
+                )
+                for drop in (True, False)
             )
-            self._update_mixture(
-                estimate_mixture(wide, self.log_memberships(features))
-            )
+            self._update_mixture(without_dropout)
         else:
             mixture = self.running_mixture
         energy = sample_energy(wide, mixture, self.covariance_jitter)

@@ -19,6 +19,7 @@ import tensorflow as tf
 from nae_tf import randomness
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.latent_space import Euclidean
+from nae_tf.replicas import rows_of_all
 
 
 def nearest_codes(vectors, codebook):
@@ -167,8 +168,7 @@ class VQVAE(Autoencoder):
                 f"code_dim={self.code_dim} divide, received latents of shape "
                 f"{list(self.latent_shape)}; change code_dim or the encoder."
             )
-        # An assignment on several replicas takes the first one's value: they
-        # would draw different encodings.
+        # All replicas assign the same value.
         self.codebook = self.add_weight(
             name="codebook",
             shape=(self.num_codes, self.code_dim),
@@ -225,6 +225,8 @@ class VQVAE(Autoencoder):
         if training:
             self.restart_dead_codes(z)
         codes, counts = self.look_up(z)
+        context = tf.distribute.get_replica_context()
+        counts = context.all_reduce(tf.distribute.ReduceOp.SUM, counts)
         if training:
             self._count_idle_batches(counts)
         energy = self.energy_of_latent(x, straight_through(z, codes), training)
@@ -242,18 +244,16 @@ class VQVAE(Autoencoder):
         """Move every dead code to a random encoding of a batch.
 
         Args:
-            z: float [batch, latent_dim].
+            z: float [batch, latent_dim], this replica's share of the batch.
         """
-        vectors = tf.reshape(z, [-1, self.code_dim])
+        vectors = tf.reshape(rows_of_all(z), [-1, self.code_dim])
         chosen = randomness.uniform(
             [self.num_codes],
-            self.noise_seed(training=True),
+            self.noise_seed(training=True, shared=True),
             tf.int32,
             0,
-            tf.maximum(tf.shape(vectors)[0], 1),
+            tf.shape(vectors)[0],
         )
-        # A replica may have no example, and so nothing but this row of zeros.
-        vectors = tf.pad(vectors, [[0, 1], [0, 0]])
         fresh = tf.cast(tf.gather(vectors, chosen), self.codebook.dtype)
         idle = tf.convert_to_tensor(self.idle_batches)
         dead = idle >= self.restart_after
@@ -263,8 +263,6 @@ class VQVAE(Autoencoder):
         self.idle_batches.assign(tf.where(dead, tf.zeros_like(idle), idle))
 
     def _count_idle_batches(self, counts):
-        context = tf.distribute.get_replica_context()
-        counts = context.all_reduce(tf.distribute.ReduceOp.SUM, counts)
         idle = tf.convert_to_tensor(self.idle_batches)
         self.idle_batches.assign(
             tf.where(counts > 0, tf.zeros_like(idle), idle + 1)

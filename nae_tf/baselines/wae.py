@@ -15,6 +15,7 @@ from nae_tf import randomness
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.energy import scalar_like
 from nae_tf.latent_space import Euclidean
+from nae_tf.replicas import rows_of_all
 
 
 def squared_distances(x, y):
@@ -34,7 +35,7 @@ def median_squared_distance(x):
     """Median squared distance between two different rows of a sample.
 
     Args:
-        x: float [n, dim].
+        x: float [n, dim], n > 0.
 
     Returns:
         float scalar; 0 for one row.
@@ -88,8 +89,8 @@ def squared_mmd(x, y, squared_width):
 class WAE(Autoencoder):
     """An autoencoder whose latents are distributed as a standard normal.
 
-    The outlier score is the reconstruction error. In distributed training,
-    every replica compares its own part of a batch with the prior.
+    The outlier score is the reconstruction error. The discrepancy is that of
+    the whole batch also where several replicas share it.
     """
 
     def __init__(
@@ -133,13 +134,16 @@ class WAE(Autoencoder):
         """Reconstruction error and discrepancy of the latents."""
         z = self.encode(x, training)
         error = self.energy_of_latent(x, z, training)
+        batch = rows_of_all(z)
         prior = randomness.normal(
-            tf.shape(z), self.noise_seed(training), z.dtype
+            tf.shape(batch), self.noise_seed(training, shared=True), z.dtype
         )
-        medians = [median_squared_distance(z), median_squared_distance(prior)]
+        medians = [median_squared_distance(each) for each in (batch, prior)]
         # Fixed, or the encoder could widen the kernel instead of its latents.
         squared_width = tf.stop_gradient(tf.add_n(medians) / 2)
-        mmd = squared_mmd(z, prior, squared_width)
+        # One example has no distances; its discrepancy is 0 at any width.
+        squared_width = tf.where(squared_width > 0, squared_width, 1)
+        mmd = squared_mmd(batch, prior, squared_width)
         loss = tf.reduce_mean(error) + scalar_like(self.mmd_weight, x) * mmd
         return {
             "loss": loss,

@@ -1,0 +1,37 @@
+"""Every method trains on two replicas as on one device."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from baselines_contract_test import METHODS
+from tiny_runs import ROOT
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """What tests/methods_on_replicas.py found."""
+    script = ROOT / "tests" / "methods_on_replicas.py"
+    process = subprocess.run(
+        [sys.executable, script, *METHODS],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_replicas_train_a_method_as_one_device_does(method, trained):
+    one, two = trained[method]
+    for part, values in one.items():
+        assert values.keys() == two[part].keys()
+        for name, value in values.items():
+            assert np.isfinite(value).all()
+            np.testing.assert_allclose(
+                two[part][name], value, rtol=1e-6, atol=1e-9, err_msg=name
+            )

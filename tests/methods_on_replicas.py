@@ -1,0 +1,75 @@
+"""Trains every method on one device and on two logical CPUs; see
+baselines_replicas_test.py, which runs it in a process of its own.
+"""
+
+import json
+import pathlib
+import sys
+import types
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nae_tf import randomness, runtime
+from nae_tf.baselines import dae, rae, vae
+from nae_tf.distribution import make_strategy
+from nae_tf.experiment import Experiment
+
+GIN = pathlib.Path(__file__).resolve().parent.parent / "gin"
+NARROW = [
+    "Experiment.precision = 'float64'",
+    "latent_dim = 4",
+    "MLPEncoder.hidden_units = (8,)",
+    "MLPDecoder.hidden_units = (8,)",
+]
+SETTINGS = {
+    # The variance of a single example is nothing but the jitter.
+    "dagmm": ["DAGMM.dropout = 0.0", "DAGMM.covariance_jitter = 0.1"],
+    # Codes begin in the first step, and some die in the third.
+    "vqvae": ["VQVAE.num_codes = 16", "VQVAE.restart_after = 2"],
+}
+
+
+def equal_noise(shape, seed, dtype):
+    """The same noise for every example, whichever replica has it."""
+    del seed
+    row = randomness.normal(shape[1:], [3, 4], dtype)
+    return tf.broadcast_to(row, shape)
+
+
+def train(method, strategy):
+    """Weights and figures of a method after three steps."""
+    files = [GIN / "digits.gin", GIN / "methods" / f"{method}.gin"]
+    runtime.parse_config(
+        [str(file) for file in files], NARROW + SETTINGS.get(method, [])
+    )
+    # The last batch has one example: nothing for the second replica.
+    x = np.random.default_rng(0).random((17, 8, 8, 1))
+    with strategy.scope():
+        model = Experiment.from_config().build_model()
+        model.compile(keras.optimizers.SGD(1e-2))
+    history = model.fit(x, batch_size=8, shuffle=False, verbose=0)
+    evaluated = model.evaluate(x, batch_size=8, verbose=0, return_dict=True)
+    return {
+        "weights": {
+            f"{number} {weight.name}": np.ravel(weight).tolist()
+            for number, weight in enumerate(model.weights)
+        },
+        "history": history.history,
+        "evaluated": {name: [value] for name, value in evaluated.items()},
+    }
+
+
+two_replicas = make_strategy(2)
+for module in (dae, rae, vae):
+    module.randomness = types.SimpleNamespace(normal=equal_noise)
+strategies = (tf.distribute.get_strategy(), two_replicas)
+print(
+    json.dumps(
+        {
+            method: [train(method, strategy) for strategy in strategies]
+            for method in sys.argv[1:]
+        }
+    )
+)
