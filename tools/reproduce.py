@@ -35,7 +35,7 @@ import laboratory
 import learning_curve
 import mnist_tables
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 from cells import REPOSITORY, Cell, mean_interval, provenance, run_missing
 from search_budget import search
 from tables import Request
@@ -169,9 +169,12 @@ def request(default_digits=DIGITS) -> Request:
         digits = [int(digit) for digit in FLAGS.digits or default_digits]
         seeds = [int(seed) for seed in FLAGS.seeds or range(FLAGS.num_seeds)]
     except ValueError as error:
-        raise app.UsageError(f"--digits and --seeds: {error}.") from error
+        raise ValueError(
+            "--digits and --seeds: expected numbers between commas, received "
+            f"{FLAGS.digits} and {FLAGS.seeds}."
+        ) from error
     if not set(digits) <= set(DIGITS):
-        raise app.UsageError(f"--digits: expected 0 to 9, received {digits}.")
+        raise ValueError(f"--digits: expected 0 to 9, received {digits}.")
     return Request(
         FLAGS.budget, seeds, FLAGS.jobs, FLAGS.show, FLAGS.methods, digits
     )
@@ -222,6 +225,9 @@ def main(argv):
     """Carry out the sub-command that the command line names."""
     if len(argv) != 2 or argv[1] not in COMMANDS:
         raise app.UsageError(f"expected one of: {', '.join(COMMANDS)}.")
+    if not FLAGS["verbosity"].present:
+        # gin reports at INFO level where it looks for files.
+        logging.set_verbosity(logging.WARNING)
     try:
         COMMANDS[argv[1]]()
     except (ImportError, OSError, RuntimeError, ValueError) as error:
