@@ -75,11 +75,22 @@ class Grid:
         """
         return float(np.abs(p - q).sum() * self.cell_area / 2.0)
 
-    def kl_divergence(self, p: np.ndarray, q: np.ndarray) -> float:
+    def kl_divergence(self, p: np.ndarray, log_q: np.ndarray) -> float:
         """Kullback-Leibler divergence KL(p | q), in nats.
 
             integral p log(p / q)
 
-        Infinite if q is zero somewhere where p is not.
+        Args:
+            p: float [num_cells, num_cells], a density.
+            log_q: float [num_cells**2], logarithm of a density up to a
+                constant, at `points`: far from its modes a density itself is
+                too small for a float.
+
+        Returns:
+            Infinite if q is zero somewhere where p is not.
         """
-        return float(scipy.special.rel_entr(p, q).sum() * self.cell_area)
+        _, log_normalizer = self.normalize(log_q)
+        p, log_q = p.ravel(), np.asarray(log_q, np.float64)
+        inside = p > 0
+        log_ratio = np.log(p[inside]) + log_normalizer - log_q[inside]
+        return float((p[inside] * log_ratio).sum() * self.cell_area)

@@ -41,19 +41,30 @@ def test_a_constant_in_the_log_density_changes_the_normaliser_only():
 
 def test_distances_of_normal_distributions():
     distance = 1.5
+    log_q = normal_log_density(distance)
     p, _ = GRID.normalize(normal_log_density(0.0))
-    q, _ = GRID.normalize(normal_log_density(distance))
+    q, _ = GRID.normalize(log_q)
     closed_form = 2 * scipy.stats.norm.cdf(distance / 2) - 1
     assert GRID.total_variation(p, q) == pytest.approx(closed_form, abs=1e-3)
-    assert GRID.kl_divergence(p, q) == pytest.approx(distance**2 / 2, rel=1e-3)
+    found = GRID.kl_divergence(p, log_q - 3.0)
+    assert found == pytest.approx(distance**2 / 2, rel=1e-3)
+
+
+def test_the_divergence_is_finite_where_the_density_is_too_small_for_a_float():
+    p, _ = GRID.normalize(normal_log_density(0.0))
+    scale = 100.0  # Normal with a variance of 1 / scale.
+    closed_form = -math.log(scale) + scale - 1.0
+    found = GRID.kl_divergence(p, scale * normal_log_density(0.0))
+    assert found == pytest.approx(closed_form, rel=1e-2)
 
 
 def test_the_divergence_has_a_direction():
     left = np.where(GRID.points()[:, 0] < 0, 0.0, -np.inf)
-    everywhere, _ = GRID.normalize(np.zeros(len(left)))
+    flat = np.zeros(len(left))
+    everywhere, _ = GRID.normalize(flat)
     half, _ = GRID.normalize(left)
-    assert GRID.kl_divergence(half, everywhere) == pytest.approx(math.log(2))
-    assert GRID.kl_divergence(everywhere, half) == math.inf
+    assert GRID.kl_divergence(half, flat) == pytest.approx(math.log(2))
+    assert GRID.kl_divergence(everywhere, left) == math.inf
     assert GRID.total_variation(half, everywhere) == pytest.approx(0.5)
     right, _ = GRID.normalize(np.where(np.isinf(left), 0.0, -np.inf))
     assert GRID.total_variation(half, right) == pytest.approx(1.0)

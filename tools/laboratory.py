@@ -88,8 +88,8 @@ def true_density() -> np.ndarray:
     return density
 
 
-def model_density(model, data: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return a model's density on the grid and the log of its normaliser.
+def model_log_density(model, data: np.ndarray) -> np.ndarray:
+    """Return the log of a model's density at the grid, up to a constant.
 
     An autoencoder is read as a normal distribution around its reconstruction,
     p(x) ~ exp(-|x - decode(encode(x))|^2 / (2 sigma^2)), with the sigma that
@@ -100,6 +100,9 @@ def model_density(model, data: np.ndarray) -> tuple[np.ndarray, float]:
         model: trained on the plane, energies being means over coordinates; a
             VAE scores by likelihood.
         data: float [num_examples, 2], for sigma.
+
+    Returns:
+        float [num_cells**2].
     """
     energy = model.predict_outlier_score(GRID.points(), 8_192)
     if isinstance(model, NAE):
@@ -109,7 +112,13 @@ def model_density(model, data: np.ndarray) -> tuple[np.ndarray, float]:
     else:
         # |.|^2 is twice the mean over the two coordinates.
         temperature = float(np.mean(model.predict_outlier_score(data)))
-    return GRID.normalize(-energy.astype(np.float64) / temperature)
+    return -energy.astype(np.float64) / temperature
+
+
+def model_density(model, data: np.ndarray) -> np.ndarray:
+    """Return a model's density on the grid; see `model_log_density`."""
+    density, _ = GRID.normalize(model_log_density(model, data))
+    return density
 
 
 def load_run(run: RunDirectory, experiment: Experiment):
@@ -129,11 +138,12 @@ def measure_density(run: RunDirectory, experiment: Experiment) -> dict:
         "squared_mmd" of its negative samples}}.
     """
     model, data = load_run(run, experiment)
-    density, log_normalizer = model_density(model, data)
+    log_density = model_log_density(model, data)
+    density, log_normalizer = GRID.normalize(log_density)
     truth = true_density()
     measured = {
         "total_variation": GRID.total_variation(density, truth),
-        "kl_divergence": GRID.kl_divergence(truth, density),
+        "kl_divergence": GRID.kl_divergence(truth, log_density),
         "log_normalizer": log_normalizer,
     }
     if isinstance(model, NAE):
@@ -190,7 +200,7 @@ def figure3(num_seeds: int, jobs: int, show: bool):
 def chain_start_panel(start: str) -> Panel:
     """Return the density and 200 negative samples of seed 0."""
     model, data = load_cell(chain_start_cell(start, 0))
-    density, _ = model_density(model, data)
+    density = model_density(model, data)
     distance = GRID.total_variation(density, true_density())
     return Panel(
         f"{start}, TV {distance:.2f}",
@@ -218,7 +228,7 @@ def figure5(jobs: int, show: bool):
         row = [Panel("data", truth)]
         for method in _METHOD_FILES:
             model, data = load_cell(cells[method, dimension])
-            density, _ = model_density(model, data)
+            density = model_density(model, data)
             title = f"{method}, {dimension} latent dim."
             row.append(Panel(title, density))
         rows.append(row)
