@@ -38,7 +38,9 @@ def density_figure(rows: Sequence[Sequence[Panel]], grid: Grid, peak: float):
     from matplotlib.figure import Figure
 
     columns = max(map(len, rows))
-    figure = Figure(figsize=(2.2 * columns, 2.45 * len(rows)))
+    figure = Figure(
+        figsize=(2.2 * columns, 2.45 * len(rows)), layout="constrained"
+    )
     all_axes = figure.subplots(len(rows), columns, squeeze=False)
     for axes in all_axes.flat:
         axes.set_axis_off()
@@ -58,7 +60,6 @@ def density_figure(rows: Sequence[Sequence[Panel]], grid: Grid, peak: float):
                 )
             axes.set(xlim=(grid.low, grid.high), ylim=(grid.low, grid.high))
             axes.set_title(panel.title, fontsize="medium")
-    figure.tight_layout(pad=0.4)
     return figure
 
 
