@@ -47,7 +47,7 @@ DIMENSIONS = {
         "latent_dim=2",
         "NAE.latent_space=@Sphere()",
         "NAE.latent_l2=0.0",
-        # What the circle cannot reconstruct has a variance of 0.125, the best T.
+        # The variance of what a circle cannot reconstruct, the best T.
         "NAE.temperature=0.125",
     ),
     ("AE", 3): ("latent_dim=3", "Autoencoder.latent_space=@Euclidean()"),
