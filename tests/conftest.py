@@ -3,6 +3,7 @@
 import dataclasses
 
 import gin
+import keras
 import numpy as np
 import pytest
 from tiny_models import vector_nae
@@ -79,3 +80,7 @@ def served(tmp_path_factory):
 def no_gin_configuration():
     """What one test configures, the next one does not see."""
     gin.clear_config()
+    policy = keras.config.dtype_policy()
+    yield
+    # A budget's precision is Keras's global policy.
+    keras.config.set_dtype_policy(policy)
