@@ -16,6 +16,7 @@ from bad_cases import (
     models,
     samplers,
     scores,
+    tools,
     training,
     weather,
 )
@@ -30,6 +31,7 @@ SUBJECTS = [
     image_files,
     configuration,
     exports,
+    tools,
     weather,
 ]
 CASES = {

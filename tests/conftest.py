@@ -7,6 +7,13 @@ import keras
 import numpy as np
 import pytest
 from tiny_models import vector_nae
+from tiny_runs import (
+    DIGITS,
+    GAUSSIANS,
+    TINY_DIGITS,
+    TINY_GAUSSIANS,
+    untrained_run,
+)
 
 from nae_tf import image_sets
 from nae_tf.calibration import Calibration
@@ -63,6 +70,32 @@ def exported_vectors(tmp_path_factory):
     return export_model(
         vector_nae(), calibration, tmp_path_factory.mktemp("vectors")
     )
+
+
+@pytest.fixture(scope="session")
+def digits_runs(tmp_path_factory):
+    """Untrained runs: latent dimension 4 without a 4, 16 without a 9."""
+    folder = tmp_path_factory.mktemp("runs")
+    return [
+        untrained_run(
+            folder / f"out{digit}",
+            DIGITS,
+            [
+                *TINY_DIGITS,
+                "pretraining/Phase.epochs=0",
+                f"holdout_class={digit}",
+                f"latent_dim={size}",
+            ],
+        )
+        for digit, size in [(4, 4), (9, 16)]
+    ]
+
+
+@pytest.fixture(scope="session")
+def plane_run(tmp_path_factory):
+    """An untrained run on the plane with a circle of latents."""
+    path = tmp_path_factory.mktemp("runs") / "plane"
+    return untrained_run(path, GAUSSIANS, TINY_GAUSSIANS)
 
 
 @pytest.fixture(scope="session")

@@ -222,15 +222,6 @@ def test_scores_are_written_as_arrays(suffix, vector_model, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == [output.name]
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_bad_values_name_their_examples(value, vector_model, tmp_path):
-    _, path = vector_model
-    x = vectors(12)
-    x[6] = value
-    with pytest.raises(ValueError, match=r"examples 4 to 7: .*NaN or infinity"):
-        score_to(path, tmp_path / "scores.csv", x)
-
-
 def test_a_pickled_array_is_not_loaded(tmp_path):
     class Hostile:
         def __reduce__(self):

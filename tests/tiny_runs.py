@@ -13,6 +13,7 @@ from nae_tf.experiment import Experiment
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DIGITS = str(ROOT / "gin" / "digits.gin")
+GAUSSIANS = str(ROOT / "gin" / "eight_gaussians.gin")
 TINY_DIGITS = [
     "MLPEncoder.hidden_units=(16,)",
     "MLPDecoder.hidden_units=(16,)",
@@ -36,6 +37,21 @@ TINY_AUTOENCODER = [
     "MLPDecoder.hidden_units=(16,)",
     f"training/Phase.epochs={EPOCHS}",
     f"training/Phase.steps_per_epoch={STEPS}",
+]
+UNTRAINED = [
+    "training/Phase.epochs=0",
+    "Experiment.evaluation_limit=50",
+]
+TINY_GAUSSIANS = [
+    "Experiment.pretraining=None",
+    "NAE.latent_space=@Sphere()",
+    "latent_dim=2",
+    "FCRes2Encoder.units=8",
+    "FCRes2Encoder.hidden_units=8",
+    "FCRes2Decoder.units=8",
+    "FCRes2Decoder.hidden_units=8",
+    "latent/LangevinChain.num_steps=3",
+    "visible/LangevinChain.num_steps=4",
 ]
 
 
@@ -79,3 +95,10 @@ def run_module(module, *arguments):
         text=True,
         check=False,
     )
+
+
+def untrained_run(path, gin_file, bindings):
+    """Make a run without a step of training; return its path."""
+    runtime.parse_config([gin_file], [*bindings, *UNTRAINED])
+    train.train(runtime.RunDirectory(path), Experiment.from_config())
+    return str(path)

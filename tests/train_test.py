@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -190,11 +189,3 @@ def test_a_mistake_ends_in_one_line_and_leaves_no_run(tmp_path):
     assert failed.stderr.endswith("Did you mean 'seed'?\n")
     assert "Traceback" not in failed.stderr
     assert not (tmp_path / "run").exists()
-
-
-def test_a_checkpoint_of_another_model_is_refused(run):
-    run_dir, _ = run
-    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    directory = runtime.RunDirectory(run_dir).checkpoints("training")
-    with pytest.raises(ValueError, match="does not fit"):
-        restore(other, directory)

@@ -4,10 +4,11 @@ import dataclasses
 import json
 
 import keras
+import tensorflow as tf
 from tiny_runs import DIGITS, TINY_DIGITS
 
 from nae_tf import runtime, train
-from nae_tf.checkpoints import restore
+from nae_tf.checkpoints import CheckpointDirectory, Progress, restore
 from nae_tf.distribution import make_strategy
 from nae_tf.experiment import Experiment
 
@@ -68,6 +69,16 @@ def patience_without_a_figure(tmp_path):
         pretraining=None,
     )
     train.train(runtime.RunDirectory(tmp_path / "run"), blind)
+
+
+def checkpoint_of_another_model(tmp_path):
+    models = [
+        keras.Sequential([keras.Input((units,)), keras.layers.Dense(2)])
+        for units in (2, 3)
+    ]
+    directory = CheckpointDirectory(tmp_path)
+    directory.save(tf.train.Checkpoint(model=models[0]), Progress())
+    restore(models[1], tmp_path)
 
 
 def strategy(config, num_replicas=None):
@@ -162,6 +173,10 @@ CASES = {
         lambda tmp_path: runtime.RunDirectory(tmp_path).load_config(),
         r"has no config\.gin",
         FileNotFoundError,
+    ),
+    "a checkpoint of another model": (
+        checkpoint_of_another_model,
+        "does not fit",
     ),
     "a phase without checkpoint": (
         lambda tmp_path: restore(keras.Sequential(), tmp_path),

@@ -8,7 +8,7 @@ from tiny_models import vector_networks
 
 from nae_tf import Autoencoder
 from nae_tf.calibration import Calibration
-from nae_tf.example_stream import ExampleStream, open_stream
+from nae_tf.example_stream import Batch, ExampleStream, open_stream
 from nae_tf.export import export_model
 from nae_tf.exported_model import ExportedModel
 from nae_tf.score import score_batches
@@ -41,6 +41,20 @@ def score(x):
 
     def call(exported_vectors):
         ExportedModel(exported_vectors).score(x)
+
+    return call
+
+
+def score_batch_with(value):
+    """Score two batches of four, with a value among those of the second."""
+
+    def call(exported_vectors):
+        x = np.zeros((8, 4), np.float32)
+        x[6] = value
+        first = Batch(["0", "1", "2", "3"], lambda: x[:4])
+        second = Batch(["4", "5", "6", "7"], lambda: x[4:])
+        stream = ExampleStream(8, iter([first, second]))
+        list(score_batches(ExportedModel(exported_vectors), stream, []))
 
     return call
 
@@ -106,6 +120,13 @@ CASES = {
         score(np.zeros((2, 3))),
         r"shape \[4\], received \[3\]",
     ),
+    **{
+        f"{value} to score": (
+            score_batch_with(value),
+            "examples 4 to 7: .*NaN or infinity",
+        )
+        for value in (np.nan, np.inf)
+    },
     "nothing to score": (score_nothing, "no examples"),
     "no file": (
         lambda tmp_path: open_stream(str(tmp_path / "none.csv"), (4,), 8),
