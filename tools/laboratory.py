@@ -34,7 +34,7 @@ CHAIN_STARTS = {
     "CD": ("gin/laboratory/cd.gin",),
     "PCD, no restart": ("gin/laboratory/pcd.gin",),
     "PCD, restart": ("gin/laboratory/pcd_restart.gin",),
-    "OMI": (),
+    "OMI": ("gin/laboratory/omi.gin",),
 }
 
 
