@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nae_tf.replicas import spans_machines
+from nae_tf.replicas import rows_of_all, spans_machines
 
 _CONFIG = "TF_CONFIG"
 # What collective operations report when another worker has ended.
@@ -176,8 +176,8 @@ def part():
 @functools.partial(tf.function, autograph=False)
 def _rows_of_all_replicas(row):
     def gather(row):
-        context = tf.distribute.get_replica_context()
-        return context.all_gather(tf.identity(row), axis=0)
+        # The identity places it on the replica's device.
+        return rows_of_all(tf.identity(row))
 
     return tf.distribute.get_strategy().run(gather, (row,))
 

@@ -1,7 +1,8 @@
 """Figures of the paper that show images or curves, drawn by matplotlib.
 
 The extra `figures` brings matplotlib. Every function takes arrays and returns a
-`matplotlib.figure.Figure`; `tools/paper_figures.py` makes the arrays from runs.
+`matplotlib.figure.Figure`; `tools/image_figures.py` and
+`tools/energy_figures.py` make the arrays from runs.
 Figures 2 and 4 are in `plane_figures`, Figure 7 in `sample_figures`.
 """
 

@@ -89,10 +89,14 @@ class Interruption:
         self._received = number
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def agree(self):
-        """Learn what any worker has received; all must ask at the same time."""
-        number = int(gathered(self._received).max())
-        self.signal = signal.Signals(number) if number else None
+    def agree(self, wanted: bool = False) -> bool:
+        """Learn what any worker has received, and whether any wants something.
+
+        All workers must ask at the same time.
+        """
+        any_wants, number = gathered(wanted, self._received).max(0)
+        self.signal = signal.Signals(int(number)) if number else None
+        return bool(any_wants)
 
     def end_training(self):
         """End the process with `EXIT_INTERRUPTED` if a signal is agreed on."""
@@ -158,8 +162,7 @@ class SaveProgress(keras.callbacks.Callback):
         begin = time.monotonic()
         due = finished or self._schedule.is_due(begin - self.last, self.cost)
         # Saving takes all workers, whosever time has come.
-        due = gathered(due).any()
-        self._interruption.agree()
+        due = self._interruption.agree(due)
         if due or self._interruption.signal:
             self._save(epoch, steps, finished)
             self.last = time.monotonic()

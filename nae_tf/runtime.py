@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import inspect
+import io
 import logging as python_logging
 import os
 import pathlib
@@ -277,3 +278,10 @@ def write_atomically(path: pathlib.Path, content: str | bytes):
             flush_to_disk(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_figure(path: pathlib.Path, figure):
+    """Write a `matplotlib.figure.Figure` as PNG, as `write_atomically` does."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=150)
+    write_atomically(path, file.getvalue())

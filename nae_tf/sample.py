@@ -37,6 +37,7 @@ from nae_tf.runtime import (
     define_run_dir_flags,
     run_command,
     write_atomically,
+    write_figure,
 )
 from nae_tf.sample_figures import stages_figure
 from nae_tf.sample_quality import frechet_distance, kernel_distance
@@ -166,10 +167,8 @@ def write_picture(run: RunDirectory, stages: dict[str, np.ndarray]) -> str:
         )
     except (ImportError, ValueError) as error:
         return f"no picture: {error}"
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=150)
     path = run.samples / "samples.png"
-    write_atomically(path, file.getvalue())
+    write_figure(path, figure)
     return str(path)
 
 

@@ -110,7 +110,7 @@ def served(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def no_gin_configuration():
+def no_configuration():
     """What one test configures, the next one does not see."""
     gin.clear_config()
     policy = keras.config.dtype_policy()

@@ -231,7 +231,7 @@ def test_a_signal_that_comes_while_workers_agree_waits(monkeypatch):
     def gathered(*values):
         # Late: this worker's values are on their way.
         os.kill(os.getpid(), signal.SIGTERM)
-        return np.array([values, [0]])
+        return np.array([values, [0] * len(values)])
 
     monkeypatch.setattr(resume, "gathered", gathered)
     with resume.Interruption() as interruption:

@@ -68,18 +68,16 @@ def test_policies_and_distances_on_images(
 ):
     default = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
-    try:
-        networks = image_networks()
-        model = NAE(
-            *networks,
-            sampler=short_sampler((0.0, 1.0)),
-            distance=distance,
-            encoder_l2=1e-4,
-        )
-        model.compile(keras.optimizers.Adam(1e-3))
-        losses = model.fit(images, epochs=1, verbose=0).history["loss"]
-    finally:
-        keras.config.set_dtype_policy(default)
+    networks = image_networks()
+    model = NAE(
+        *networks,
+        sampler=short_sampler((0.0, 1.0)),
+        distance=distance,
+        encoder_l2=1e-4,
+    )
+    model.compile(keras.optimizers.Adam(1e-3))
+    losses = model.fit(images, epochs=1, verbose=0).history["loss"]
+    keras.config.set_dtype_policy(default)
     assert networks[0].layers[0].compute_dtype == policy.removeprefix("mixed_")
     scores = model.predict_outlier_score(images)
     assert scores.dtype == energy_dtype

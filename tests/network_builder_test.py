@@ -147,10 +147,8 @@ def test_dtype_is_followed(
 def test_global_dtype_policy_is_the_default():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")
-    try:
-        model = networks.MLPEncoder(3, (4,))
-    finally:
-        keras.config.set_dtype_policy(before)
+    model = networks.MLPEncoder(3, (4,))
+    keras.config.set_dtype_policy(before)
     assert model(np.zeros((1, 4))).dtype == "float64"
     # A file written under one policy must load under another.
     restored = networks.MLPEncoder.from_config(model.get_config())

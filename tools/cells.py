@@ -32,7 +32,12 @@ from nae_tf.evaluation import aurocs
 from nae_tf.experiment import Experiment
 from nae_tf.progress import note, progress_bar
 from nae_tf.resume import EXIT_INTERRUPTED
-from nae_tf.runtime import RunDirectory, parse_config, write_atomically
+from nae_tf.runtime import (
+    RunDirectory,
+    one_line,
+    parse_config,
+    write_atomically,
+)
 from nae_tf.train import train
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -198,11 +203,9 @@ def run_cell(cell: Cell, origin: dict) -> dict:
             if cell.measure is not None:
                 results |= cell.measure(run, experiment)
     except Exception as error:
-        # gin appends which configurable it was calling.
-        reason = str(error).split("\n  In call to configurable")[0]
         raise RuntimeError(
-            f"{cell.name} failed: {reason} See {log}; to train it anew, remove "
-            f"{cell.run_dir}."
+            f"{cell.name} failed: {one_line(error)} See {log}; to train it "
+            f"anew, remove {cell.run_dir}."
         ) from error
     finally:
         keras.utils.clear_session()

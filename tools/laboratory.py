@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app
 from cells import REPOSITORY, Cell, provenance, run_missing
+from tables import print_table
 
 from nae_tf.baselines import VAE
 from nae_tf.checkpoints import restore
@@ -23,7 +24,7 @@ from nae_tf.density_grid import Grid
 from nae_tf.experiment import Experiment
 from nae_tf.metrics import auroc
 from nae_tf.nae import NAE
-from nae_tf.runtime import RunDirectory, parse_config
+from nae_tf.runtime import RunDirectory, parse_config, write_figure
 from nae_tf.sample_quality import gaussian_kernel, squared_mmd
 
 GRID = Grid(-5.0, 5.0)  # The box of the chains.
@@ -175,10 +176,7 @@ def figure3(num_seeds: int, jobs: int, show: bool):
         for start in CHAIN_STARTS
     }
     results = finished(cells, jobs, show)
-    print(
-        "| chains start at | total variation | KL(data, model) / nats | "
-        "MMD^2 of negative samples / 1e-3 |\n| --- | --- | --- | --- |"
-    )
+    rows = []
     for start in CHAIN_STARTS:
         row = [start]
         for metric, factor in [
@@ -191,7 +189,16 @@ def figure3(num_seeds: int, jobs: int, show: bool):
             row.append(f"{factor * np.mean(values):.3f}")
             if num_seeds > 1:
                 row[-1] += f" ± {factor * np.std(values, ddof=1):.3f}"
-        print(f"| {' | '.join(row)} |")
+        rows.append(row)
+    print_table(
+        [
+            "chains start at",
+            "total variation",
+            "KL(data, model) / nats",
+            "MMD^2 of negative samples / 1e-3",
+        ],
+        rows,
+    )
     print(f"\nMean and standard deviation of seeds 0 to {num_seeds - 1}.")
     print(provenance(results.values()))
     truth = true_density()
@@ -215,14 +222,19 @@ def figure5(jobs: int, show: bool):
     """Train AE, VAE and NAE with one and three latent dimensions; draw them."""
     cells = {key: dimension_cell(*key) for key in DIMENSIONS}
     results = finished(cells, jobs, show)
-    print("| method | latent dimensions | total variation | KL / nats |")
-    print("| --- | --- | --- | --- |")
-    for (method, dimension), result in results.items():
-        density = result["density"]
-        print(
-            f"| {method} | {dimension} | {density['total_variation']:.3f} | "
-            f"{density['kl_divergence']:.3f} |"
-        )
+    densities = {key: result["density"] for key, result in results.items()}
+    print_table(
+        ["method", "latent dimensions", "total variation", "KL / nats"],
+        [
+            [
+                method,
+                str(dimension),
+                f"{density['total_variation']:.3f}",
+                f"{density['kl_divergence']:.3f}",
+            ]
+            for (method, dimension), density in densities.items()
+        ],
+    )
     print(f"\n{provenance(results.values())}")
     truth = true_density()
     rows = []
@@ -326,5 +338,5 @@ def draw(figure, name: str):
     """Write a figure of the documentation."""
     path = REPOSITORY / "docs" / "figures" / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure)
     print(path)

@@ -23,7 +23,6 @@ tables of MNIST, `laboratory.py` the 2-D experiments, `image_figures.py` and
 """
 
 import functools
-import io
 import pathlib
 import sys
 from collections.abc import Callable
@@ -38,9 +37,9 @@ import numpy as np
 from absl import app, flags, logging
 from cells import REPOSITORY, Cell, mean_interval, provenance, run_missing
 from search_budget import search
-from tables import Request
+from tables import Request, print_table
 
-from nae_tf.runtime import RunDirectory, write_atomically
+from nae_tf.runtime import RunDirectory, write_figure
 
 FLAGS = flags.FLAGS
 FIGURES = energy_figures.FIGURES | image_figures.FIGURES
@@ -107,9 +106,7 @@ def digits():
     table["NAE"] = nae
     print(f"Mean AUROC of the held-out digit, seeds 0 to {FLAGS.num_seeds - 1}")
     print()
-    header = ["method", *map(str, DIGITS), "mean", "NAE - method"]
-    print(f"| {' | '.join(header)} |")
-    print("|" + " --- |" * len(header))
+    rows = []
     for name, aurocs in sorted(table.items(), key=lambda row: row[1].mean()):
         difference, half_width = mean_interval((nae - aurocs).mean(axis=1))
         row = [name, *(f"{value:.3f}" for value in aurocs.mean(axis=1))]
@@ -117,7 +114,8 @@ def digits():
         row += (
             [f"{difference:+.3f} ± {half_width:.3f}"] if name != "NAE" else [""]
         )
-        print(f"| {' | '.join(row)} |")
+        rows.append(row)
+    print_table(["method", *map(str, DIGITS), "mean", "NAE - method"], rows)
     stored = [result for result in results.values() if result is not None]
     print(f"\n{provenance(stored)}")
 
@@ -192,10 +190,8 @@ def draw(name: str):
         else RunDirectory(FLAGS.run_dir[0]).figures
     )
     folder.mkdir(parents=True, exist_ok=True)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=150)
     path = folder / f"{name}.png"
-    write_atomically(path, file.getvalue())
+    write_figure(path, figure)
     print(path)
 
 
