@@ -1,13 +1,18 @@
-"""Importing data sets, and drawing the paper's figures."""
+"""Importing data sets, and the paper's figures and tables."""
 
 import gzip
 import hashlib
 import types
 
+import cells
 import energy_figures
 import image_figures
+import learning_curve
+import mnist_tables
 import numpy as np
+import search_budget
 from preparation import local_files, preparation_tool
+from tables import Request
 
 FIGURES = energy_figures.FIGURES | image_figures.FIGURES
 
@@ -54,7 +59,32 @@ def of_the_plane(figure):
     return lambda plane_run: FIGURES[figure]([plane_run])
 
 
+def search_without_a_name():
+    search_budget.search(Request("cpu", seeds=(0,)), None, [])
+
+
+def curves_that_are_not_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "RESULTS", tmp_path)
+    request = Request("cpu", seeds=(0,), show=True)
+    learning_curve.draw_learning_curves(
+        mnist_tables.holdout_cells(request, ["nae"])
+    )
+
+
 CASES = {
+    "unknown budget": (
+        lambda: mnist_tables.holdout_cell("nae", 9, 0, "gpu"),
+        "no budget 'gpu'; choose one of cpu, paper, smoke",
+    ),
+    "unknown method": (
+        lambda: mnist_tables.holdout_cell("naee", 9, 0, "cpu"),
+        "no method 'naee'; choose one of nae, nae_cd",
+    ),
+    "search without a name": (search_without_a_name, "--variant"),
+    "learning curve without cells": (
+        curves_that_are_not_stored,
+        "no such cell of table1 is stored",
+    ),
     "changed file": (
         imported(b"original", lambda _: gzip.compress(b"originaL")),
         r"images\.gz is not the original",
