@@ -73,12 +73,15 @@ def test_figure_3_measures_every_chain_start_and_draws(
         {start: laboratory.CHAIN_STARTS[start] for start in starts},
     )
     laboratory.figure3(num_seeds=1, jobs=1, show=False)
-    table = capsys.readouterr().out.splitlines()[:4]
+    table = capsys.readouterr().out.splitlines()[:6]
     assert (tiny / "docs" / "figures" / "figure3.png").exists()
-    for start, row in zip(starts, table[2:], strict=True):
-        cell = laboratory.chain_start_cell(start, 0)
+    ways = [(start, moves) for moves in laboratory.MOVES for start in starts]
+    for (start, moves), row in zip(ways, table[2:], strict=True):
+        cell = laboratory.chain_start_cell(start, moves, 0)
         density = cell.results()["density"]
-        assert row.startswith(f"| {start} | {density['total_variation']:.3f} |")
+        assert row.startswith(
+            f"| {start} | {moves} | {density['total_variation']:.3f} |"
+        )
         # The distances by hand, from the trained model.
         model, data = laboratory.load_cell(cell)
         grid = laboratory.GRID
@@ -90,7 +93,7 @@ def test_figure_3_measures_every_chain_start_and_draws(
         assert density["total_variation"] == pytest.approx(distance, rel=1e-4)
         assert len(data) == 60
     laboratory.figure3(num_seeds=1, jobs=1, show=True)
-    assert table == capsys.readouterr().out.splitlines()[:4]
+    assert table == capsys.readouterr().out.splitlines()[:6]
 
 
 def test_an_autoencoder_is_a_normal_distribution_around_its_reconstruction():

@@ -37,7 +37,11 @@ CHAIN_STARTS = {
     "PCD, restart": ("gin/laboratory/pcd_restart.gin",),
     "OMI": ("gin/laboratory/omi.gin",),
 }
-
+# How far they go in a step, and whether that is from mode to mode.
+MOVES = {
+    "small moves": (),
+    "large moves": ("gin/laboratory/large_moves.gin",),
+}
 
 # Method and dimension of the latent space, as Figure 5 has it. One dimension of
 # AE and NAE is a circle in the plane, as in the authors' notebook.
@@ -62,12 +66,15 @@ _METHOD_FILES = {
 }
 
 
-def chain_start_cell(start: str, seed: int) -> Cell:
-    """Return the cell of one way to start the chains."""
-    name = start.lower().replace(", ", "_").replace(" ", "_")
+def chain_start_cell(start: str, moves: str, seed: int) -> Cell:
+    """Return the cell of one way to start and to move the chains."""
+    folder, name = (
+        text.lower().replace(", ", "_").replace(" ", "_")
+        for text in (moves, start)
+    )
     return Cell(
-        f"eight_gaussians/{name}-seed{seed}",
-        (*_BUDGET, *CHAIN_STARTS[start]),
+        f"eight_gaussians/{folder}/{name}-seed{seed}",
+        (*_BUDGET, *CHAIN_STARTS[start], *MOVES[moves]),
         (f"seed={seed}",),
         measure_density,
     )
@@ -76,7 +83,7 @@ def chain_start_cell(start: str, seed: int) -> Cell:
 def dimension_cell(method: str, dimension: int) -> Cell:
     """Return the cell of a method with a latent space of one or three."""
     if (method, dimension) == ("NAE", 3):
-        return chain_start_cell("OMI", 0)
+        return chain_start_cell("OMI", "small moves", 0)
     return Cell(
         f"eight_gaussians/{method.lower()}-dimension{dimension}",
         (*_BUDGET, *_METHOD_FILES[method]),
@@ -169,23 +176,24 @@ def _bandwidth(data):
 
 
 def figure3(num_seeds: int, jobs: int, show: bool):
-    """Train with every chain start; print the table, draw the first seed."""
+    """Train with all chain starts; print the table, draw the first seed."""
+    ways = [(start, moves) for moves in MOVES for start in CHAIN_STARTS]
     cells = {
-        (start, seed): chain_start_cell(start, seed)
+        (*way, seed): chain_start_cell(*way, seed)
         for seed in range(num_seeds)
-        for start in CHAIN_STARTS
+        for way in ways
     }
     results = finished(cells, jobs, show)
     rows = []
-    for start in CHAIN_STARTS:
-        row = [start]
+    for way in ways:
+        row = list(way)
         for metric, factor in [
             ("total_variation", 1.0),
             ("kl_divergence", 1.0),
             ("squared_mmd", 1e3),
         ]:
             seeds = range(num_seeds)
-            values = [results[start, k]["density"][metric] for k in seeds]
+            values = [results[*way, k]["density"][metric] for k in seeds]
             row.append(f"{factor * np.mean(values):.3f}")
             if num_seeds > 1:
                 row[-1] += f" ± {factor * np.std(values, ddof=1):.3f}"
@@ -193,6 +201,7 @@ def figure3(num_seeds: int, jobs: int, show: bool):
     print_table(
         [
             "chains start at",
+            "and make",
             "total variation",
             "KL(data, model) / nats",
             "MMD^2 of negative samples / 1e-3",
@@ -202,17 +211,21 @@ def figure3(num_seeds: int, jobs: int, show: bool):
     print(f"\nMean and standard deviation of seeds 0 to {num_seeds - 1}.")
     print(provenance(results.values()))
     truth = true_density()
-    panels = [Panel("data", truth), *map(chain_start_panel, CHAIN_STARTS)]
-    draw(density_figure([panels], GRID, truth.max()), "figure3")
+    panels = [
+        [Panel("data", truth)]
+        + [chain_start_panel(start, moves) for start in CHAIN_STARTS]
+        for moves in MOVES
+    ]
+    draw(density_figure(panels, GRID, truth.max()), "figure3")
 
 
-def chain_start_panel(start: str) -> Panel:
+def chain_start_panel(start: str, moves: str) -> Panel:
     """Return the density and 200 negative samples of seed 0."""
-    model, data = load_cell(chain_start_cell(start, 0))
+    model, data = load_cell(chain_start_cell(start, moves, 0))
     density = model_density(model, data)
     distance = GRID.total_variation(density, true_density())
     return Panel(
-        f"{start}, TV {distance:.2f}",
+        f"{start}, {moves}\nTV {distance:.2f}",
         density,
         model.negative_samples(data[:200]).x.numpy(),
     )
