@@ -7,16 +7,19 @@ import ablations
 import cells
 import learning_curve
 import mnist_tables
+import numpy as np
 import paper_tables
 import pytest
 import search_budget
 from mnist_tables_test import TINY, printed_rows, store
+from sklearn.metrics import roc_auc_score
 from tables import Request
 from tiny_runs import ROOT
 
+from nae_tf.checkpoints import restore
 from nae_tf.experiment import Experiment
 from nae_tf.latent_space import Euclidean, Sphere
-from nae_tf.runtime import parse_config
+from nae_tf.runtime import RunDirectory, parse_config
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +120,7 @@ def test_a_trial_prints_what_may_be_chosen_by(monkeypatch, capsys):
                     "pretraining": {"validation_error": 0.0071},
                     "training": phase | {"validation_error": 0.0123},
                 },
+                "chimera": {"AE": 0.8765, "NAE": 0.9432},
             }
             cell.stored.write_text(json.dumps(results))
 
@@ -132,10 +136,43 @@ def test_a_trial_prints_what_may_be_chosen_by(monkeypatch, capsys):
         binding,
         "2000",
         "0.9999",
+        "0.9432",
+        "0.8765",
         "0.0123",
         "0.0071",
         "1",
     ]
+
+
+def test_trials_are_told_apart_by_chimeras(tiny_mnist, tmp_path, monkeypatch):
+    (tmp_path / "gin").symlink_to(ROOT / "gin")
+    monkeypatch.setattr(cells, "REPOSITORY", tmp_path)
+    cell = search_budget.trial_cell("smoke", "tiny", 9, 0, TINY)
+    origin = {"threads": 1, "commit": "c", "machine": "m"}
+    results = cells.run_cell(cell, origin)
+    # By hand, from the stored weights.
+    parse_config([str(ROOT / file) for file in cell.gin_files], cell.bindings)
+    experiment = Experiment.from_config()
+    nae = experiment.build_model()
+    images = np.concatenate(
+        list(experiment.task.validation.batches(50).as_numpy_iterator())
+    )
+    upper, lower = np.split(images, 2, axis=1)
+    partners = [*lower[-1:], *lower[:-1]]
+    chimeras = np.concatenate([upper, partners], axis=1)
+    truth = np.repeat([0, 1], len(images))
+    for phase, model, name in [
+        ("pretraining", nae.autoencoder(), "AE"),
+        ("training", nae, "NAE"),
+    ]:
+        restore(model, RunDirectory(cell.run_dir).checkpoints(phase))
+        errors = [
+            np.mean((x - model(x).numpy()) ** 2, axis=(1, 2, 3))
+            for x in (images, chimeras)
+        ]
+        expected = roc_auc_score(truth, np.concatenate(errors))
+        assert results["chimera"][name] == pytest.approx(expected, abs=5e-3)
+    assert "auroc" not in results
 
 
 # --- Learning curves ----------------------------------------------------------

@@ -199,3 +199,32 @@ def test_the_tool_ends_its_workers_with_saved_progress(number, tmp_path):
     log = run.with_name("first.log").read_text()
     assert "SIGTERM: the progress" in log or "SIGINT: the progress" in log
     assert len(json.loads((run / ".sittings.json").read_text())) == 1
+
+
+def test_only_changed_code_marks_the_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "REPOSITORY", tmp_path)
+    assert cells.commit() == "unknown"
+
+    def git(*command):
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        return subprocess.run(
+            ["git", *identity, *command],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+
+    (tmp_path / "docs").mkdir()
+    figure, code = tmp_path / "docs" / "figure", tmp_path / "code"
+    figure.write_text("")
+    code.write_text("")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "First")
+    first = git("rev-parse", "--short", "HEAD")
+    figure.write_text("drawn again")
+    (tmp_path / "log").write_text("")
+    assert cells.commit() == first
+    code.write_text("changed")
+    assert cells.commit() == f"{first}-dirty"

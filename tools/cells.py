@@ -259,15 +259,27 @@ def _note_sitting(run: RunDirectory, origin: dict) -> dict:
 
 
 def commit() -> str:
-    """Return the commit that is checked out, marked if files were changed."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude=*"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
+    """Return the commit that is checked out, marked if code was changed.
+
+    Results and figures that a table has just written are no change.
+    """
+
+    def git(*command):
+        return subprocess.run(
+            ["git", *command],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.strip()
+
+    checked_out = git("rev-parse", "--short", "HEAD")
+    if not checked_out:
+        return "unknown"
+    changed = git(
+        "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs"
     )
-    return described.stdout.strip() or "unknown"
+    return f"{checked_out}-dirty" if changed else checked_out
 
 
 def machine() -> str:

@@ -83,7 +83,7 @@ def chain_start_cell(start: str, moves: str, seed: int) -> Cell:
 def dimension_cell(method: str, dimension: int) -> Cell:
     """Return the cell of a method with a latent space of one or three."""
     if (method, dimension) == ("NAE", 3):
-        return chain_start_cell("OMI", "small moves", 0)
+        return chain_start_cell("OMI", "large moves", 0)
     return Cell(
         f"eight_gaussians/{method.lower()}-dimension{dimension}",
         (*_BUDGET, *_METHOD_FILES[method]),
