@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app
 from cells import REPOSITORY, Cell, provenance, run_missing
+from figure_files import draw
 from tables import print_table
 
 from nae_tf.baselines import VAE
@@ -24,7 +25,7 @@ from nae_tf.density_grid import Grid
 from nae_tf.experiment import Experiment
 from nae_tf.metrics import auroc
 from nae_tf.nae import NAE
-from nae_tf.runtime import RunDirectory, parse_config, write_figure
+from nae_tf.runtime import RunDirectory, parse_config
 from nae_tf.sample_quality import gaussian_kernel, squared_mmd
 
 GRID = Grid(-5.0, 5.0)  # The box of the chains.
@@ -345,11 +346,3 @@ def load_cell(cell: Cell):
         )
     run.load_config()
     return load_run(run, Experiment.from_config())
-
-
-def draw(figure, name: str):
-    """Write a figure of the documentation."""
-    path = REPOSITORY / "docs" / "figures" / f"{name}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_figure(path, figure)
-    print(path)

@@ -8,7 +8,7 @@ import csv
 from collections.abc import Mapping, Sequence
 
 from cells import Cell
-from laboratory import draw
+from figure_files import draw
 
 from nae_tf.checkpoints import CheckpointDirectory
 from nae_tf.data import Examples

@@ -36,10 +36,11 @@ import mnist_tables
 import numpy as np
 from absl import app, flags, logging
 from cells import REPOSITORY, Cell, mean_interval, provenance, run_missing
+from figure_files import draw
 from search_budget import search
 from tables import Request, print_table
 
-from nae_tf.runtime import RunDirectory, write_figure
+from nae_tf.runtime import RunDirectory
 
 FLAGS = flags.FLAGS
 FIGURES = energy_figures.FIGURES | image_figures.FIGURES
@@ -181,7 +182,7 @@ def request(default_digits=DIGITS) -> Request:
 # --- Figures ------------------------------------------------------------------
 
 
-def draw(name: str):
+def draw_run(name: str):
     """Draw a figure of the paper into the first run's directory."""
     figure = FIGURES[name](FLAGS.run_dir)
     folder = (
@@ -189,10 +190,7 @@ def draw(name: str):
         if FLAGS.figure_dir
         else RunDirectory(FLAGS.run_dir[0]).figures
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.png"
-    write_figure(path, figure)
-    print(path)
+    draw(figure, name, folder)
 
 
 COMMANDS: dict[str, Callable[[], None]] = {
@@ -208,7 +206,7 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "search": lambda: search(
         request([ablations.DIGIT]), FLAGS.variant, FLAGS.gin_bindings
     ),
-    **{name: functools.partial(draw, name) for name in FIGURES},
+    **{name: functools.partial(draw_run, name) for name in FIGURES},
     "figure3": lambda: laboratory.figure3(
         FLAGS.num_seeds, FLAGS.jobs, FLAGS.show
     ),
