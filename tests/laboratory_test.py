@@ -16,6 +16,8 @@ from nae_tf.density_grid import Grid
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import laboratory  # noqa: E402
+import tables  # noqa: E402
+import two_blobs  # noqa: E402
 
 TINY = (
     "FCRes2Encoder.units=8",
@@ -48,7 +50,7 @@ def tiny(tmp_path, monkeypatch):
     monkeypatch.setattr(cells, "REPOSITORY", tmp_path)
     for folder in ("gin", ".git"):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    monkeypatch.setattr(laboratory, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(two_blobs, "REPOSITORY", tmp_path)
     monkeypatch.setattr(laboratory, "GRID", Grid(-5.0, 5.0, 20))
     monkeypatch.setattr(laboratory, "_NUM_SAMPLES", 60)
 
@@ -59,7 +61,7 @@ def tiny(tmp_path, monkeypatch):
             cell = dataclasses.replace(cell, bindings=(*cell.bindings, *TINY))
             cells.run_cell(cell, {"threads": 1, "commit": "c", "machine": "m"})
 
-    monkeypatch.setattr(laboratory, "run_missing", train_here)
+    monkeypatch.setattr(tables, "run_missing", train_here)
     return tmp_path
 
 
@@ -145,8 +147,8 @@ def test_figure_5_is_drawn(tiny, capsys):
 def test_figure_11_is_drawn(tiny, capsys, monkeypatch):
     parse = runtime.parse_config
     monkeypatch.setattr(
-        laboratory, "parse_config", lambda files: parse(files, TINY)
+        two_blobs, "parse_config", lambda files: parse(files, TINY)
     )
-    laboratory.figure11()
+    two_blobs.figure11()
     assert "NAE, decoder fixed: AUROC" in capsys.readouterr().out
     assert (tiny / "docs" / "figures" / "figure11.png").exists()

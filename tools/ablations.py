@@ -135,7 +135,7 @@ def _print_ablation(
         for seed in request.seeds
         for row, (name, bindings) in settings.items()
     }
-    results = stored_results(cells, request)
+    results = stored_results(cells, request.jobs, request.show)
     models = ["AE", "NAE"][-len(next(iter(paper.values()))) :]
     lines = []
     for row, label in labels.items():

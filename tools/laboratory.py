@@ -1,31 +1,23 @@
-"""The paper's two-dimensional experiments (section 6.2, Figures 3, 5 and 11).
+"""Densities of the plane, measured (section 6.2, Figures 3 and 5).
 
 In two dimensions the truth is known and a density can be normalised on a grid,
 so that what the figures show can be measured.
 """
 
 import numpy as np
-import tensorflow as tf
 from absl import app
-from cells import REPOSITORY, Cell, provenance, run_missing
+from cells import Cell, provenance
 from figure_files import draw
-from tables import print_table
+from tables import print_table, stored_results
 
 from nae_tf.baselines import VAE
 from nae_tf.checkpoints import restore
-from nae_tf.data import Task
 from nae_tf.densities import eight_gaussians_log_density
-from nae_tf.density_figures import (
-    Panel,
-    Reconstructions,
-    density_figure,
-    manifold_figure,
-)
+from nae_tf.density_figures import Panel, density_figure
 from nae_tf.density_grid import Grid
 from nae_tf.experiment import Experiment
-from nae_tf.metrics import auroc
 from nae_tf.nae import NAE
-from nae_tf.runtime import RunDirectory, parse_config
+from nae_tf.runtime import RunDirectory
 from nae_tf.sample_quality import gaussian_kernel, squared_mmd
 
 GRID = Grid(-5.0, 5.0)  # The box of the chains.
@@ -263,70 +255,14 @@ def figure5(jobs: int, show: bool):
     draw(density_figure(rows, GRID, truth.max()), "figure5")
 
 
-def figure11():
-    """Train AE, then NAE with its decoder fixed, on two blobs; draw them."""
-    files = ("gin/two_blobs.gin", "gin/laboratory/budget.gin")
-    parse_config([str(REPOSITORY / file) for file in files])
-    experiment = Experiment.from_config()
-    assert experiment.pretraining is not None
-    model = experiment.build_model()
-    methods = {}
-    for title, detector, phase in [
-        ("AE", model.autoencoder(), experiment.pretraining),
-        ("NAE, decoder fixed", model, experiment.training),
-    ]:
-        model.decoder.trainable = detector is not model
-        detector.compile(phase.optimizer())
-        detector.fit(
-            experiment.task.train.training_batches(
-                phase.batch_size, experiment.seed
-            ),
-            epochs=phase.epochs,
-            steps_per_epoch=phase.steps(experiment.task.train),
-            shuffle=False,
-            verbose=0,
-        )
-        methods[title] = reconstruct(detector, experiment.task)
-        scores = [
-            detector.predict_outlier_score(examples.batches(8_192))
-            for examples in (
-                experiment.task.test,
-                experiment.task.outliers["between"],
-            )
-        ]
-        print(f"{title}: AUROC of the points between {auroc(*scores):.3f}")
-    draw(manifold_figure(methods), "figure11")
-
-
-def reconstruct(detector, task: Task) -> Reconstructions:
-    """Return what a detector makes of a few points, and its manifold."""
-    inliers, outliers = (
-        next(examples.batches(count).as_numpy_iterator())
-        for examples, count in [(task.test, 60), (task.outliers["between"], 12)]
-    )
-    # The whole line of latents that the inliers use, and a little more.
-    latents = detector.encode(tf.constant(inliers)).numpy()
-    margin = 0.2 * np.ptp(latents)
-    line = np.linspace(latents.min() - margin, latents.max() + margin, 400)
-    return Reconstructions(
-        inliers,
-        outliers,
-        detector(inliers).numpy(),
-        detector(outliers).numpy(),
-        detector.decode(tf.constant(line[:, None], tf.float32)).numpy(),
-    )
-
-
 def finished(cells: dict, jobs: int, show: bool) -> dict:
     """Train the cells that are missing; return the results of all.
 
     Raises:
         UsageError: `show` is set and a cell is missing.
     """
-    if not show:
-        run_missing(cells.values(), jobs)
-    results = {key: cell.results() for key, cell in cells.items()}
-    missing = [cells[key].name for key, found in results.items() if not found]
+    results = stored_results(cells, jobs, show)
+    missing = [cell.name for key, cell in cells.items() if key not in results]
     if missing:
         raise app.UsageError(f"--show: {missing[0]} is not stored.")
     return results

@@ -144,7 +144,7 @@ def table1(request: Request):
     """Hold out one digit after the other."""
     methods = request.methods or METHODS
     cells = holdout_cells(request, methods)
-    results = stored_results(cells, request)
+    results = stored_results(cells, request.jobs, request.show)
 
     def aurocs(row, digit):
         return [
@@ -173,7 +173,7 @@ def table4(request: Request):
         for seed in request.seeds
         for method in methods
     }
-    results = stored_results(cells, request)
+    results = stored_results(cells, request.jobs, request.show)
 
     def aurocs(row, outliers):
         return [

@@ -37,15 +37,20 @@ class Request:
 
 
 def stored_results(
-    cells: Mapping[tuple, Cell], request: Request
+    cells: Mapping[tuple, Cell], jobs: int, show: bool
 ) -> dict[tuple, dict]:
     """Train what is missing, unless it is only to be shown.
+
+    Args:
+        cells: by keys of the caller's.
+        jobs: trainings at a time.
+        show: train nothing.
 
     Returns:
         The results that there are, by the keys of the cells.
     """
-    if not request.show:
-        run_missing(cells.values(), request.jobs)
+    if not show:
+        run_missing(cells.values(), jobs)
     results = {
         key: result for key, cell in cells.items() if (result := cell.results())
     }
