@@ -212,4 +212,4 @@ def test_methods_of_nae_differ_in_their_chain_starts(
     parse_config(files, (*cell.bindings, *TINY))
     experiment = Experiment.from_config()
     assert type(experiment.build_model().sampler) is sampler
-    assert experiment.precision == "mixed_bfloat16"  # As the budget says.
+    assert experiment.training.batch_size == 64  # As the budget says.
