@@ -18,8 +18,8 @@ A training that was interrupted goes on when its command is given again. One
 cell: `table1 --methods=nae --digits=9 --seeds=0`.
 
 `cells.py` has what a table is made of, `mnist_tables.py` and `ablations.py` the
-tables of MNIST, `laboratory.py` the 2-D experiments, `image_figures.py` and
-`energy_figures.py` the figures of runs.
+tables of MNIST, `laboratory.py` and `two_blobs.py` the 2-D experiments,
+`image_figures.py` and `energy_figures.py` the figures of runs.
 """
 
 import functools
