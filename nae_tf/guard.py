@@ -7,14 +7,18 @@ a little, with other noise and smaller steps, usually helps.
 
 import dataclasses
 import math
+import sys
 
 import gin
 import keras
+import numpy as np
 import tensorflow as tf
 
 from nae_tf.callbacks import ResumableCallback
 
 _EPOCHS_REPORTED = 10
+# Of a working autoencoder it is near 1; of one without a signal, 0.
+_COLLAPSED_SPREAD = 1e-6
 
 
 class DivergenceError(ValueError):
@@ -182,6 +186,45 @@ class WatchDivergence(ResumableCallback):
             f"the training diverged in epoch {self.epoch + 1}: {what}. "
             f"{name} by epoch: {before or 'none is complete'}."
         )
+
+
+def warn_of_collapse(name: str, model: keras.Model, x):
+    """Tell on standard error if an autoencoder draws all examples alike.
+
+    Args:
+        name: of the phase that trained it.
+        model: the autoencoder.
+        x: float [batch, ...], examples that are not all the same.
+    """
+    spread = reconstruction_spread(model, x)
+    if spread < _COLLAPSED_SPREAD:
+        print(
+            f"{name}: warning: the autoencoder draws all examples alike, "
+            f"{spread:.0e} times as various as the data. Its units have died, "
+            "or the L2 penalty took the encoder's weights before they had "
+            "learned anything; train anew with a warm-up of the learning rate, "
+            "a smaller encoder_l2 or another seed.",
+            file=sys.stderr,
+        )
+
+
+def reconstruction_spread(model: keras.Model, x) -> float:
+    """How much reconstructions differ from one example to the next.
+
+    Args:
+        model: an autoencoder.
+        x: float [batch, ...], examples that are not all the same.
+
+    Returns:
+        Variance of the reconstructions over that of `x`, both over the batch
+        and summed over the elements: near 1 if reconstructions are good, 0 if
+        every example has the same one.
+    """
+    variances = [
+        np.var(np.asarray(values, np.float64), axis=0).sum()
+        for values in (model(x), x)
+    ]
+    return float(variances[0] / variances[1])
 
 
 def weight_norm(model: keras.Model) -> float:

@@ -28,7 +28,12 @@ from nae_tf.checkpoints import (
     read,
 )
 from nae_tf.experiment import Experiment, Phase
-from nae_tf.guard import DivergenceError, WatchDivergence, scaled_rate
+from nae_tf.guard import (
+    DivergenceError,
+    WatchDivergence,
+    scaled_rate,
+    warn_of_collapse,
+)
 from nae_tf.io_errors import one_line_reading_errors
 from nae_tf.progress import TrainingProgress, note
 from nae_tf.records import cut_records, record_sizes
@@ -109,6 +114,10 @@ class PhaseTraining:
                 progress = self._roll_back(error, self.experiment.guard)
         if self.best is not None and self.best.epoch is not None:
             self.best.weights.copy_to(self.model)
+        if self.name == "pretraining" and self.phase.epochs:
+            validation = self.experiment.task.validation
+            batch = next(iter(validation.batches(self.phase.batch_size)))
+            warn_of_collapse(self.name, self.model, batch)
 
     def save(self, epoch: int, step: int, finished: bool) -> Progress:
         """Write a checkpoint.

@@ -10,6 +10,7 @@ from nae_tf.guard import (
     DivergenceError,
     DivergenceGuard,
     WatchDivergence,
+    reconstruction_spread,
     scaled_rate,
     weight_norm,
 )
@@ -113,6 +114,17 @@ def test_the_state_goes_on_where_it_was(model, watch):
     assert not again.good
     with pytest.raises(DivergenceError, match=r"3: 1, 4: 1"):
         again.on_epoch_end(3, HEALTHY | stuck)
+
+
+@pytest.mark.parametrize(
+    ("slope", "offset", "spread"), [(1, 0, 1), (0.5, 3, 0.25), (0, 7, 0)]
+)
+def test_the_spread_is_that_of_reconstructions_over_that_of_data(
+    slope, offset, spread
+):
+    x = np.float32([[1, 0, 4], [2, 0, -4], [9, 0, 4]])
+    measured = reconstruction_spread(lambda x: slope * x + offset, x)
+    assert measured == pytest.approx(spread)
 
 
 def test_a_schedule_is_scaled_at_every_step():

@@ -155,6 +155,29 @@ def test_training_starts_from_the_best_autoencoder(run):
     assert error["reconstruction_error"] == pytest.approx(min(errors), rel=1e-4)
 
 
+@pytest.mark.parametrize("dead", [False, True])
+def test_an_autoencoder_that_draws_all_examples_alike_is_told(
+    dead, tmp_path, monkeypatch, capsys
+):
+    build_model = Experiment.build_model
+
+    def build(experiment):
+        model = build_model(experiment)
+        if dead:
+            model.decoder.set_weights(
+                [np.zeros_like(w) for w in model.decoder.get_weights()]
+            )
+        return model
+
+    monkeypatch.setattr(Experiment, "build_model", build)
+    # Adam cannot move what has no gradient: at zero, all but the last bias.
+    runtime.parse_config([DIGITS], [*TINY_DIGITS, "training/Phase.epochs=0"])
+    directory = runtime.RunDirectory(tmp_path / "run")
+    train.train(directory, Experiment.from_config())
+    told = "pretraining: warning: the autoencoder draws all examples alike"
+    assert (told in capsys.readouterr().err) == dead
+
+
 def test_the_checkpoint_brings_back_the_replay_buffer(run):
     run_dir, _ = run
     directory, experiment = load_experiment(run_dir)
