@@ -17,6 +17,8 @@ import tensorflow as tf
 from nae_tf.callbacks import ResumableCallback
 
 _EPOCHS_REPORTED = 10
+# Examples that `warn_of_collapse` needs to see.
+COLLAPSE_EXAMPLES = 128
 # Of a working autoencoder it is near 1; of one without a signal, 0.
 _COLLAPSED_SPREAD = 1e-6
 
@@ -194,7 +196,8 @@ def warn_of_collapse(name: str, model: keras.Model, x):
     Args:
         name: of the phase that trained it.
         model: the autoencoder.
-        x: float [batch, ...], examples that are not all the same.
+        x: float [batch, ...]; nothing is told of examples that are all the
+            same.
     """
     spread = reconstruction_spread(model, x)
     if spread < _COLLAPSED_SPREAD:
@@ -213,18 +216,18 @@ def reconstruction_spread(model: keras.Model, x) -> float:
 
     Args:
         model: an autoencoder.
-        x: float [batch, ...], examples that are not all the same.
+        x: float [batch, ...].
 
     Returns:
         Variance of the reconstructions over that of `x`, both over the batch
         and summed over the elements: near 1 if reconstructions are good, 0 if
-        every example has the same one.
+        every example has the same one. NaN if the examples are all the same.
     """
-    variances = [
+    reconstructed, given = (
         np.var(np.asarray(values, np.float64), axis=0).sum()
         for values in (model(x), x)
-    ]
-    return float(variances[0] / variances[1])
+    )
+    return float(reconstructed / given) if given else math.nan
 
 
 def weight_norm(model: keras.Model) -> float:

@@ -29,6 +29,7 @@ from nae_tf.checkpoints import (
 )
 from nae_tf.experiment import Experiment, Phase
 from nae_tf.guard import (
+    COLLAPSE_EXAMPLES,
     DivergenceError,
     WatchDivergence,
     scaled_rate,
@@ -116,7 +117,7 @@ class PhaseTraining:
             self.best.weights.copy_to(self.model)
         if self.name == "pretraining" and self.phase.epochs:
             validation = self.experiment.task.validation
-            batch = next(iter(validation.batches(self.phase.batch_size)))
+            batch = next(iter(validation.batches(COLLAPSE_EXAMPLES)))
             warn_of_collapse(self.name, self.model, batch)
 
     def save(self, epoch: int, step: int, finished: bool) -> Progress:

@@ -1,6 +1,7 @@
 """Divergence is noticed, told and acted upon."""
 
 import math
+import warnings
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from nae_tf.guard import (
     WatchDivergence,
     reconstruction_spread,
     scaled_rate,
+    warn_of_collapse,
     weight_norm,
 )
 
@@ -125,6 +127,15 @@ def test_the_spread_is_that_of_reconstructions_over_that_of_data(
     x = np.float32([[1, 0, 4], [2, 0, -4], [9, 0, 4]])
     measured = reconstruction_spread(lambda x: slope * x + offset, x)
     assert measured == pytest.approx(spread)
+
+
+@pytest.mark.parametrize("num_examples", [1, 3])
+def test_examples_that_are_all_the_same_tell_nothing(num_examples, capsys):
+    x = np.ones([num_examples, 2], np.float32)
+    with warnings.catch_warnings(action="error"):
+        assert math.isnan(reconstruction_spread(np.zeros_like, x))
+        warn_of_collapse("pretraining", np.zeros_like, x)
+    assert not capsys.readouterr().err
 
 
 def test_a_schedule_is_scaled_at_every_step():
