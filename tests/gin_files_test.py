@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nae_tf import image_sets, runtime
+from nae_tf import NAEDetector, image_sets, runtime
+from nae_tf.estimator import fc_res2_networks, tabular_sampler
 from nae_tf.evaluate import evaluate
 from nae_tf.evaluation import aurocs
 from nae_tf.experiment import Experiment
@@ -76,10 +77,34 @@ def all_sets(small_sets, monkeypatch):
             monkeypatch.setitem(image_sets.IMAGE_SETS, name, smaller)
 
 
+@pytest.fixture
+def own_table(tmp_path):
+    """Bindings of a table: inliers of four features, and outliers."""
+    rng = np.random.default_rng(0)
+    for name, count in [("normal", 40), ("faults", 10)]:
+        rows = rng.normal(size=(count, 4))
+        np.savetxt(
+            tmp_path / f"{name}.csv",
+            rows,
+            delimiter=",",
+            header="a,b,c,d",
+            comments="",
+        )
+    return [
+        "num_features = 4",
+        "latent_dim = 2",
+        f"user_data.inliers = '{tmp_path}/normal.csv'",
+        f"user_data.outliers = {{'faults': '{tmp_path}/faults.csv'}}",
+    ]
+
+
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_trains_and_evaluates(preset, all_sets, tmp_path):
+def test_every_preset_trains_and_evaluates(
+    preset, all_sets, own_table, tmp_path
+):
     files = [str(GIN / f"{preset}.gin"), SMOKE]
-    runtime.parse_config(files, NARROW)
+    own_data = own_table if preset == "vectors" else []
+    runtime.parse_config(files, [*NARROW, *own_data])
     run = runtime.RunDirectory(tmp_path / "run")
     results = train(run, Experiment.from_config())
     run.load_config()
@@ -91,6 +116,33 @@ def test_every_preset_trains_and_evaluates(preset, all_sets, tmp_path):
         for score in outliers.values()
     ]
     assert scores and all(0 <= score <= 1 for score in scores)
+
+
+def test_vectors_are_trained_as_the_detector_trains_them(own_table):
+    runtime.parse_config([str(GIN / "vectors.gin")], own_table)
+    experiment = Experiment.from_config()
+    model = experiment.build_model()
+    assert model.sampler == tabular_sampler()
+    networks = (model.encoder, model.decoder)
+    for ours, theirs in zip(networks, fc_res2_networks(4, 2), strict=True):
+        differing = {
+            key
+            for key, value in theirs.get_config().items()
+            if ours.get_config()[key] != value
+        }
+        assert differing <= {"dtype", "name"}
+    detector = NAEDetector()
+    for phase, epochs, rate in [
+        (
+            experiment.pretraining,
+            detector.pretraining_epochs,
+            detector.pretraining_learning_rate,
+        ),
+        (experiment.training, detector.epochs, detector.learning_rate),
+    ]:
+        assert phase.epochs == epochs
+        assert phase.batch_size == detector.batch_size
+        assert float(phase.optimizer().learning_rate) == pytest.approx(rate)
 
 
 @pytest.mark.parametrize(
