@@ -46,7 +46,7 @@ def mlp_networks(num_features: int, latent_dim: int):
 
 
 def fc_res2_networks(num_features: int, latent_dim: int):
-    """Return the paper's networks for vectors at a quarter of their width."""
+    """Return the paper's networks for vectors, narrower and with two blocks."""
     sizes: dict[str, Any] = {"units": 64, "hidden_units": 256, "num_blocks": 2}
     return (
         FCRes2Encoder(latent_dim, num_features, **sizes, dtype=_DTYPE),

@@ -1,7 +1,7 @@
 """What a run is: data, model and training phases, as a gin file describes them.
 
-Every entry point builds the same `Experiment` from the same configuration, so a
-run directory's config is all that `evaluate` needs.
+Every entry point builds the same `Experiment` from the same configuration: that
+of a run directory tells `evaluate` which model it is and which data to read.
 """
 
 import dataclasses

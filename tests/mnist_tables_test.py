@@ -91,6 +91,18 @@ def test_cells_of_other_settings_are_named(results_folder, capsys):
     assert "0.500" in captured.out
 
 
+def test_cells_without_a_record_of_settings_are_counted(results_folder, capsys):
+    cell = mnist_tables.holdout_cell("ae", 9, 0, "cpu")
+    store(cell, Autoencoder={"mnist 9": 0.5})
+    results = cell.results()
+    del results["settings"]
+    cell.stored.write_text(json.dumps(results))
+    mnist_tables.table1(Request("cpu", seeds=(0,), show=True, methods=["ae"]))
+    told = capsys.readouterr().err
+    assert "1 of the cells are older than the record of settings" in told
+    assert "other settings" not in told
+
+
 def test_an_empty_table_is_shown(results_folder, capsys):
     mnist_tables.table4(Request("cpu", seeds=(0,), show=True))
     rows, last = printed_rows(capsys)

@@ -54,11 +54,18 @@ def stored_results(
     results = {
         key: result for key, cell in cells.items() if (result := cell.results())
     }
+    unknown = [key for key in results if "settings" not in results[key]]
     outdated = [
         cells[key].name
-        for key, result in results.items()
-        if result.get("settings") != configure(cells[key])
+        for key in results
+        if key not in unknown
+        and results[key]["settings"] != configure(cells[key])
     ]
+    if unknown:
+        note(
+            f"{len(unknown)} of the cells are older than the record of "
+            "settings, and cannot be compared with the gin files."
+        )
     if outdated:
         note(
             f"{len(outdated)} of the cells had other settings than the gin "

@@ -185,7 +185,9 @@ class DAGMM(Autoencoder):
                 aggregation="only_first_replica",
             )
 
-        # A point mass at the origin, which the first batch replaces.
+        # Differs from the paper, which says nothing of the mixture that scores
+        # new examples: a running mean over the batches. It starts as a point
+        # mass at the origin, which the first batch replaces.
         count = self.num_components
         uniform = keras.initializers.Constant(-math.log(count))
         self.running_mixture = Mixture(
