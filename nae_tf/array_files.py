@@ -11,16 +11,14 @@ import csv
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf import message
 
 from nae_tf import image_files
-from nae_tf.image_sets import ImageShape, resize_images
-
-# Length, its checksum and that of the contents of each record, in bytes.
-_TFRECORD_FRAME = 16
+from nae_tf.image_sets import TFRECORD_FRAME, ImageShape, resize_images
 
 
 def read_array(
@@ -55,7 +53,7 @@ def read_array(
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty.")
     values, labels = reader(path, key, label_key, image_shape)
-    values = _checked(path, values, image_shape)
+    values = checked_examples(path, values, image_shape)
     if labels is None:
         return values, None
     if labels.shape != (len(values),):
@@ -66,53 +64,88 @@ def read_array(
     return values, labels.astype(str)
 
 
-def _checked(path, values, image_shape):
-    """Values as uint8 images or float32, with an axis of channels."""
-    if values.ndim not in (2, 3, 4) or not values.size:
+def check_kind(title, shape: tuple[int, ...], dtype: np.dtype):
+    """Refuses an array that cannot hold examples, by its shape and type.
+
+    Args:
+        title: of the array, for messages.
+        shape: of the array, [number, ...].
+        dtype: of the array.
+
+    Raises:
+        ValueError: they are not those of vectors or images.
+    """
+    if len(shape) not in (2, 3, 4) or 0 in shape:
         raise ValueError(
-            f"{path}: expected vectors [number, features] or images [number, "
-            f"height, width(, channels)], got an array of shape "
-            f"{values.shape}."
+            f"{title}: expected vectors [number, features] or images [number, "
+            f"height, width(, channels)], got an array of shape {shape}."
         )
-    is_image = values.ndim > 2
+    is_image = len(shape) > 2
     allowed = "uint8 or floats" if is_image else "numbers"
-    if values.dtype.kind != "f" and (
-        values.dtype != np.uint8 if is_image else values.dtype.kind not in "iub"
+    if dtype.kind != "f" and (
+        dtype != np.uint8 if is_image else dtype.kind not in "iub"
     ):
-        raise ValueError(f"{path}: expected {allowed}, got {values.dtype}.")
+        raise ValueError(f"{title}: expected {allowed}, got {dtype}.")
+
+
+def checked_examples(
+    title,
+    values: np.ndarray,
+    image_shape: ImageShape | None = None,
+    start: int = 0,
+) -> np.ndarray:
+    """Examples as a network may see them.
+
+    Args:
+        title: of the file, for messages.
+        values: vectors [number, features] or images [number, height, width(,
+            channels)].
+        image_shape: to resize uint8 images to.
+        start: number of the first example in its file, for messages.
+
+    Returns:
+        Images as uint8 or as float32 in [0, 1], with an axis of channels;
+        vectors as float32.
+
+    Raises:
+        ValueError: another shape or type, NaN, or float images that leave
+            [0, 1].
+    """
+    check_kind(title, values.shape, values.dtype)
+    is_image = values.ndim > 2
     if values.ndim == 3:
         values = values[..., None]
     if is_image and values.dtype == np.uint8:
         if image_shape is None:
             return values
-        _check_channels(path, values, image_shape)
+        _check_channels(title, values, image_shape)
         return resize_images(values, image_shape).numpy()
     with np.errstate(over="ignore"):  # Infinite values are refused below.
         values = np.asarray(values, np.float32)
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if not finite.all():
         raise ValueError(
-            f"{path}: {np.sum(~finite)} of {len(values)} examples have NaN or "
-            f"infinite values, the first is number {np.argmin(finite)} "
+            f"{title}: {np.sum(~finite)} of {len(values)} examples have NaN or "
+            f"infinite values, the first is number {start + np.argmin(finite)} "
             "(counted from 0); repair or remove them."
         )
     if is_image and (values.min() < 0.0 or values.max() > 1.0):
         raise ValueError(
-            f"{path}: float images must lie in [0, 1], found "
+            f"{title}: float images must lie in [0, 1], found "
             f"{values.min():g} ... {values.max():g}; scale them."
         )
     if image_shape is not None and values.shape[1:] != tuple(image_shape):
         raise ValueError(
-            f"{path}: expected examples of shape {tuple(image_shape)}, got "
+            f"{title}: expected examples of shape {tuple(image_shape)}, got "
             f"{values.shape[1:]}; only uint8 images are resized."
         )
     return values
 
 
-def _check_channels(path, values, image_shape):
+def _check_channels(title, values, image_shape):
     if values.shape[-1] != image_shape[-1]:
         raise ValueError(
-            f"{path} has images of {values.shape[-1]} channels, expected "
+            f"{title} has images of {values.shape[-1]} channels, expected "
             f"{image_shape[-1]}; convert them."
         )
 
@@ -122,19 +155,37 @@ def _read_npy(path, key, label_key, image_shape):
         raise ValueError(
             f"{path} has no labels; a .npz file can hold examples and labels."
         )
-    try:
-        return np.load(path, allow_pickle=False), None
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is not a .npy file of numbers.") from error
+    values = _load(path, "a .npy file of numbers")
+    if not isinstance(values, np.ndarray):
+        values.close()
+        raise ValueError(
+            f"{path} is not a .npy file but an archive; rename it to *.npz."
+        )
+    return values, None
 
 
 def _read_npz(path, key, label_key, image_shape):
-    try:
-        arrays = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a .npz file.") from error
+    arrays = _load(path, "a .npz file")
+    if isinstance(arrays, np.ndarray):
+        raise ValueError(
+            f"{path} is not a .npz file but one array; rename it to *.npy."
+        )
+
+    def read(name):
+        found = arrays[name]
+        if not isinstance(found, np.ndarray):  # Bytes of another kind of file.
+            raise ValueError(f"{name!r} in it is no array")
+        return found
+
     with arrays:
-        return _keyed(path, arrays, key, label_key, arrays.get)
+        return _keyed(path, arrays, key, label_key, read)
+
+
+def _load(path, expected):
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not {expected}.") from error
 
 
 def open_hdf5(path):
@@ -208,48 +259,71 @@ def _only_key(path, names, key, label_key):
 
 
 def _read_csv(path, key, label_key, image_shape):
-    """A table of numbers; a first line with other words names the columns."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return _read_table(path, csv.reader(file), label_key)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not a CSV file: {error}.") from error
-
-
-def _read_table(path, rows, label_key):
     labels = []
     numbers = array.array("d")
-    first: list[str] = next(rows, [])
-    is_number = [_is_number(text) for text in first]
-    label_column = None
-    if label_key is not None:
-        _check_names(f"{path}, line 1,", first, label_key)
-        label_column = first.index(label_key)
-    elif all(is_number):
-        numbers.extend(map(float, first))
-    elif any(is_number):
+    num_features = 0
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        for values, label in read_table(path, file, label_key):
+            num_features = len(values)
+            numbers.extend(values)
+            labels.append(label)
+    table = np.array(numbers).reshape(-1, max(num_features, 1))
+    return table, None if label_key is None else np.array(labels)
+
+
+def read_table(
+    title, lines: Iterable[str], label_key: str | None = None
+) -> Iterator[tuple[list[float], str | None]]:
+    """Reads a table of numbers whose first line may name the columns.
+
+    Args:
+        title: of the table, for messages.
+        lines: of the table; blank ones are passed over.
+        label_key: name of the column of labels, if there is one.
+
+    Yields:
+        The numbers of a line, and its label or None.
+
+    Raises:
+        ValueError: it is no such table; the message tells the line.
+    """
+    rows = csv.reader(lines)
+    try:
+        first = next(filter(None, rows), [])
+        place = f"{title}, line {rows.line_num}"
+        label_column = None
+        if label_key is not None:
+            _check_names(f"{place},", first, label_key)
+            label_column = first.index(label_key)
+        elif not _names_columns(place, first):
+            yield [float(text) for text in first], None
+        for row in filter(None, rows):
+            place = f"{title}, line {rows.line_num}"
+            if len(row) != len(first):
+                raise ValueError(
+                    f"{place}: expected {len(first)} fields, got {len(row)}."
+                )
+            label = None if label_column is None else row.pop(label_column)
+            yield _as_numbers(place, row), label
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{title} is not a CSV file: {error}.") from error
+
+
+def _names_columns(place, fields):
+    """Whether a first line has names; one damaged number is none."""
+    is_number = [_is_number(text) for text in fields]
+    if any(is_number) and not all(is_number):
         raise ValueError(
-            f"{path}, line 1: expected numbers or names of columns, got both."
+            f"{place}: expected numbers or names of columns, got both."
         )
-    for row in rows:
-        if not row:
-            continue
-        if len(row) != len(first):
-            raise ValueError(
-                f"{path}, line {rows.line_num}: expected {len(first)} fields, "
-                f"got {len(row)}."
-            )
-        if label_column is not None:
-            labels.append(row.pop(label_column))
-        try:
-            numbers.extend(map(float, row))
-        except ValueError as error:
-            raise ValueError(
-                f"{path}, line {rows.line_num}: {error}."
-            ) from error
-    num_features = len(first) - (label_column is not None)
-    values = np.array(numbers).reshape(-1, max(num_features, 1))
-    return values, None if label_column is None else np.array(labels)
+    return not any(is_number)
+
+
+def _as_numbers(place, fields):
+    try:
+        return [float(text) for text in fields]
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}.") from error
 
 
 def _is_number(text):
@@ -281,7 +355,7 @@ def _read_tfrecord(path, key, label_key, image_shape):
                     f"{values[0].shape}; all must be equal."
                 )
             values.append(value)
-            num_bytes += len(record) + _TFRECORD_FRAME
+            num_bytes += len(record) + TFRECORD_FRAME
             if label_key is not None:
                 label = _only_value(title, label_key, features[label_key])
                 labels.append(

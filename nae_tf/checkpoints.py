@@ -217,13 +217,20 @@ def restore(model, path: pathlib.Path):
 
     Raises:
         FileNotFoundError: there is no checkpoint.
-        ValueError: it belongs to another model, or none is whole.
+        ValueError: the phase is not over, the checkpoint belongs to another
+            model, or none is whole.
     """
     entry = CheckpointDirectory(path).newest()
     if entry is None:
         raise FileNotFoundError(
             f"{str(path)!r} holds no checkpoint; the training did not get "
             "that far. Continue it with --resume."
+        )
+    if not entry.progress.finished:
+        raise ValueError(
+            f"the training in {str(path)!r} is not over: its newest whole "
+            f"checkpoint is of epoch {entry.progress.epoch}, step "
+            f"{entry.progress.step}. Continue it with --resume."
         )
     if entry.progress.best_epoch is None:
         read(tf.train.Checkpoint(model=model), entry)
@@ -237,12 +244,18 @@ def read(checkpoint: tf.train.Checkpoint, entry: Entry):
     """Load a checkpoint's variables.
 
     Raises:
+        OSError: they cannot be read.
         ValueError: they belong to another model.
     """
     try:
-        # A reader has no use for the optimizer.
-        status = checkpoint.read(entry.variables).expect_partial()
-        status.assert_existing_objects_matched()
+        with one_line_io_errors(
+            f"cannot read the checkpoint {str(entry.path)!r}",
+            "Mend its permissions; a path with *, ?, [ or ], which TensorFlow "
+            "takes for a pattern, has to be renamed.",
+        ):
+            # A reader has no use for the optimizer.
+            status = checkpoint.read(entry.variables).expect_partial()
+            status.assert_existing_objects_matched()
     except (
         AssertionError,
         ValueError,

@@ -15,6 +15,7 @@ import tensorflow as tf
 from nae_tf import randomness
 from nae_tf.input_checks import (
     BAD_INPUT,
+    as_batches,
     is_empty,
     one_line_errors,
     refuse_sample_weight,
@@ -24,7 +25,10 @@ from nae_tf.input_checks import (
 from nae_tf.mixed_precision import full_precision
 from nae_tf.randomness import Purpose
 from nae_tf.replicas import batch_share, spans_machines
-from nae_tf.serializable import deserialize_arguments
+from nae_tf.serializable import deserialize_arguments, rebuild
+
+# Names of cached properties that hold a `tf.function` begin so.
+_COMPILED = "_compiled_"
 
 
 class OutlierDetector(keras.Model):
@@ -57,11 +61,12 @@ class OutlierDetector(keras.Model):
         raise NotImplementedError
 
     def predict_outlier_score(self, x, batch_size: int = 256) -> np.ndarray:
-        """Score an array or a dataset batch by batch.
+        """Score an array or batches of one, batch by batch.
 
         Args:
-            x: float array [num_examples, ...], or a `tf.data.Dataset` of
-                batches, with or without labels.
+            x: float array, list, tensor or table [num_examples, ...]; or
+                batches, with or without labels: a `tf.data.Dataset`, a
+                `keras.utils.PyDataset`, a generator or another iterable.
             batch_size: examples a step; only for arrays.
 
         Returns:
@@ -71,14 +76,9 @@ class OutlierDetector(keras.Model):
             ValueError: if there are no examples or they are not what the model
                 takes.
         """
-        batches = x
-        if not isinstance(x, tf.data.Dataset):
-            x = np.asarray(x)
-            starts = range(0, len(x), batch_size)
-            batches = (x[start : start + batch_size] for start in starts)
         scores = []
         with one_line_errors():
-            for batch in batches:
+            for batch in as_batches(x, batch_size):
                 examples, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
                 examples = self.as_examples(examples)
                 scores.append(self._compiled_score(examples))
@@ -106,25 +106,68 @@ class OutlierDetector(keras.Model):
 
         Returns:
             Tensors by the names that `track` was given, each a scalar or one
-            value an example; "loss" is a scalar.
+            value an example; the losses of `players` are scalars. They lack
+            the regularisers that the weights bring along, see `regularize`.
         """
         raise NotImplementedError
 
+    def players(self) -> dict[str, list]:
+        """Return what every loss trains: variables by the loss's name."""
+        return {"loss": self.trainable_variables}
+
+    def regularize(self, loss, variables):
+        """Add the regularisers that variables bring along to their loss.
+
+        Args:
+            loss: float scalar.
+            variables: each one once.
+
+        Returns:
+            float scalar; `loss` itself if no variable has a regulariser.
+
+        Raises:
+            ValueError: a layer regularises its outputs or calls `add_loss`.
+        """
+        expected = [v for v in self.trainable_variables if v.regularizer]
+        if len(self.losses) > len(expected):
+            # Chains call the networks many times a step, and Keras would add
+            # every call's.
+            raise ValueError(
+                f"{type(self).__name__}: expected networks without activity "
+                "regularisers and add_loss, because a training step calls them "
+                "many times; remove them, or regularise weights "
+                "(kernel_regularizer)."
+            )
+        penalties = [v.regularizer(v) for v in variables if v.regularizer]
+        if not penalties:
+            return loss
+        return tf.add_n([loss, *(tf.cast(p, loss.dtype) for p in penalties)])
+
+    def _regularized_objective(self, x, training=False):
+        values = self.objective(x, training)
+        return values | {
+            name: self.regularize(values[name], variables)
+            for name, variables in self.players().items()
+        }
+
     def train_step(self, data):
-        """Lower the loss of a batch."""
+        """Lower the loss of a batch, or every player its own."""
         x = self.training_examples(data)
         with full_precision(self), tf.GradientTape(persistent=True) as tape:
-            values = self.objective(x, training=True)
+            values = self._regularized_objective(x, training=True)
         num_examples = tf.shape(x)[0]
-        self.minimize(
-            values["loss"], tape, self.trainable_variables, num_examples
-        )
+        losses = [
+            (values[name], variables)
+            for name, variables in self.players().items()
+        ]
+        self.minimize_each(losses, tape, num_examples)
         return self.update_means(num_examples, **values)
 
     def test_step(self, data):
         """Measure the loss of a batch."""
         x = self.training_examples(data)
-        return self.update_means(tf.shape(x)[0], **self.objective(x))
+        values = self._regularized_objective(x)
+        return self.update_means(tf.shape(x)[0], **values)
 
     def noise_seed(self, training: bool, shared: bool = False):
         """Return the seed of a step's noise, int32 [2].
@@ -139,11 +182,21 @@ class OutlierDetector(keras.Model):
         step, replica = -1, 0
         if training:
             context = tf.distribute.get_replica_context()
-            step = tf.convert_to_tensor(self.optimizer.iterations)
+            step = tf.convert_to_tensor(self._step_counter)
             replica = 0 if shared else context.replica_id_in_sync_group
         return randomness.fold_in(
             randomness.step_seed(self.seed, step, replica), Purpose.NOISE
         )
+
+    @property
+    def _step_counter(self):
+        """The optimizer's count of training steps, an int variable."""
+        # `iterations` counts updates. It stands still while gradients are
+        # accumulated, and those steps would share their noise.
+        optimizer = self.optimizer
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer = optimizer.inner_optimizer
+        return optimizer._iterations
 
     def track(self, *names: str):
         """Make a running mean for every name; call it in `__init__`."""
@@ -181,6 +234,9 @@ class OutlierDetector(keras.Model):
     def compile(self, optimizer="adam", jit_compile=False, **kwargs):
         """Configure training; the method brings its own loss.
 
+        As in Keras, a setting that is changed later has no effect on what is
+        compiled already, scores and samples included, until the next call.
+
         Args:
             optimizer: a Keras optimizer, its name or its config.
             jit_compile: compile the training step with XLA. Off unless asked
@@ -198,6 +254,8 @@ class OutlierDetector(keras.Model):
                     f"{kwargs[ignored]!r}. Remove the argument."
                 )
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        for name in [key for key in vars(self) if key.startswith(_COMPILED)]:
+            delattr(self, name)
 
     def get_compile_config(self):
         """Return the arguments of `compile`, serialised, or None."""
@@ -287,21 +345,28 @@ class OutlierDetector(keras.Model):
                 loss = self.optimizer.scale_loss(loss)
             gradients = tape.gradient(loss, variables)
             updates += zip(gradients, variables, strict=True)
-        self.optimizer.apply_gradients(updates)
+        if updates:
+            self.optimizer.apply_gradients(updates)
+        else:
+            # All is frozen, as where only a temperature is trained. The step
+            # counts all the same: callbacks go by it.
+            self._step_counter.assign_add(1)
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Build, in `fit`, what is not built yet.
 
         Keras's own way reduces a batch over all replicas, which fails on
-        several machines (keras-team/keras issue 20585). There the networks must
-        be built, so that nothing is left to do but the optimizer.
+        several machines (keras-team/keras issue 20585), and builds the networks
+        where the variables of a replay buffer cannot be made. With several
+        replicas they must be built, so that nothing is left to do but the
+        optimizer.
         """
-        if not spans_machines(self.distribute_strategy):
+        if self.distribute_strategy.num_replicas_in_sync == 1:
             return super()._maybe_symbolic_build(*args, **kwargs)
         if not self.built:
             raise ValueError(
                 f"{type(self).__name__}: the networks must be built before fit "
-                "runs on several machines; begin them with keras.Input."
+                "runs on several replicas; begin them with keras.Input."
             )
         if self.optimizer is not None and not self.optimizer.built:
             with self.distribute_strategy.scope():
@@ -314,17 +379,32 @@ class OutlierDetector(keras.Model):
 
         Args:
             *names: arguments that are attributes of the same name; `name` and
-                `dtype` are added.
+                `dtype` are added, and `trainable`, which is no argument.
         """
         serialize = keras.saving.serialize_keras_object
         config = {name: serialize(getattr(self, name)) for name in names}
-        dtype = serialize(self.dtype_policy)
-        return config | {"name": self.name, "dtype": dtype}
+        return config | {
+            "name": self.name,
+            "dtype": serialize(self.dtype_policy),
+            "trainable": self.trainable,
+        }
 
     @classmethod
     def from_config(cls, config):
         """Rebuild a model from `get_config`."""
-        return cls(**deserialize_arguments(config))
+        return rebuild(cls, deserialize_arguments(config))
+
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        children = super()._trackable_children(save_type, **kwargs)
+        if save_type != "savedmodel":
+            return children
+        # Compiled functions are of this process; they may hold what a served
+        # model lacks, a replay buffer.
+        return {
+            name: child
+            for name, child in children.items()
+            if not name.startswith(_COMPILED)
+        }
 
     # --- Checks -------------------------------------------------------------
 

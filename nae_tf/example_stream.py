@@ -1,7 +1,7 @@
 """Examples to score, batch by batch, with an id for each."""
 
-import csv
 import functools
+import itertools
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +17,8 @@ class Batch(NamedTuple):
 
     Attributes:
         ids: of the examples: a path within a folder, or a number from 0.
-        load: reads them; float [batch, *example_shape].
+        load: reads them, float [batch, *example_shape]; raises ValueError if
+            they are not what a network may see.
     """
 
     ids: list[str]
@@ -58,16 +59,16 @@ def open_stream(
         ValueError: it is not what it should be.
     """
     if path == "-":
-        return ExampleStream(None, _csv_batches("-", sys.stdin, batch_size))
+        return ExampleStream(None, _csv_batches("-", batch_size))
     found = pathlib.Path(path)
     if not found.exists():
         raise FileNotFoundError(f"there is no file or folder {path!r}.")
     if found.is_dir():
         return _folder_stream(found, example_shape, batch_size)
     if found.suffix.lower() == ".csv":
-        return ExampleStream(None, _csv_file_batches(found, batch_size))
+        return ExampleStream(None, _csv_batches(found, batch_size))
     if found.suffix.lower() in (".h5", ".hdf5"):
-        return _hdf5_stream(found, batch_size, key)
+        return _hdf5_stream(found, example_shape, batch_size, key)
     return _array_stream(found, example_shape, batch_size, key)
 
 
@@ -96,7 +97,7 @@ def _folder_stream(folder, example_shape, batch_size):
     )
 
 
-def _hdf5_stream(path, batch_size, key):
+def _hdf5_stream(path, example_shape, batch_size, key):
     file = array_files.open_hdf5(path)
     import h5py
 
@@ -114,17 +115,16 @@ def _hdf5_stream(path, batch_size, key):
             "holds the examples."
         )
     array = file[key]
-    if array.ndim < 2 or array.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{path}: expected numbers [number, ...] in {key!r}, received "
-            f"{array.dtype} {list(array.shape)}."
-        )
-    return ExampleStream(len(array), _slices(array, batch_size))
+    # An array without even a shape is no examples either.
+    array_files.check_kind(path, array.shape or (), array.dtype)
+    load = functools.partial(_read_slice, path, array, example_shape)
+    return ExampleStream(len(array), _slices(load, len(array), batch_size))
 
 
 def _array_stream(path, example_shape, batch_size, key):
-    image_shape = example_shape if len(example_shape) == 3 else None
-    files = user_data.read_files(str(path), key, image_shape=image_shape)
+    files = user_data.read_files(
+        str(path), key, image_shape=_image_shape(example_shape)
+    )
     examples = files.select(str(path), np.arange(files.size))
 
     def batches():
@@ -137,60 +137,44 @@ def _array_stream(path, example_shape, batch_size, key):
     return ExampleStream(files.size, batches())
 
 
-def _slices(array, batch_size):
-    for start in range(0, len(array), batch_size):
-        stop = min(start + batch_size, len(array))
-        load = functools.partial(_read_slice, array, start, stop)
-        yield Batch(_numbers(start, stop - start), load)
+def _slices(load, size, batch_size):
+    for start in range(0, size, batch_size):
+        stop = min(start + batch_size, size)
+        ids = _numbers(start, stop - start)
+        yield Batch(ids, functools.partial(load, start, stop))
 
 
-def _read_slice(array, start, stop):
-    return _as_floats(array[start:stop])
-
-
-def _csv_file_batches(path, batch_size):
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        yield from _csv_batches(str(path), file, batch_size)
-
-
-def _csv_batches(title, file, batch_size):
-    rows = csv.reader(file)
-    start = 0
-    chunk: list[list[float]] = []
+def _read_slice(path, array, example_shape, start, stop):
     try:
-        for row in rows:
-            values = _csv_values(title, row, rows.line_num)
-            if not values:
-                continue
-            if chunk and len(values) != len(chunk[0]):
-                raise ValueError(
-                    f"{title}, line {rows.line_num}: expected {len(chunk[0])} "
-                    f"fields, received {len(values)}."
-                )
-            chunk.append(values)
-            if len(chunk) == batch_size:
-                yield _csv_batch(start, chunk)
-                start += len(chunk)
-                chunk = []
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{title} is not a CSV file: {error}.") from error
-    if chunk:
-        yield _csv_batch(start, chunk)
+        values = array[start:stop]
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error}.") from error
+    return _as_floats(
+        array_files.checked_examples(
+            path, values, _image_shape(example_shape), start
+        )
+    )
 
 
-def _csv_values(title, row, line_number):
-    """Numbers of a line; none if it is blank or names the columns."""
-    try:
-        return [float(text) for text in row]
-    except ValueError as error:
-        if line_number == 1:
-            return []
-        raise ValueError(f"{title}, line {line_number}: {error}.") from error
+def _image_shape(example_shape):
+    """What images of bytes are resized to; None where no image is taken."""
+    return example_shape if len(example_shape) == 3 else None
 
 
-def _csv_batch(start, chunk):
-    ids = _numbers(start, len(chunk))
-    return Batch(ids, functools.partial(np.array, chunk))
+def _csv_batches(path, batch_size):
+    is_stdin = path == "-"
+    with open(
+        sys.stdin.fileno() if is_stdin else path,
+        newline="",
+        encoding="utf-8-sig",  # Spreadsheets begin with a byte order mark.
+        closefd=not is_stdin,
+    ) as file:
+        rows = (values for values, _ in array_files.read_table(path, file))
+        start = 0
+        while chunk := list(itertools.islice(rows, batch_size)):
+            ids = _numbers(start, len(chunk))
+            yield Batch(ids, functools.partial(np.array, chunk))
+            start += len(chunk)
 
 
 def _numbers(start, count):

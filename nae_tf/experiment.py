@@ -134,6 +134,16 @@ class Experiment:
 
     def __post_init__(self):
         """Refuse settings with no meaning."""
+        if not isinstance(self.task, Task):
+            raise ValueError(
+                "Experiment: expected task = @name() with brackets, which is "
+                f"called for the data, received {self.task!r}."
+            )
+        if isinstance(self.model, keras.Model) or not callable(self.model):
+            raise ValueError(
+                "Experiment: expected model = @Name without brackets, which "
+                f"is called later, received {self.model!r}."
+            )
         if self.picture_interval < 1:
             raise ValueError(
                 "Experiment: expected picture_interval >= 1, received "

@@ -18,6 +18,11 @@ from absl import flags
 from nae_tf.calibration import Calibration
 from nae_tf.checkpoints import restore
 from nae_tf.experiment import Experiment
+from nae_tf.io_errors import (
+    flush_to_disk,
+    flush_tree_to_disk,
+    one_line_io_errors,
+)
 from nae_tf.runtime import (
     RunDirectory,
     define_run_dir_flags,
@@ -51,6 +56,7 @@ def export_model(
 
     Raises:
         FileExistsError: there is such a version already.
+        OSError: it could not be written; nothing of it stays.
         ValueError: the model has no weights yet, or a version below 1.
     """
     directory = pathlib.Path(directory)
@@ -64,26 +70,36 @@ def export_model(
             "it."
         )
     signatures = make_signatures(model, calibration)
+    # A server takes only names that are numbers for versions.
+    temporary = directory / f".{version}.{os.getpid()}"
+    with one_line_io_errors(
+        f"cannot export into {str(directory)!r}",
+        "Make room or mend the directory, then export again.",
+    ):
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            _write_version(temporary, signatures, calibration, config)
+            flush_tree_to_disk(temporary)
+            temporary.rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        flush_to_disk(directory)
+    return path
+
+
+def _write_version(path, signatures, calibration, config):
     module = tf.Module()
     # Just what the graphs read: no optimizer, no replay buffer.
     module.weights = _weights(signatures)
-    directory.mkdir(parents=True, exist_ok=True)
-    # A server takes only names that are numbers for versions.
-    temporary = directory / f".{version}.{os.getpid()}"
-    try:
-        tf.saved_model.save(module, str(temporary), signatures=signatures)
-        extra = temporary / "assets.extra"
-        extra.mkdir()
-        write_warmup_requests(
-            extra / "tf_serving_warmup_requests", _warmup_requests(signatures)
-        )
-        (extra / "calibration.json").write_text(calibration.to_json())
-        if config is not None:
-            (extra / "config.gin").write_text(config)
-        temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return path
+    tf.saved_model.save(module, str(path), signatures=signatures)
+    extra = path / "assets.extra"
+    extra.mkdir()
+    write_warmup_requests(
+        extra / "tf_serving_warmup_requests", _warmup_requests(signatures)
+    )
+    (extra / "calibration.json").write_text(calibration.to_json())
+    if config is not None:
+        (extra / "config.gin").write_text(config)
 
 
 def calibrate(

@@ -25,6 +25,8 @@ _REFUSED_OPS = frozenset(
         "WriteFile",
     ]
 )
+# What `nae_tf.score` writes of the outputs.
+_SCORES = frozenset(["energy", "p_value", "is_outlier"])
 
 
 class ExportedModel:
@@ -45,21 +47,14 @@ class ExportedModel:
             ValueError: it is damaged, it is another kind of model, or it has
                 operations that reach out of the graph.
         """
-        check_saved_model(pathlib.Path(path))
-        try:
-            self._loaded = tf.saved_model.load(str(path))
-        except (tf.errors.OpError, OSError, ValueError) as error:
-            raise ValueError(
-                f"the SavedModel {str(path)!r} is damaged: {error}"
-            ) from error
+        self._loaded = load_saved_model(path)
         if "score" not in self._loaded.signatures:
             raise ValueError(
                 f"{str(path)!r} has no signature 'score'; write it by "
                 "nae_tf.export."
             )
         self._score = self._loaded.signatures["score"]
-        inputs = self._score.structured_input_signature[1]
-        self._spec = inputs["examples"]
+        self._spec = _checked_input(path, self._score)
         self.example_shape = tuple(self._spec.shape[1:])
 
     def score(self, examples) -> dict[str, np.ndarray]:
@@ -81,6 +76,55 @@ class ExportedModel:
             )
         outputs = self._score(examples=tf.constant(examples, self._spec.dtype))
         return {name: value.numpy() for name, value in outputs.items()}
+
+
+def _checked_input(path, score):
+    """Spec of the examples, of a signature as `serving.py` makes it."""
+    inputs = score.structured_input_signature[1]
+    outputs = score.structured_outputs
+    if list(inputs) != ["examples"] or not set(outputs) >= _SCORES:
+        raise ValueError(
+            f"{str(path)!r} has a signature 'score' of {sorted(inputs)} to "
+            f"{sorted(outputs)}, expected ['examples'] to {sorted(_SCORES)}; "
+            "write it by nae_tf.export."
+        )
+    spec = inputs["examples"]
+    if not spec.shape[1:].is_fully_defined():
+        raise ValueError(
+            f"{str(path)!r} takes examples of shape {spec.shape}, expected one "
+            "known shape for all examples; write it by nae_tf.export."
+        )
+    return spec
+
+
+def load_saved_model(path):
+    """Load a SavedModel after `check_saved_model`.
+
+    Args:
+        path: its directory.
+
+    Returns:
+        What `tf.saved_model.load` does.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, or reaches out of its graphs.
+    """
+    check_saved_model(pathlib.Path(path))
+    try:
+        return tf.saved_model.load(str(path))
+    except (
+        tf.errors.OpError,
+        OSError,
+        ValueError,
+        LookupError,  # As TensorFlow calls an empty file of weights.
+        RuntimeError,
+    ) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"the SavedModel {str(path)!r} is damaged: {reason}. Export it "
+            "again, or restore it from a copy."
+        ) from error
 
 
 def check_saved_model(path: pathlib.Path):

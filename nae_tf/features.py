@@ -5,7 +5,6 @@ here on the run's own data, or the values themselves. Distances in different
 features have nothing to do with each other, so a report names its features.
 """
 
-import pathlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf.data import Task
-from nae_tf.exported_model import check_saved_model
+from nae_tf.exported_model import load_saved_model
 
 # Maps float [batch, ...] in the range of the data to float [batch, features].
 FeatureFunction = Callable[[np.ndarray], np.ndarray]
@@ -57,8 +56,7 @@ def saved_model_features(path, example_shape) -> FeatureFunction:
         FileNotFoundError: there is no SavedModel.
         ValueError: it is damaged, has another signature or takes other shapes.
     """
-    check_saved_model(pathlib.Path(path))
-    loaded = tf.saved_model.load(str(path))
+    loaded = load_saved_model(path)
     signature = loaded.signatures.get("serving_default")
     if signature is None:
         raise ValueError(

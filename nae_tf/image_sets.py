@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -10,12 +11,15 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import json_format
 
 from nae_tf import data, examples
 
 ImageShape = tuple[int, ...]
 
 _READ_BATCH = 1_000
+# Length, its checksum and that of the contents of each record, in bytes.
+TFRECORD_FRAME = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +129,9 @@ def image_examples(
 
     Raises:
         FileNotFoundError: if the data set or the split is not on disk.
-        ValueError: if an argument has no meaning for this data set.
+        ValueError: if an argument has no meaning for this data set, or the
+            files are damaged. What is wrong within a file is noticed when
+            images are read.
     """
     image_set = _image_set(name)
     shape = _checked_shape(name, image_shape or image_set.image_shape)
@@ -142,7 +148,7 @@ def image_examples(
     if classes is not None:
         labels = read_labels(name, split, data_dir)
         indices = indices[np.isin(labels[indices], list(classes))]
-    return examples.from_indices(
+    images = examples.from_indices(
         name=f"{title or name}, {split}",
         shape=shape,
         num_levels=256,
@@ -151,6 +157,10 @@ def image_examples(
             _read_images, builder, tfds_split, image_set, shape, fit
         ),
     )
+    if not isinstance(images, examples.ArrayExamples):
+        return images  # Its reader is a graph; `phase_training` explains it.
+    explained = _reading(name, builder, data_dir)(images.read)
+    return dataclasses.replace(images, read=explained)
 
 
 def read_labels(
@@ -165,8 +175,18 @@ def read_labels(
         raise ValueError(f"{name} has no classes that could be selected.")
     tfds_split, _ = _tfds_split(name, image_set, split)
     builder = _prepared_builder(name, tfds_split, data_dir)
-    labels = _open(builder, tfds_split, "label", tf.int64)
-    return np.concatenate(list(labels.as_numpy_iterator()))
+    with _reading(name, builder, data_dir):
+        stored = _open(builder, tfds_split, "label", tf.int64)
+        batches = list(stored.as_numpy_iterator())
+    labels = np.concatenate([np.zeros(0, np.int64), *batches])
+    expected = builder.info.splits[tfds_split].num_examples
+    if len(labels) != expected:
+        raise _damage(
+            name,
+            data_dir,
+            f"{builder.data_path} has {len(labels)} labels of {expected}",
+        )
+    return labels
 
 
 def resize_images(images, image_shape: ImageShape):
@@ -244,7 +264,11 @@ def _image_set(name):
 
 
 def _checked_shape(name, image_shape):
-    if len(image_shape) != 3 or image_shape[-1] not in (1, 3):
+    if (
+        len(image_shape) != 3
+        or min(image_shape) < 1
+        or image_shape[-1] not in (1, 3)
+    ):
         raise ValueError(
             f"{name}: image_shape must be (height, width, 1 or 3), got "
             f"{tuple(image_shape)}."
@@ -269,21 +293,85 @@ def _tfds_split(name, image_set, split):
 
 
 def _prepared_builder(name, tfds_split, data_dir):
-    """Builder of a data set that is on disk, with this split."""
-    data_dir = data_dir or os.environ.get("NAE_TF_DATA_DIR") or None
+    """Builder of a data set that is on disk, with this split whole."""
+    tfds = import_tfds()
     image_set = _image_set(name)
-    builder = import_tfds().builder(image_set.tfds_name, data_dir=data_dir)
+    folder = _data_dir(data_dir)
+    try:
+        builder = tfds.builder(image_set.tfds_name, data_dir=folder)
+    # All that an unreadable dataset_info.json ends in.
+    except (json_format.Error, RuntimeError, AssertionError) as error:
+        where = folder or "the folder of tensorflow-datasets"
+        raise _damage(
+            name,
+            data_dir,
+            f"dataset_info.json of {image_set.tfds_name} in {where} cannot be "
+            "read",
+        ) from error
     splits = dict(builder.info.splits) if builder.is_prepared() else {}
     if tfds_split not in splits:
-        flag = f" --data_dir={data_dir}" if data_dir else ""
         found = f"only its {sorted(splits)}" if splits else "nothing of it"
         raise FileNotFoundError(
             f"{image_set.tfds_name}, split {tfds_split!r}: {found} is in "
-            f"{builder.data_path}; run `python tools/prepare_datasets.py "
-            f"--dataset={name}{flag}`, which downloads "
-            f"{image_set.download_size}."
+            f"{builder.data_path}; {_remedy(name, data_dir)}"
         )
+    if reason := _wrong_size(splits[tfds_split]):
+        raise _damage(name, data_dir, reason)
     return builder
+
+
+def _data_dir(data_dir):
+    return data_dir or os.environ.get("NAE_TF_DATA_DIR") or None
+
+
+def _remedy(name, data_dir):
+    folder = _data_dir(data_dir)
+    flag = f" --data_dir={folder}" if folder else ""
+    return (
+        f"run `python tools/prepare_datasets.py --dataset={name}{flag}`, "
+        f"which downloads {_image_set(name).download_size}."
+    )
+
+
+def _wrong_size(split):
+    """What is wrong with the files of a split by their sizes, or None."""
+    size = 0
+    for path in split.filepaths:
+        try:
+            length = tf.io.gfile.stat(str(path)).length
+        except tf.errors.NotFoundError:
+            return f"{path} is missing"
+        if not length:
+            return f"{path} is empty"
+        size += length
+    expected = int(split.num_bytes) + TFRECORD_FRAME * split.num_examples
+    if split.num_bytes and size != expected:  # 0 means that it is not known.
+        others = " and those beside it hold" if split.num_shards > 1 else " has"
+        return f"{path}{others} {size} bytes of {expected}"
+    return None
+
+
+def _damage(name, data_dir, reason):
+    """The error that says what is wrong and how to prepare the set again."""
+    return ValueError(
+        f"{reason}: the data set is damaged; remove its folder and "
+        f"{_remedy(name, data_dir)}"
+    )
+
+
+@contextlib.contextmanager
+def _reading(name, builder, data_dir):
+    """Say in one line that what is read is damaged."""
+    try:
+        yield
+    except (
+        tf.errors.DataLossError,
+        tf.errors.InvalidArgumentError,
+        tf.errors.NotFoundError,
+    ) as error:
+        raise _damage(
+            name, data_dir, f"a file of {builder.data_path} cannot be read"
+        ) from error
 
 
 def import_tfds() -> types.ModuleType:

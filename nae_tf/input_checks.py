@@ -6,7 +6,10 @@ or when a graph runs.
 
 import contextlib
 import re
+from collections.abc import Iterable, Sequence
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 BAD_INPUT = "Bad input:"
@@ -35,7 +38,7 @@ def shape_checks(x, example_shape):
 
     Args:
         x: tensor [batch, ...].
-        example_shape: shape of one example.
+        example_shape: shape of one example; None where any size will do.
 
     Raises:
         ValueError: the shape is known, and it is another one.
@@ -50,9 +53,10 @@ def shape_checks(x, example_shape):
     # Keras may trace one graph for batches of several shapes. Compared as
     # text, because an element-wise comparison needs equal ranks.
     received = tf.strings.format("{}", tf.shape(x)[1:])
-    wanted = f"[{' '.join(map(str, example_shape))}]"
+    sizes = [r"\d+" if size is None else str(size) for size in example_shape]
+    fits = tf.strings.regex_full_match(received, rf"\[{' '.join(sizes)}\]")
     text = tf.strings.format(message + "{}.", tf.shape(x))
-    return [tf.debugging.Assert(tf.equal(received, wanted), [text])]
+    return [tf.debugging.Assert(fits, [text])]
 
 
 def value_checks(x, value_range):
@@ -100,3 +104,36 @@ def is_empty(x) -> bool:
     if isinstance(x, tf.data.Dataset):
         return int(x.cardinality()) == 0
     return hasattr(x, "__len__") and len(x) == 0
+
+
+def as_batches(x, batch_size: int):
+    """Cut an array into batches, or return the batches that are given.
+
+    Args:
+        x: array, list, tensor or table [num_examples, ...]; or a
+            `tf.data.Dataset`, a `keras.utils.PyDataset`, a generator or another
+            iterable of batches.
+        batch_size: examples a batch of an array, > 0.
+
+    Returns:
+        Iterable of batches.
+
+    Raises:
+        ValueError: the batches have no end.
+    """
+    if isinstance(x, keras.utils.PyDataset):
+        if x.num_batches is None:
+            raise ValueError(
+                f"{BAD_INPUT} the PyDataset has no end; give it a length."
+            )
+        return (x[index] for index in range(x.num_batches))
+    if isinstance(x, Iterable) and not _is_array(x):
+        return x
+    x = np.asarray(x)
+    starts = range(0, len(x), batch_size)
+    return (x[start : start + batch_size] for start in starts)
+
+
+def _is_array(x) -> bool:
+    """Tell whether NumPy makes an array of a value, a table for example."""
+    return isinstance(x, Sequence) or hasattr(x, "__array__")

@@ -28,6 +28,14 @@ def flush_to_disk(path):
         os.close(descriptor)
 
 
+def flush_tree_to_disk(path):
+    """Wait until a directory and all that is below it are on the disk."""
+    for folder, _, names in os.walk(path, topdown=False):
+        for name in names:
+            flush_to_disk(os.path.join(folder, name))
+        flush_to_disk(folder)
+
+
 @contextlib.contextmanager
 def one_line_io_errors(failed: str, remedy: str):
     """Turn an error of a file or a disk into one line.

@@ -338,6 +338,7 @@ class NAE(Autoencoder):
         loss += self.weight_penalty()
         if self.latent_l2:
             loss += self.latent_l2 * losses.mean_square(z)
+        loss = self.regularize(loss, self.trainable_variables)
         return loss, positive_energy, negative_energy
 
     def test_step(self, data):

@@ -14,6 +14,7 @@ from nae_tf.fast_layers import (
     UpsampledConv2DTranspose,
 )
 from nae_tf.layers import fan_in_uniform
+from nae_tf.serializable import rebuild
 
 LEAKY_RELU_SLOPE = 0.2
 # PyTorch's value; Keras has 1e-3.
@@ -34,12 +35,21 @@ class Network(keras.Model):
         self._arguments = tuple(arguments.items())
 
     def get_config(self):
-        """Returns the constructor's arguments, with the dtype resolved."""
+        """Returns the constructor's arguments, and whether it is trainable.
+
+        The dtype is resolved.
+        """
         return {
             "name": self.name,
             "dtype": self.dtype_policy.name,
+            "trainable": self.trainable,
             **dict(self._arguments),
         }
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuilds the network from `get_config`."""
+        return rebuild(cls, config)
 
 
 class LayerBuilder:

@@ -1,20 +1,17 @@
-"""What the command lines share: flags, gin configuration, the run directory."""
+"""What the command lines share: flags, one-line errors, the run directory."""
 
-import contextlib
-import difflib
-import inspect
 import io
-import logging as python_logging
 import os
 import pathlib
 import re
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import gin
 from absl import app, flags, logging
 
+from nae_tf.configuration import is_of_configuration, one_line, parse_config
 from nae_tf.io_errors import flush_to_disk, one_line_io_errors
 from nae_tf.progress import (
     define_progress_flags,
@@ -31,117 +28,65 @@ def define_run_dir_flags(help_text: str):
         False,
         "Let the run's config.gin import modules, which runs their code.",
     )
+    _show_in_help("run_dir", "trust_config")
+
+
+def _show_in_help(*names: str):
+    """Have --help list flags that this module defines for a command."""
+    for name in names:
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
 
 def run_command(main: Callable[[], None]):
     """Run an entry point; expected errors end in one line and exit status 1.
 
     Every command has --quiet and --nocolor. The full traceback is shown with
-    --verbosity=1.
+    --verbosity=1. Ctrl-C, where the command does not handle it by itself, ends
+    in one line, too, and a reader that closes the pipe in none; the exit status
+    is then 128 and the number of the signal, as a shell has it.
 
     Args:
         main: takes nothing, reads the flags.
     """
     define_progress_flags()
+    _show_in_help("quiet", "color")
 
-    def guarded(unused_argv):
+    def guarded(argv):
         use_progress_flags()
         if not flags.FLAGS["verbosity"].present:
             # TensorFlow reports its housekeeping at INFO level.
             logging.set_verbosity(logging.WARNING)
         try:
+            if argv[1:]:
+                raise ValueError(
+                    f"unexpected argument {argv[1]!r}: give one value after "
+                    "each flag, and repeat the flag for more."
+                )
             main()
-        except (ValueError, OSError, ImportError) as error:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python would flush once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
+        except KeyboardInterrupt:
             logging.debug("%s", traceback.format_exc())
-            sys.exit(error_line(one_line(error)))
+            print(error_line("interrupted."), file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
+        except (ValueError, OSError, ImportError) as error:
+            _end(error)
+        except (TypeError, AttributeError, RuntimeError) as error:
+            # A value of the wrong type in the configuration; elsewhere it is
+            # an error of ours, whose traceback is wanted.
+            if not is_of_configuration(error):
+                raise
+            _end(error)
 
     app.run(guarded)
 
 
-def one_line(error: Exception) -> str:
-    """Return what an error says, without what gin appends to it."""
-    # It tells which configurable it was calling.
-    report = str(error).split("\n  In call to configurable")[0]
-    lines = [line.strip() for line in report.splitlines()]
-    return " ".join(filter(None, lines))
-
-
-# --- Configuration ------------------------------------------------------------
-
-
-def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
-    """Parse gin files and bindings strictly; later ones win.
-
-    Raises:
-        FileNotFoundError: a file does not exist.
-        ValueError: an unknown name, with the nearest known one, or a syntax
-            error.
-    """
-    for file in files:
-        if not os.path.exists(file):
-            raise FileNotFoundError(f"there is no gin file {file!r}.")
-    gin.clear_config()
-    try:
-        with _includes_beside(files):
-            gin.parse_config_files_and_bindings(list(files), list(bindings))
-    except (ValueError, SyntaxError, AttributeError) as error:
-        raise ValueError(_explain(error)) from error
-
-
-@contextlib.contextmanager
-def _includes_beside(files):
-    """Let `include 'base.gin'` mean the file beside the one that includes it.
-
-    gin reports every folder without the file as an error; not within this.
-    """
-
-    def is_news(record):
-        return not str(record.msg).startswith("Path not found")
-
-    # gin can only append to its search path, and never takes anything back.
-    search_path = gin.config._LOCATION_PREFIXES
-    before = list(search_path)
-    folders = [os.path.dirname(os.path.abspath(file)) for file in files]
-    root = python_logging.getLogger()
-    root.addFilter(is_news)
-    try:
-        search_path[:0] = reversed(folders)
-        yield
-    finally:
-        search_path[:] = before
-        root.removeFilter(is_news)
-
-
-def _explain(error: Exception) -> str:
-    """Reduce gin's report to one line, with the nearest known name."""
-    if isinstance(error, SyntaxError) and error.text:
-        place = "a binding"
-        if error.filename:
-            place = f"{error.filename!r}, line {error.lineno}"
-        reason = error.msg.splitlines()[-1].strip(" .")
-        return (
-            f"gin cannot read {error.text.strip()!r} in {place}: {reason}. "
-            "Write name = value, and strings in quotes."
-        )
-    text = " ".join(str(error).split())
-    # gin keeps no public list of what is registered.
-    registry = gin.config._REGISTRY
-    known = {
-        selector.split(".")[-1]: item for selector, item in registry.items()
-    }
-    if match := re.search(
-        r"No configurable matching (?:reference )?'@?([^'(]*)[()]*'", text
-    ):
-        wrong, names = match[1].split(".")[-1], list(known)
-    elif match := re.search(
-        r"Configurable '([^']*)' doesn't have a parameter named '([^']*)'", text
-    ):
-        owner, wrong = known[match[1].split(".")[-1]], match[2]
-        names = list(inspect.signature(owner.wrapped).parameters)
-    else:
-        return text
-    nearest = difflib.get_close_matches(wrong, names, 1, cutoff=0.0)
-    return f"{text} Did you mean {nearest[0]!r}?" if nearest else text
+def _end(error: Exception):
+    logging.debug("%s", traceback.format_exc())
+    sys.exit(error_line(one_line(error)))
 
 
 # --- Run directory ------------------------------------------------------------

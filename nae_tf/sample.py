@@ -98,14 +98,20 @@ def lengthen_latent_chain(model, factor: int):
     """Make the latent chain of generation `factor` times that of training.
 
     Raises:
-        ValueError: the model's sampler has no latent chain.
+        ValueError: the model, or its sampler, has no latent chain.
     """
-    if not isinstance(model.sampler, OnManifold):
+    sampler = getattr(model, "sampler", None)
+    if sampler is None:
         raise ValueError(
-            f"{type(model.sampler).__name__} has no latent chain; leave out "
+            f"{type(model).__name__} has no latent chain; name a run whose "
+            "model is NAE."
+        )
+    if not isinstance(sampler, OnManifold):
+        raise ValueError(
+            f"{type(sampler).__name__} has no latent chain; leave out "
             "--generation_factor."
         )
-    model.sampler = dataclasses.replace(model.sampler, generation_factor=factor)
+    model.sampler = dataclasses.replace(sampler, generation_factor=factor)
 
 
 def measure_quality(

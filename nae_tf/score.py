@@ -20,7 +20,7 @@ from nae_tf.exported_model import ExportedModel
 from nae_tf.input_checks import one_line_errors
 from nae_tf.progress import progress_bar
 from nae_tf.runtime import run_command
-from nae_tf.score_files import COLUMNS, PartialFile, finish
+from nae_tf.score_files import COLUMNS, PartialFile
 
 Row = tuple[str, str, str, str]
 
@@ -93,26 +93,27 @@ def main():
     model = ExportedModel(options.model)
     output = None if options.output == "-" else pathlib.Path(options.output)
     with contextlib.ExitStack() as stack:
+        done: list[Row] = []
+        write = _print_rows
         if output is None:
-            done: list[Row] = []
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(COLUMNS)
+            write([COLUMNS])
         else:
             partial = stack.enter_context(PartialFile(output))
-            done, writer = partial.rows, partial.writer
+            done, write = partial.rows, partial.write
         stream = open_stream(
             options.input, model.example_shape, options.batch_size, options.key
         )
         bar = stack.enter_context(progress_bar(stream.size, "example"))
         for batch in score_batches(model, stream, done):
-            writer.writerows(batch)
+            write(batch)
             bar.update(len(batch))
-            if output is None:
-                sys.stdout.flush()
-            else:
-                partial.flush()
-    if output is not None:
-        finish(output)
+        if output is not None:
+            partial.finish()
+
+
+def _print_rows(rows):
+    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

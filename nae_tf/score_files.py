@@ -1,13 +1,17 @@
 """Files of scores: written row by row, and whole under their name only."""
 
 import csv
+import fcntl
 import importlib.util
 import io
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+
+from nae_tf.io_errors import flush_to_disk, one_line_io_errors
 
 COLUMNS = ("id", "energy", "p_value", "is_outlier")
 _SUFFIXES = (".csv", ".npz", ".parquet")
@@ -16,9 +20,10 @@ _SUFFIXES = (".csv", ".npz", ".parquet")
 class PartialFile:
     """The rows of an unfinished command, in OUTPUT.partial.
 
+    One process writes them: the system keeps others out, see `run_lock`.
+
     Attributes:
         rows: what an earlier command wrote, without an unfinished line.
-        writer: appends further rows.
     """
 
     def __init__(self, output: pathlib.Path):
@@ -39,38 +44,103 @@ class PartialFile:
                 "Parquet files need pyarrow; pip install 'nae-tf[parquet]', or "
                 "choose an --output named .csv."
             )
-        if output.exists():
-            raise FileExistsError(
-                f"{str(output)!r} exists already; remove it or choose another "
-                "--output."
-            )
+        self._output = output
         self._path = partial_path(output)
+        self._refuse_finished()
 
     def __enter__(self):
-        """Open the file behind its last whole line."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self._path, "a+", newline="", encoding="utf-8")
-        self._file.seek(0)
-        text = self._file.read()
-        whole = text[: text.rfind("\n") + 1]
-        self._file.truncate(len(whole.encode()))
-        self.writer = csv.writer(self._file, lineterminator="\n")
-        if not whole:
-            self.writer.writerow(COLUMNS)
-        lines = list(csv.reader(io.StringIO(whole, newline="")))
-        if lines and tuple(lines[0]) != COLUMNS:
-            raise ValueError(
-                f"{str(self._path)!r} is no unfinished output; remove it."
-            )
-        self.rows = [tuple(line) for line in lines[1:]]
+        """Open the file behind its last whole line.
+
+        Raises:
+            BlockingIOError: another process writes it.
+            OSError: it cannot be written.
+            ValueError: it is something else.
+        """
+        with self._writing():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._path, "a+", newline="", encoding="utf-8")
+        try:
+            self._lock()
+            self._file.seek(0)
+            text = self._file.read()
+            whole = text[: text.rfind("\n") + 1]
+            self.rows = self._rows(whole)
+            self._file.truncate(len(whole.encode()))
+            self._writer = csv.writer(self._file, lineterminator="\n")
+            if not whole:
+                self.write([COLUMNS])
+        except BaseException:
+            self._file.close()
+            raise
         return self
 
     def __exit__(self, *exception):
         self._file.close()
 
-    def flush(self):
-        """Hand what is written over to the system."""
-        self._file.flush()
+    def _lock(self):
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(
+                f"{str(self._output)!r} is being written by another process; "
+                "wait until it has ended, or choose another --output."
+            ) from error
+        if self._output.exists():
+            # Another process finished it meanwhile; what we opened then is
+            # either the output, or empty.
+            self._path.unlink(missing_ok=True)
+        self._refuse_finished()
+
+    def _refuse_finished(self):
+        if self._output.exists():
+            raise FileExistsError(
+                f"{str(self._output)!r} exists already; remove it or choose "
+                "another --output."
+            )
+
+    def _rows(self, text):
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+        for number, line in enumerate(lines, start=1):
+            is_row = len(line) == len(COLUMNS)
+            if not is_row or (number == 1 and tuple(line) != COLUMNS):
+                raise ValueError(
+                    f"{str(self._path)!r}, line {number}: this is no "
+                    "unfinished output; remove it, or choose another --output."
+                )
+        return [tuple(line) for line in lines[1:]]
+
+    def write(self, rows: Iterable[tuple]):
+        """Append rows and hand them over to the system.
+
+        Raises:
+            OSError: they cannot be written, as on a full disk.
+        """
+        with self._writing():
+            self._writer.writerows(rows)
+            self._file.flush()
+
+    def _writing(self):
+        return one_line_io_errors(
+            f"cannot write {str(self._path)!r}",
+            "Make room or mend the directory, then give the same command "
+            "again: it goes on after the rows that are there.",
+        )
+
+    def finish(self):
+        """Turn the rows into the output, in the format of its name.
+
+        Raises:
+            OSError: it cannot be written; the rows stay.
+        """
+        with self._writing():
+            self._file.flush()
+            if self._output.suffix == ".csv":
+                os.fsync(self._file.fileno())
+                self._path.rename(self._output)
+            else:
+                _convert(self._path, self._output)
+                self._path.unlink()
+            flush_to_disk(self._output.parent)
 
 
 def partial_path(output: pathlib.Path) -> pathlib.Path:
@@ -78,12 +148,7 @@ def partial_path(output: pathlib.Path) -> pathlib.Path:
     return output.with_name(output.name + ".partial")
 
 
-def finish(output: pathlib.Path):
-    """Turn the partial file into the output, in the format of its name."""
-    partial = partial_path(output)
-    if output.suffix == ".csv":
-        partial.rename(output)
-        return
+def _convert(partial, output):
     with partial.open(newline="", encoding="utf-8") as file:
         lines = csv.reader(file)
         next(lines)
@@ -101,10 +166,11 @@ def finish(output: pathlib.Path):
                 np.savez_compressed(file, **arrays)
             else:
                 _write_parquet(file, arrays)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.rename(output)
     finally:
         temporary.unlink(missing_ok=True)
-    partial.unlink()
 
 
 def _write_parquet(file, arrays):

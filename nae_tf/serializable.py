@@ -1,4 +1,4 @@
-"""Dataclasses that Keras can write into a `.keras` file and read back."""
+"""What Keras can write into a `.keras` file and read back."""
 
 import dataclasses
 
@@ -29,3 +29,20 @@ def deserialize_arguments(config) -> dict:
         name: keras.saving.deserialize_keras_object(value)
         for name, value in config.items()
     }
+
+
+def rebuild(model_class, config):
+    """Call a model's constructor and freeze the model if it was frozen.
+
+    Args:
+        model_class: the class.
+        config: arguments of its constructor, and `trainable`, which files of
+            older versions lack.
+    """
+    arguments = dict(config)
+    trainable = arguments.pop("trainable", True)
+    model = model_class(**arguments)
+    if not trainable:
+        # Never set to True: that would unfreeze the parts of the model.
+        model.trainable = False
+    return model

@@ -46,10 +46,17 @@ def train(
         FileExistsError: the directory holds a run already, and it is not to
             be resumed.
         OSError: another process trains there, or a file cannot be written.
-        ValueError: the run to be resumed has another configuration.
+        ValueError: the run to be resumed has another configuration, or the
+            directory a name that TensorFlow cannot read.
         DivergenceError: see `guard`.
         SystemExit: SIGTERM or SIGINT came; the progress is saved.
     """
+    if set("*?[]") & set(str(run.path)):
+        raise ValueError(
+            f"the run directory {str(run.path)!r} has one of * ? [ ] in its "
+            "name, which TensorFlow takes for a pattern when it reads a "
+            "checkpoint; choose a different --run_dir."
+        )
     with one_line_io_errors(
         f"cannot make the run directory {str(run.path)!r}",
         "Mend it, or choose a different --run_dir.",

@@ -67,6 +67,13 @@ def read_files(
     title = str(found[0])
     if len(found) > 1:
         title += f" and {len(found) - 1} more"
+    if image_shape is not None and (
+        len(image_shape) != 3 or min(image_shape) < 1
+    ):
+        raise ValueError(
+            f"{title}: image_shape must be (height, width, channels), all "
+            f">= 1, got {tuple(image_shape)}."
+        )
     folders = [path for path in found if path.is_dir()]
     if folders and len(folders) < len(found):
         raise ValueError(f"{title}: cannot mix folders and files.")

@@ -173,3 +173,31 @@ def test_a_frozen_network_stays_as_it_is(x, frozen):
     model.fit(x, verbose=0)
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_images_of_any_size():
+    layer = {"padding": "same", "activation": "sigmoid"}
+    networks = [
+        keras.Sequential(
+            [keras.Input([None, None, 1]), keras.layers.Conv2D(1, 3, **layer)]
+        )
+        for _ in range(2)
+    ]
+    model = Autoencoder(*networks, latent_space=Euclidean())
+    model.compile("sgd")
+    rng = np.random.default_rng(0)
+    sizes = [(6, 8, 8, 1), (2, 5, 7, 1)]
+    batches = [rng.uniform(size=size).astype("float32") for size in sizes]
+    # As `from_generator` gives them: nothing is known before they are read.
+    data = tf.data.Dataset.from_generator(
+        lambda: iter(batches), output_signature=tf.TensorSpec(None)
+    )
+    assert np.isfinite(
+        model.fit(data, shuffle=False, verbose=0).history["loss"]
+    ).all()
+    assert model.predict_outlier_score(data).shape == (8,)
+    color = data.map(lambda x: tf.concat([x, x, x], 3))
+    with pytest.raises(
+        ValueError, match=r"None, None, 1\], received \[6 8 8 3"
+    ):
+        model.fit(color, shuffle=False, verbose=0)

@@ -35,3 +35,8 @@ def test_two_replicas_train_a_method_as_one_device_does(method, trained):
             np.testing.assert_allclose(
                 two[part][name], value, rtol=1e-6, atol=1e-9, err_msg=name
             )
+
+
+def test_two_replicas_refuse_networks_that_are_not_built(trained):
+    assert "on several replicas; begin them with keras" in trained["refusal"]
+    assert "\n" not in trained["refusal"]

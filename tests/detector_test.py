@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nae_tf import randomness
 from nae_tf.detector import OutlierDetector
+from nae_tf.input_checks import shape_checks
 
 
 class DistanceToCenter(OutlierDetector):
@@ -70,6 +72,77 @@ def test_scores_of_arrays_and_datasets_with_and_without_labels(x):
     assert isinstance(scores, np.ndarray)
 
 
+class Batches(keras.utils.PyDataset):
+    """Three batches of 20, 20 and 10 examples, with labels."""
+
+    def __init__(self, x, num_batches=3):
+        super().__init__()
+        self.x = x
+        self._num_batches = num_batches
+
+    @property
+    def num_batches(self):
+        return self._num_batches
+
+    def __getitem__(self, index):
+        batch = self.x[20 * index : 20 * (index + 1)]
+        return batch, np.zeros(len(batch))
+
+
+class Loader:
+    """Batches that are iterated over, as of a PyTorch `DataLoader`."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def __len__(self):
+        return 5
+
+    def __iter__(self):
+        return iter(np.split(self.x, 5))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        Batches,
+        Loader,
+        lambda x: (x[start : start + 7] for start in range(0, 50, 7)),
+        lambda x: iter(np.split(x, 5)),
+        tf.constant,
+        lambda x: x.tolist(),
+        list,
+    ],
+    ids=[
+        "PyDataset",
+        "iterable",
+        "generator",
+        "iterator",
+        "tensor",
+        "nested list",
+        "list of arrays",
+    ],
+)
+def test_scores_of_whatever_holds_examples(x, data):
+    scores = detector().predict_outlier_score(data(x), batch_size=16)
+    expected = np.mean((x - [0.0, 0.5, 1.0]) ** 2, 1)
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+
+
+def test_scores_of_a_table(x):
+    pandas = pytest.importorskip("pandas")
+    scores = detector().predict_outlier_score(pandas.DataFrame(x))
+    expected = np.mean((x - [0.0, 0.5, 1.0]) ** 2, 1)
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+
+
+def test_batches_without_an_end_are_refused(x):
+    with pytest.raises(ValueError, match="give it a length"):
+        detector().predict_outlier_score(Batches(x, None))
+    with pytest.raises(ValueError, match="there are no examples"):
+        detector().predict_outlier_score(iter([]))
+
+
 def test_figures_of_fit_and_evaluate_are_means_over_the_examples(x):
     model = detector()
     # The last batch holds 2 of 50 examples.
@@ -90,6 +163,66 @@ def test_training_takes_the_optimizers_step(x):
     )
 
 
+def test_compile_lets_scores_follow_a_changed_setting(x):
+    model = detector()
+    np.testing.assert_array_equal(
+        model.predict_outlier_score(x) > 0, np.ones(50)
+    )
+    model.outlier_score = lambda x: -x[:, 0]
+    model.compile()
+    np.testing.assert_array_equal(model.predict_outlier_score(x), -x[:, 0])
+
+
 def test_labels_are_not_looked_at(x):
     labels = np.array(["a"] * 50)[:, None] == "a"
     detector().fit(x, labels, verbose=0)
+
+
+# --- Shapes -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("example", "fits"),
+    [
+        ((8, 8, 1), True),
+        ((5, 13, 1), True),
+        ((8, 8, 3), False),
+        ((8, 8, 11), False),
+        ((8, 1), False),
+    ],
+)
+def test_only_known_sizes_of_an_example_are_compared(example, fits):
+    @tf.function(input_signature=[tf.TensorSpec(None)])
+    def check(x):
+        with tf.control_dependencies(shape_checks(x, (None, None, 1))):
+            return tf.identity(x)
+
+    images = np.zeros((6, *example), "float32")
+    if fits:
+        assert check(images).shape == images.shape
+    else:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="None, 1"):
+            check(images)
+
+
+# --- Noise --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("accumulation", [None, 4])
+def test_the_seed_of_the_noise_is_that_of_the_training_step(
+    scaled, accumulation
+):
+    optimizer = keras.optimizers.SGD(
+        0.1, gradient_accumulation_steps=accumulation
+    )
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model = detector(optimizer=optimizer)
+    optimizer.build([model.center])
+    for step in range(5):
+        expected = randomness.fold_in(
+            randomness.step_seed(model.seed, step), randomness.Purpose.NOISE
+        )
+        np.testing.assert_array_equal(model.noise_seed(True), expected)
+        optimizer.apply_gradients([(tf.ones([3]), model.center)])

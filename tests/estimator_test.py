@@ -7,6 +7,7 @@ import joblib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
@@ -14,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from nae_tf import Euclidean, LangevinChain, NAEDetector, OnManifold
+from nae_tf import NAE, Euclidean, LangevinChain, NAEDetector, OnManifold
 
 SHORT = OnManifold(
     latent_chain=LangevinChain(1, 0.2, 0.05),
@@ -93,6 +94,60 @@ def test_scores_are_the_negative_energy_of_standardised_features(fitted):
         -np.mean((standardised - reconstruction) ** 2, axis=1),
         rtol=1e-10,
     )
+
+
+def test_fitting_is_the_two_phases_with_every_setting():
+    def networks(num_features, latent_dim):
+        initializer = keras.initializers.GlorotUniform(1)
+        settings = {"kernel_initializer": initializer, "dtype": "float64"}
+        return [
+            keras.Sequential(
+                [keras.Input([inputs]), keras.layers.Dense(outputs, **settings)]
+            )
+            for inputs, outputs in [
+                (num_features, latent_dim),
+                (latent_dim, num_features),
+            ]
+        ]
+
+    x = curve(40, 0)
+    detector = tiny(
+        networks=networks,
+        latent_dim=3,
+        latent_space=Euclidean(),
+        pretraining_epochs=2,
+        epochs=3,
+        batch_size=16,
+        pretraining_learning_rate=3e-2,
+        learning_rate=2e-3,
+        random_state=5,
+    ).fit(x)
+
+    seed = int(np.random.RandomState(5).randint(2**31 - 1))
+    model = NAE(
+        *networks(4, 3),
+        sampler=SHORT,
+        latent_space=Euclidean(),
+        seed=seed,
+        dtype="float64",
+    )
+    standardised = (x - x.mean(0)) / x.std(0)
+    for phase, rate, epochs, order in [
+        (model.autoencoder(), 3e-2, 2, seed),
+        (model, 2e-3, 3, seed + 1),
+    ]:
+        batches = (
+            tf.data.Dataset.from_tensor_slices(standardised)
+            .shuffle(40, seed=order)
+            .batch(16)
+        )
+        phase.compile(keras.optimizers.Adam(rate), run_eagerly=True)
+        phase.fit(batches, epochs=epochs, verbose=0)
+    assert detector.model_.num_batches == 3 * 3
+    for fitted, by_hand in zip(
+        detector.model_.get_weights(), model.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(fitted, by_hand, rtol=1e-9)
 
 
 def test_as_many_training_examples_as_asked_are_outliers(fitted):

@@ -1,12 +1,15 @@
 """Exports: which models, what is written, and what is refused."""
 
 import json
+import os
+import pathlib
 
 import keras
 import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
+from bad_cases.weather import full_disk
 from tiny_models import (
     image_networks,
     short_sampler,
@@ -174,6 +177,44 @@ def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         export_model(Distance(), CALIBRATION, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("largest_file", [100, 8_000])
+def test_a_full_disk_leaves_nothing(largest_file, tmp_path):
+    directory = tmp_path / "export"
+    model = Autoencoder(*vector_networks())
+    with full_disk(largest_file), pytest.raises(OSError, match="Make room"):
+        export_model(model, CALIBRATION, directory)
+    assert not list(directory.iterdir())
+
+
+@pytest.mark.skipif(
+    not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc"
+)
+def test_a_version_gets_its_name_when_all_of_it_is_on_the_disk(
+    tmp_path, monkeypatch
+):
+    flushed, renamed = set(), []
+    fsync, rename = os.fsync, os.rename
+
+    def record_fsync(descriptor):
+        fsync(descriptor)
+        flushed.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    def check_rename(old, new, **arguments):
+        if os.path.dirname(new) == str(tmp_path):
+            files = {str(path) for path in pathlib.Path(old).rglob("*")}
+            assert {str(old), *files} <= flushed
+            assert len(files) >= 7  # Graph, weights, assets.extra and folders.
+            flushed.clear()
+            renamed.append(str(new))
+        rename(old, new, **arguments)
+
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(os, "rename", check_rename)
+    path = export_model(Distance(), CALIBRATION, tmp_path)
+    assert renamed == [str(path)]
+    assert flushed == {str(tmp_path)}
 
 
 @pytest.mark.parametrize("operation", ["ReadFile", "PyFunc"])

@@ -31,6 +31,7 @@ LAYERS = [
         "replicas",
         "calibration",
         "progress",
+        "io_errors",
     },
     {"energy", "latent_space", "langevin", "replay_buffer", "losses"},
     {"gaussian_mixture"},
@@ -54,7 +55,7 @@ LAYERS = [
     {"array_files", "image_files"},
     {"digits", "datasets", "user_data"},
     {"exported_model", "example_stream", "score_files"},
-    {"io_errors", "run_lock", "distribution"},
+    {"run_lock", "distribution", "configuration"},
     {"checkpoints", "runtime"},
     {
         "callbacks",

@@ -10,8 +10,9 @@ import types
 import keras
 import numpy as np
 import tensorflow as tf
+from tiny_models import short_sampler, vector_networks
 
-from nae_tf import randomness, runtime
+from nae_tf import NAE, randomness, runtime
 from nae_tf.baselines import dae, rae, vae
 from nae_tf.distribution import make_strategy
 from nae_tf.experiment import Experiment
@@ -61,6 +62,17 @@ def train(method, strategy):
     }
 
 
+def refusal(strategy):
+    """What training says to networks that wait for their input."""
+    with strategy.scope():
+        model = NAE(*vector_networks(built=False), sampler=short_sampler())
+        model.compile()
+    try:
+        model.fit(np.zeros((4, 4)), verbose=0)
+    except ValueError as error:
+        return str(error)
+
+
 two_replicas = make_strategy(2)
 for module in (dae, rae, vae):
     module.randomness = types.SimpleNamespace(normal=equal_noise)
@@ -71,5 +83,6 @@ print(
             method: [train(method, strategy) for strategy in strategies]
             for method in sys.argv[1:]
         }
+        | {"refusal": refusal(two_replicas)}
     )
 )

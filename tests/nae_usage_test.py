@@ -18,6 +18,7 @@ from nae_tf import (
     NAE,
     Euclidean,
     LangevinChain,
+    OnManifold,
     PersistentContrastiveDivergence,
 )
 from nae_tf.randomness import step_seed
@@ -131,6 +132,21 @@ def test_pretraining_trains_the_same_networks(x):
     np.testing.assert_array_equal(after, autoencoder.predict_outlier_score(x))
 
 
+def test_pretraining_has_the_settings_of_the_model():
+    settings = {
+        "latent_space": Euclidean(),
+        "distance": "absolute_error",
+        "reduction": "sum",
+        "encoder_l2": 0.1,
+        "decoder_l2": 0.2,
+        "dtype": "float64",
+    }
+    autoencoder = vector_nae(**settings).autoencoder()
+    assert autoencoder.dtype == settings.pop("dtype")
+    received = {name: getattr(autoencoder, name) for name in settings}
+    assert received == settings
+
+
 def test_summary_counts_the_weights_of_both_networks(trained, capsys):
     trained.summary()
     # (4 * 8 + 8) + (8 * 3 + 3) + (3 * 8 + 8) + (8 * 4 + 4)
@@ -174,6 +190,37 @@ def test_persistent_contrastive_divergence_trains_and_samples(x):
     assert model.sample(3).x.shape == [3, 4]
 
 
+def unmoved_sampler(**settings):
+    """Samples stay where their chains start."""
+    still = LangevinChain(0, 0.1)
+    return OnManifold(
+        latent_chain=still, visible_chain=still, replay_capacity=8, **settings
+    )
+
+
+def test_negative_samples_start_from_the_replay_buffer(x):
+    model = vector_nae(sampler=unmoved_sampler(replay_ratio=1.0))
+    states = np.eye(3, dtype="float32")
+    model.replay_buffer.push(states)
+    starts = model.negative_samples(x).z.numpy()
+    # Each of 50 draws is one of the states, and each state is drawn.
+    np.testing.assert_array_equal(np.unique(starts, axis=0), states[::-1])
+    assert model.replay_buffer.num_pushed == 3
+
+
+def test_compile_lets_samples_follow_a_changed_sampler(x):
+    model = vector_nae()
+    for draw in (lambda: model.sample(3), lambda: model.negative_samples(x)):
+        model.sampler = short_sampler()
+        model.compile()
+        negative = draw()
+        assert np.any(np.not_equal(negative.x, negative.x0))
+        model.sampler = unmoved_sampler()
+        model.compile()
+        negative = draw()
+        np.testing.assert_array_equal(negative.x, negative.x0)
+
+
 # --- Saving -------------------------------------------------------------------
 
 
@@ -199,7 +246,10 @@ def test_a_loaded_model_scores_alike_and_trains_on(trained, x, tmp_path):
     assert loaded.optimizer.iterations == steps + 2
 
 
-def test_a_saved_model_leaves_the_replay_buffer_out(trained, tmp_path):
+def test_a_saved_model_leaves_the_replay_buffer_out(trained, x, tmp_path):
+    # What was used before, and holds the buffer, is no part of it either.
+    trained.negative_samples(x)
+    trained.sample(2)
     tf.saved_model.save(trained, str(tmp_path))
     names = tf.train.list_variables(str(tmp_path / "variables" / "variables"))
     assert len(names) >= len(trained.weights)
@@ -226,7 +276,7 @@ def test_the_config_holds_every_argument():
     assert rebuilt.sampler == settings.pop("sampler")
     assert rebuilt.latent_space == settings.pop("latent_space")
     config = rebuilt.get_config()
-    assert set(config) == set(inspect.signature(NAE).parameters)
+    assert set(config) == {*inspect.signature(NAE).parameters, "trainable"}
     assert {name: config[name] for name in settings} == settings
 
 

@@ -20,7 +20,7 @@ from nae_tf.example_stream import Batch, ExampleStream, open_stream
 from nae_tf.export import export_model
 from nae_tf.exported_model import ExportedModel
 from nae_tf.score import score_batches
-from nae_tf.score_files import PartialFile, finish, partial_path
+from nae_tf.score_files import PartialFile, partial_path
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
@@ -137,6 +137,29 @@ def test_a_table_goes_in_and_out_by_pipes(vector_model):
     )
 
 
+def read(stream):
+    return np.concatenate([batch.load() for batch in stream.batches])
+
+
+def test_a_byte_order_mark_spoils_no_number(tmp_path, monkeypatch):
+    file = tmp_path / "x.csv"
+    file.write_bytes("\ufeff1,2\r\n3,4\r\n".encode())
+    with file.open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        piped = read(open_stream("-", (2,), 8))
+    for x in (piped, read(open_stream(str(file), (2,), 8))):
+        np.testing.assert_array_equal(x, [[1, 2], [3, 4]])
+
+
+def test_images_of_bytes_are_read_from_hdf5_as_from_npy(tmp_path):
+    # Twelve by twelve pixels of one colour: resizing changes no pixel's value.
+    images = np.full((5, 12, 12), 51, np.uint8)
+    write(tmp_path / "x.h5", images)
+    for side in (12, 6):
+        x = read(open_stream(str(tmp_path / "x.h5"), (side, side, 1), 2))
+        np.testing.assert_allclose(x, np.full((5, side, side, 1), 0.2))
+
+
 def test_a_bad_line_ends_in_one_line_and_exit_status_1(vector_model):
     _, path = vector_model
     text = table(vectors(2)) + "1,2,x,4\n"
@@ -165,9 +188,9 @@ def score_to(path, output, x, stop_after=None):
     scored = 0
     with PartialFile(output) as partial:
         for rows in score_batches(ExportedModel(path), stream, partial.rows):
-            partial.writer.writerows(rows)
+            partial.write(rows)
             scored += len(rows)
-    finish(output)
+        partial.finish()
     return scored
 
 

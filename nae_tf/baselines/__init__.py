@@ -10,8 +10,8 @@ What a method has to be:
   error, whose constructor takes `encoder` and `decoder` first. It is registered
   for gin (`@gin.register(module="nae_tf")`, outermost) and for Keras.
 - `objective(x, training)` gives its loss and what `fit` shows beside it, by the
-  names that `track` was given; a game of two losses overrides `train_step` and
-  `test_step`. Noise comes from `noise_seed`, never from a stateful generator.
+  names that `track` was given; a game of two losses overrides `players`. Noise
+  comes from `noise_seed`, never from a stateful generator.
 - `outlier_score(x)` depends on `x` alone: an example scores the same in any
   batch and at any time.
 - `gin/methods/<method>.gin` puts it in the place of NAE in any preset:

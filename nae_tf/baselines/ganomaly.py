@@ -21,7 +21,6 @@ import tensorflow as tf
 
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.energy import reconstruction_error
-from nae_tf.mixed_precision import full_precision
 
 
 def discriminator_loss(real_logits, fake_logits):
@@ -210,27 +209,23 @@ class GANomaly(Autoencoder):
             ),
         }
 
-    def train_step(self, data):
-        """Take one step of both players, each down its own loss."""
-        x = self.training_examples(data)
-        with full_precision(self), tf.GradientTape(persistent=True) as tape:
-            values = self.objective(x, training=True)
-        players = [
-            (values["loss"], self.generator_variables),
-            (values["discriminator_loss"], self.discriminator_variables),
-        ]
-        count = tf.shape(x)[0]
-        self.minimize_each(players, tape, count)
-        return self.update_means(count, **values)
+    def players(self) -> dict[str, list]:
+        """The generator and the discriminator, each with its own loss."""
+        return {
+            "loss": self.generator_variables,
+            "discriminator_loss": self.discriminator_variables,
+        }
 
     @property
     def generator_variables(self):
         """What the generator trains: encoder, decoder and second encoder."""
-        return (
+        variables = (
             self.encoder.trainable_variables
             + self.decoder.trainable_variables
             + self.second_encoder.trainable_variables
         )
+        # Tied networks share variables: every one once.
+        return list({id(each): each for each in variables}.values())
 
     @property
     def discriminator_variables(self):

@@ -1,6 +1,8 @@
 """The user's files of arrays, tables and records."""
 
 import gzip
+import shutil
+import zipfile
 
 import h5py
 import numpy as np
@@ -18,6 +20,26 @@ def npy(values):
 
 def npz(**arrays):
     return lambda path: np.savez(path, **arrays)
+
+
+def renamed(write, true_suffix):
+    """What `write` makes of a file of one kind, under another's name."""
+
+    def call(path):
+        other = path.with_name(f"other.{true_suffix}")
+        write(other)
+        shutil.move(other, path)
+
+    return call
+
+
+def archive(**members):
+    def write(path):
+        with zipfile.ZipFile(path, "w") as out:
+            for name, contents in members.items():
+                out.writestr(name, contents)
+
+    return write
 
 
 def text(contents):
@@ -131,7 +153,38 @@ CASES = {
     "pickled objects": file(
         "a.npy", npy(np.array([{}, {}])), r"is not a \.npy file of numbers"
     ),
+    "an archive by the name of an array": file(
+        "a.npy", renamed(npz(x=np.zeros((2, 3))), "npz"), r"rename it to \*.npz"
+    ),
+    "an image shape of nothing": file(
+        "a.npy",
+        npy(np.zeros((2, 4, 4), np.uint8)),
+        r"image_shape must be .*>= 1, got \(0, 0, 1\)",
+        image_shape=(0, 0, 1),
+    ),
+    "an image shape without channels": file(
+        "a.npy",
+        npy(np.zeros((2, 4, 4), np.uint8)),
+        r"image_shape must be .*got \(8, 8\)",
+        image_shape=(8, 8),
+    ),
     # --- Archives ---
+    "an array by the name of an archive": file(
+        "a.npz", renamed(npy(np.zeros((2, 3))), "npy"), r"rename it to \*.npy"
+    ),
+    "an archive of text": file(
+        "a.npz", archive(notes="hello"), "'notes' in it is no array"
+    ),
+    "an archive of nothing": file(
+        "a.npz", archive(**{"x.npy": b""}), "'x(.npy)?' in it is no array"
+    ),
+    "labels of text": file(
+        "a.npz",
+        archive(**{"x": b"", "y": b"hello"}),
+        "'y' in it is no array",
+        key="x",
+        label_key="y",
+    ),
     "no archive": file("a.npz", raw(b"hello"), "is not a .npz file"),
     "two arrays": file(
         "a.npz", npz(x=[1], z=[2]), r"arrays \['x', 'z'\]; set key"
@@ -170,6 +223,9 @@ CASES = {
     "a missing value": file("a.csv", text("1,2\n3,\n"), "line 2: "),
     "half a header line": file(
         "a.csv", text("1,x\n3,4\n"), "line 1: .* got both"
+    ),
+    "half a header line and no more": file(
+        "a.csv", text("1,2,3,x\n"), "line 1: .* got both"
     ),
     "NaN in a table": file("a.csv", text("a,b\n1,nan\n"), "NaN or infinite"),
     "another column": file(

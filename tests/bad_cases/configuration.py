@@ -25,16 +25,6 @@ def experiment(*bindings):
     return call
 
 
-def no_pictures():
-    """As a command says it: gin's part is left out."""
-    bindings = [*TINY_DIGITS, "Experiment.picture_interval=0"]
-    runtime.parse_config([DIGITS], bindings)
-    try:
-        Experiment.from_config()
-    except ValueError as error:
-        raise ValueError(runtime.one_line(error)) from error
-
-
 def resume_with(config):
     """Go on with a run that was begun with another configuration."""
 
@@ -77,8 +67,47 @@ def checkpoint_of_another_model(tmp_path):
         for units in (2, 3)
     ]
     directory = CheckpointDirectory(tmp_path)
-    directory.save(tf.train.Checkpoint(model=models[0]), Progress())
+    finished = Progress(finished=True)
+    directory.save(tf.train.Checkpoint(model=models[0]), finished)
     restore(models[1], tmp_path)
+
+
+def checkpoint_of_an_unfinished_training(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    CheckpointDirectory(tmp_path).save(
+        tf.train.Checkpoint(model=model), Progress(epoch=3, step=17)
+    )
+    restore(model, tmp_path)
+
+
+def run_in(name):
+    """Train in a directory of that name."""
+
+    def call(tmp_path):
+        runtime.parse_config([DIGITS], TINY_DIGITS)
+        run = runtime.RunDirectory(tmp_path / name)
+        train.train(run, Experiment.from_config())
+
+    return call
+
+
+def as_a_command_says_it(*bindings):
+    """Build an experiment; gin's part of the error is made short."""
+
+    def call():
+        runtime.parse_config([DIGITS], [*TINY_DIGITS, *bindings])
+        try:
+            Experiment.from_config()
+        except (ValueError, TypeError) as error:
+            raise ValueError(runtime.one_line(error)) from error
+
+    return call
+
+
+def file_that_includes_itself(tmp_path):
+    path = tmp_path / "a.gin"
+    path.write_text(f"include '{path}'\n")
+    runtime.parse_config([str(path)])
 
 
 def strategy(config, num_replicas=None):
@@ -131,6 +160,38 @@ CASES = {
         binding("NAE.seed = = 1"),
         "cannot read 'NAE.seed = = 1' in a binding",
     ),
+    "open bracket": (
+        binding("MLPEncoder.hidden_units = (64, 64"),
+        r"cannot read MLPEncoder.*\(64, 64: .*close every bracket",
+    ),
+    "macro": (
+        as_a_command_says_it("holdout_clas = 1"),
+        "'holdout_clas' would have no effect.*Did you mean 'holdout_class'",
+    ),
+    "scope": (
+        as_a_command_says_it("trainin/Phase.epochs = 3"),
+        "no part is named 'trainin'. Did you mean 'training'",
+    ),
+    "macro without a value": (
+        as_a_command_says_it("Experiment.seed = %nope"),
+        "^%nope stands for nothing; bind nope = value.$",
+    ),
+    "type": (
+        as_a_command_says_it("training/Phase.epochs = '3'"),
+        "^a parameter of training/Phase has a value of a wrong type: .*'str'",
+    ),
+    "task without brackets": (
+        as_a_command_says_it("Experiment.task = @digits_holdout"),
+        r"task = @name\(\) with brackets",
+    ),
+    "model with brackets": (
+        as_a_command_says_it("Experiment.model = @NAE()"),
+        "model = @Name without brackets",
+    ),
+    "a file that includes itself": (
+        file_that_includes_itself,
+        "include each other in a circle",
+    ),
     "gin file": (
         lambda: runtime.parse_config(["no.gin"]),
         r"no\.gin",
@@ -141,7 +202,7 @@ CASES = {
         "not complete.*'task', 'model'",
     ),
     "interval of pictures": (
-        no_pictures,
+        as_a_command_says_it("Experiment.picture_interval=0"),
         "picture_interval >= 1, received 0",
     ),
     "networks for other data": (
@@ -177,6 +238,14 @@ CASES = {
     "a checkpoint of another model": (
         checkpoint_of_another_model,
         "does not fit",
+    ),
+    "an unfinished training": (
+        checkpoint_of_an_unfinished_training,
+        "is not over.*epoch 3, step 17. Continue it with --resume",
+    ),
+    "a run directory that is a pattern": (
+        run_in("rate[1e-3]"),
+        r"has one of \* \? \[ \] in its name.*different --run_dir",
     ),
     "a phase without checkpoint": (
         lambda tmp_path: restore(keras.Sequential(), tmp_path),

@@ -1,5 +1,6 @@
 """Data sets by name, and what tasks are made of."""
 
+import json
 import sys
 import types
 
@@ -32,6 +33,87 @@ def broken_tensorflow_datasets(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", broken)
     image_sets.image_examples("mnist", "test")
 
+
+def read_test_images():
+    return image_sets.image_examples("mnist", "test").array
+
+
+def read_test_labels():
+    return image_sets.read_labels("mnist", "test")
+
+
+def damaged_set(damage, message, name="*test*-00002*", read=read_test_images):
+    """A row of the table: a file of a prepared set that is damaged."""
+
+    def call(tiny_mnist, tmp_path):
+        [file] = tmp_path.glob(f"mnist/*/{name}")
+        damage(file)
+        read()
+
+    remedy = r": the data set is damaged; remove its folder and run `python "
+    return call, rf"{message}.*{remedy}tools/prepare_datasets\.py --dataset=mn"
+
+
+def cut_off(file):
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def change_a_byte(file):
+    contents = bytearray(file.read_bytes())
+    contents[100] ^= 255
+    file.write_bytes(contents)
+
+
+def promise_one_more(info):
+    """As a set whose size in bytes is not known, and one record short."""
+    contents = json.loads(info.read_text())
+    for split in contents["splits"]:
+        split["numBytes"] = "0"
+        split["shardLengths"][0] = str(int(split["shardLengths"][0]) + 1)
+    info.write_text(json.dumps(contents))
+
+
+DAMAGED_SETS = {
+    "cut off": damaged_set(cut_off, r"mnist-test.* \d+ bytes of \d+"),
+    "deleted": damaged_set(lambda file: file.unlink(), "00002 is missing"),
+    "emptied": damaged_set(
+        lambda file: file.write_bytes(b""), "00002 is empty"
+    ),
+    "changed": damaged_set(
+        change_a_byte, r"a file of .*mnist/\S+ cannot be read"
+    ),
+    "changed, of labels": damaged_set(
+        change_a_byte,
+        r"a file of .*mnist/\S+ cannot be read",
+        read=read_test_labels,
+    ),
+    "of an empty description": damaged_set(
+        lambda file: file.write_bytes(b""),
+        r"dataset_info\.json of mnist in .* cannot be read",
+        name="dataset_info.json",
+    ),
+    "of another file's description": damaged_set(
+        lambda file: file.write_text("{}"),
+        r"dataset_info\.json of mnist in .* cannot be read",
+        name="dataset_info.json",
+    ),
+    "of a description that is no text": damaged_set(
+        lambda file: file.write_bytes(b"\xff\xfe\x80"),
+        r"dataset_info\.json of mnist in .* cannot be read",
+        name="dataset_info.json",
+    ),
+    "with too few labels": damaged_set(
+        promise_one_more,
+        "has 40 labels of 41",
+        name="dataset_info.json",
+        read=read_test_labels,
+    ),
+    "with too few images": damaged_set(
+        promise_one_more,
+        r"a file of .*mnist/\S+ cannot be read",
+        name="dataset_info.json",
+    ),
+}
 
 CASES = {
     "batch size": (training_batches(batch_size=0), "batch_size must be >= 1"),
@@ -130,6 +212,11 @@ CASES = {
         broken_tensorflow_datasets,
         r"tensorflow-metadata<1\.18",
         ImportError,
+    ),
+    **{f"a data set {name}": case for name, case in DAMAGED_SETS.items()},
+    "images of no pixels": (
+        lambda: image_sets.image_examples("mnist", "test", (0, 28, 1)),
+        "image_shape must be",
     ),
     "a data set that is not on disk": (
         lambda tmp_path: image_sets.image_examples(

@@ -6,11 +6,13 @@ import numpy as np
 import tensorflow as tf
 from tiny_models import vector_networks
 
+from bad_cases.weather import full_disk
 from nae_tf import Autoencoder
 from nae_tf.calibration import Calibration
 from nae_tf.example_stream import Batch, ExampleStream, open_stream
 from nae_tf.export import export_model
 from nae_tf.exported_model import ExportedModel
+from nae_tf.features import saved_model_features
 from nae_tf.score import score_batches
 from nae_tf.score_files import PartialFile
 
@@ -29,11 +31,52 @@ def export(version, built=True):
     return call
 
 
-def cut_off(exported_vectors, tmp_path):
-    shutil.copytree(exported_vectors, tmp_path / "1")
-    graph = tmp_path / "1" / "saved_model.pb"
-    graph.write_bytes(graph.read_bytes()[:-100])
-    ExportedModel(tmp_path / "1")
+def export_to_a_full_disk(largest_file):
+    def call(tmp_path):
+        model = Autoencoder(*vector_networks())
+        with full_disk(largest_file):
+            export_model(model, CALIBRATION, tmp_path)
+
+    return call
+
+
+# Name: a file of a SavedModel, and what is left of its bytes.
+DAMAGE = {
+    "a graph cut off": ("saved_model.pb", lambda data: data[:-100]),
+    "an empty graph": ("saved_model.pb", lambda data: b""),
+    "empty weights": ("variables/variables.data-00000*", lambda data: b""),
+    "empty names of weights": ("variables/variables.index", lambda data: b""),
+}
+
+
+def load_damaged(load, name, damage):
+    """Load a copy of the exported model, one file of which is damaged."""
+
+    def call(exported_vectors, tmp_path):
+        shutil.copytree(exported_vectors, tmp_path / "1")
+        [file] = (tmp_path / "1").glob(name)
+        file.write_bytes(damage(file.read_bytes()))
+        load(tmp_path / "1")
+
+    return call
+
+
+def foreign(name="examples", outputs=("energy",), shape=(None, 4)):
+    """Load somebody else's model whose signature is called `score`, too."""
+
+    def call(tmp_path):
+        spec = tf.TensorSpec(shape, tf.float32, name=name)
+        function = tf.function(
+            lambda x: {name: tf.reduce_sum(x) for name in outputs},
+            input_signature=[spec],
+        )
+        score = function.get_concrete_function()
+        tf.saved_model.save(
+            tf.Module(), str(tmp_path / "1"), signatures={"score": score}
+        )
+        ExportedModel(tmp_path / "1")
+
+    return call
 
 
 def score(x):
@@ -74,6 +117,31 @@ def output_that_exists(tmp_path):
     PartialFile(tmp_path / "scores.csv")
 
 
+def output_in_use(tmp_path):
+    """Another command opens what the first still writes."""
+    with PartialFile(tmp_path / "scores.csv") as first:
+        first.write([("0", "0.5", "1.0", "0")])
+        with PartialFile(tmp_path / "scores.csv"):
+            pass
+
+
+def output_that_was_finished_meanwhile(tmp_path):
+    """Another command opens the file just before it gets its name."""
+    second = PartialFile(tmp_path / "scores.csv")
+    with PartialFile(tmp_path / "scores.csv") as first:
+        first.finish()
+    with second:
+        pass
+
+
+def rows_of_something_else(tmp_path):
+    (tmp_path / "scores.csv.partial").write_text(
+        "id,energy,p_value,is_outlier\n0,0.5,1.0,0\n7\n"
+    )
+    with PartialFile(tmp_path / "scores.csv"):
+        pass
+
+
 def request(signature, **inputs):
     """Ask the server; the next request has to be answered nonetheless."""
 
@@ -109,7 +177,37 @@ CASES = {
     ),
     "version 0": (export(0), "version >= 1, received 0"),
     "no weights": (export(1, built=False), "no weights to export yet"),
-    "a graph cut off": (cut_off, "is damaged"),
+    **{
+        f"a disk full at {size} bytes": (
+            export_to_a_full_disk(size),
+            "cannot export into .*: .*File too large.* Make room or mend the "
+            "directory, then export again",
+            OSError,
+        )
+        for size in (100, 8_000)  # While weights, and the graph, are written.
+    },
+    **{
+        f"{name}{suffix}": (load_damaged(load, *damage), "/1' is damaged")
+        for name, damage in DAMAGE.items()
+        for suffix, load in [
+            ("", ExportedModel),
+            (" of features", lambda path: saved_model_features(path, (4,))),
+        ]
+    },
+    "a foreign model of other inputs": (
+        foreign(name="x", outputs=("energy", "p_value", "is_outlier")),
+        r"'score' of \['x'\] to .*, expected \['examples'\].*nae_tf\.export",
+    ),
+    "a foreign model of other outputs": (
+        foreign(),
+        r"to \['energy'\], expected .*'is_outlier', 'p_value'\]",
+    ),
+    "a foreign model of any shape": (
+        foreign(
+            outputs=("energy", "p_value", "is_outlier"), shape=(None, None, 4)
+        ),
+        r"shape \(None, None, 4\), expected one known shape",
+    ),
     "a folder without a model": (
         lambda tmp_path: ExportedModel(tmp_path),
         r"no saved_model\.pb",
@@ -146,6 +244,20 @@ CASES = {
         output_that_exists,
         "exists already",
         FileExistsError,
+    ),
+    "an output in use": (
+        output_in_use,
+        "is being written by another process; wait",
+        BlockingIOError,
+    ),
+    "an output that was finished meanwhile": (
+        output_that_was_finished_meanwhile,
+        "exists already",
+        FileExistsError,
+    ),
+    "rows of something else": (
+        rows_of_something_else,
+        r"\.partial', line 3: this is no unfinished output",
     ),
     # --- Serving ---
     **{

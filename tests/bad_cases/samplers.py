@@ -117,6 +117,12 @@ CASES = {
         lambda: next(sample.draw_samples(Autoencoder(*vector_networks()), 5)),
         "does not generate samples",
     ),
+    "a longer latent chain of a method": (
+        lambda: sample.lengthen_latent_chain(
+            Autoencoder(*vector_networks()), 2
+        ),
+        "Autoencoder has no latent chain; name a run whose model is NAE",
+    ),
     "a longer latent chain where there is none": (
         lambda: sample.lengthen_latent_chain(
             vector_nae(

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tiny_runs import ROOT, autoencoder_experiment, train_autoencoder
 
 from nae_tf import callbacks, examples, runtime, train
+from nae_tf.score_files import PartialFile
 from nae_tf.tensorboard import TensorBoardScalars
 
 
@@ -188,7 +189,19 @@ def all_checkpoints_are_damaged(tmp_path):
     train_autoencoder(tmp_path / "run", resume=True)
 
 
+def disk_full_while_scores_are_written(tmp_path):
+    with full_disk(100), PartialFile(tmp_path / "scores.csv") as partial:
+        for number in range(20):
+            partial.write([(str(number), "0.5", "1.0", "0")])
+
+
 CASES = {
+    "disk full while scores are written": (
+        disk_full_while_scores_are_written,
+        r"cannot write .*scores\.csv\.partial': File too large\. Make room.*"
+        "goes on after the rows that are there",
+        OSError,
+    ),
     "disk full while a checkpoint is written": (
         disk_full_while_a_checkpoint_is_written,
         r"cannot write a checkpoint into .*: .*File too large.* Make room "

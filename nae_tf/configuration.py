@@ -1,0 +1,165 @@
+"""Reading gin files and bindings, strictly, with errors of one line."""
+
+import contextlib
+import difflib
+import inspect
+import logging as python_logging
+import os
+import re
+import tokenize
+from collections.abc import Collection, Sequence
+
+import gin
+
+_MACRO = "/gin.macro"
+# What gin appends to an error, before the configurable that it was calling.
+_CALL = "\n  In call to configurable"
+
+
+def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
+    """Parse gin files and bindings strictly; later ones win.
+
+    Args:
+        files: gin files.
+        bindings: single bindings, as a command line has them. A macro or a
+            scope that nothing refers to would have no effect.
+
+    Raises:
+        FileNotFoundError: a file does not exist.
+        ValueError: an unknown name, with the nearest known one; a binding
+            without effect; or a syntax error.
+    """
+    for file in files:
+        if not os.path.exists(file):
+            raise FileNotFoundError(f"there is no gin file {file!r}.")
+    gin.clear_config()
+    try:
+        with _includes_beside(files):
+            gin.parse_config_files_and_bindings(list(files), list(bindings))
+    except RecursionError as error:
+        raise ValueError(
+            f"the gin files {', '.join(files)} include each other in a circle."
+        ) from error
+    except tokenize.TokenError as error:
+        raise ValueError(
+            f"gin cannot read {', '.join(bindings or files)}: {error.args[0]}; "
+            "close every bracket and every quote."
+        ) from error
+    except (ValueError, SyntaxError, AttributeError) as error:
+        raise ValueError(_explain(error)) from error
+    _refuse_without_effect(bindings)
+
+
+def is_of_configuration(error: Exception) -> bool:
+    """Whether gin passed it on from something that it was calling."""
+    return _CALL in str(error)
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error says, with what gin adds to it made short."""
+    report, _, call = str(error).partition(_CALL)
+    lines = [line.strip() for line in report.splitlines()]
+    text = " ".join(filter(None, lines))
+    if isinstance(error, (TypeError, AttributeError)) and call:
+        name = re.match(r" '([^']*)'", call)
+        scope = re.search(r"in scope '([^']*)'", call)
+        owner = "/".join(found[1] for found in (scope, name) if found)
+        return f"a parameter of {owner} has a value of a wrong type: {text}."
+    return text
+
+
+@contextlib.contextmanager
+def _includes_beside(files):
+    """Let `include 'base.gin'` mean the file beside the one that includes it.
+
+    gin reports every folder without the file as an error; not within this.
+    """
+
+    def is_news(record):
+        return not str(record.msg).startswith("Path not found")
+
+    # gin can only append to its search path, and never takes anything back.
+    search_path = gin.config._LOCATION_PREFIXES
+    before = list(search_path)
+    folders = [os.path.dirname(os.path.abspath(file)) for file in files]
+    root = python_logging.getLogger()
+    root.addFilter(is_news)
+    try:
+        search_path[:0] = reversed(folders)
+        yield
+    finally:
+        search_path[:] = before
+        root.removeFilter(is_news)
+
+
+def _refuse_without_effect(bindings):
+    """Refuse macros and scopes that nothing refers to: they are misspelt."""
+    # gin has no public view of the whole configuration.
+    references = [
+        reference.scoped_selector
+        for reference in gin.config.iterate_references(gin.config._CONFIG)
+    ]
+    macros = {
+        name.removesuffix(_MACRO)
+        for name in references
+        if name.endswith(_MACRO)
+    }
+    scopes = {
+        scope
+        for name in references
+        if not name.endswith(_MACRO)
+        for scope in name.split("/")[:-1]
+    }
+    text = "\n".join(bindings)
+    for name in re.findall(r"^\s*([\w./]+)\s*=", text, re.MULTILINE):
+        *inside, parameter = name.split("/")
+        for scope in inside:
+            _check_known(name, f"no part is named {scope!r}", scope, scopes)
+        if "." not in parameter:
+            _check_known(name, "nothing refers to it", parameter, macros)
+
+
+def _check_known(binding, problem, name, known):
+    if name not in known:
+        raise ValueError(
+            f"the binding {binding!r} would have no effect: {problem}."
+            f"{_did_you_mean(name, known)}"
+        )
+
+
+def _did_you_mean(wrong: str, known: Collection[str]) -> str:
+    nearest = difflib.get_close_matches(wrong, known, 1, cutoff=0.0)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def _explain(error: Exception) -> str:
+    """Reduce gin's report to one line, with the nearest known name."""
+    if isinstance(error, SyntaxError) and error.text:
+        place = "a binding"
+        if error.filename:
+            place = f"{error.filename!r}, line {error.lineno}"
+        reason = error.msg.splitlines()[-1].strip(" .")
+        return (
+            f"gin cannot read {error.text.strip()!r} in {place}: {reason}. "
+            "Write name = value, and strings in quotes."
+        )
+    text = " ".join(str(error).split())
+    if match := re.match(r"No bindings specified for '(.*)/gin\.macro'", text):
+        return f"%{match[1]} stands for nothing; bind {match[1]} = value."
+    # gin keeps no public list of what is registered.
+    registry = gin.config._REGISTRY
+    known = {
+        selector.split(".")[-1]: item for selector, item in registry.items()
+    }
+    if match := re.search(
+        r"No configurable matching (?:reference )?'@?([^'(]*)[()]*'", text
+    ):
+        wrong, names = match[1].split(".")[-1], list(known)
+    elif match := re.search(
+        r"Configurable '([^']*)' doesn't have a parameter named '([^']*)'", text
+    ):
+        owner, wrong = known[match[1].split(".")[-1]], match[2]
+        names = list(inspect.signature(owner.wrapped).parameters)
+    else:
+        return text
+    return text + _did_you_mean(wrong, names)
