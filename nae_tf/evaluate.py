@@ -20,6 +20,7 @@ from nae_tf.evaluation import (
     trained_methods,
 )
 from nae_tf.experiment import Experiment
+from nae_tf.io_errors import one_line_reading_errors
 from nae_tf.progress import progress_bar
 from nae_tf.report import report_page
 from nae_tf.runtime import (
@@ -46,7 +47,9 @@ def evaluate(
 
     Raises:
         FileNotFoundError: a phase has no checkpoint.
-        ValueError: scores are NaN, or the TPR is out of range.
+        OSError: the data cannot be read, or a file cannot be written.
+        ValueError: a phase is not over, scores are NaN, or the TPR is out of
+            range.
     """
     if not 0 < signal_efficiency <= 1:
         raise ValueError(
@@ -58,7 +61,13 @@ def evaluate(
     num_methods = 1 if experiment.pretraining is None else 2
     evaluations = {}
     total = num_methods * sum(min(size, limit or size) for size in sizes)
-    with progress_bar(total, "example", "evaluate") as progress:
+    with (
+        progress_bar(total, "example", "evaluate") as progress,
+        one_line_reading_errors(
+            f"the data of {task.name!r} could not be read",
+            "Put them back, then run the command again.",
+        ),
+    ):
         for name, model in trained_methods(run, experiment):
             evaluations[name] = evaluate_method(
                 name, model, task, limit, signal_efficiency, progress.update

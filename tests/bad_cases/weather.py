@@ -111,10 +111,11 @@ def tensorboard_cannot_be_written(tmp_path):
     TensorBoardScalars(tmp_path, "training").on_train_begin()
 
 
-def data_disappear_between_two_epochs(tmp_path, monkeypatch):
+def streamed_files(directory):
+    """Files of one image each, and examples that are read from them."""
     files = []
     for index in range(40):
-        files.append(tmp_path / f"{index}.raw")
+        files.append(directory / f"{index}.raw")
         files[-1].write_bytes(np.full(64, index, np.uint8).tobytes())
 
     def read():
@@ -125,6 +126,13 @@ def data_disappear_between_two_epochs(tmp_path, monkeypatch):
             )
         )
 
+    return files, examples.StreamedExamples(
+        "files", 40, (8, 8, 1), 256, read, shuffle_buffer=4
+    )
+
+
+def data_disappear_between_two_epochs(tmp_path, monkeypatch):
+    files, streamed = streamed_files(tmp_path)
     end_epoch = callbacks.MetricsFile.on_epoch_end
 
     def delete_a_file(self, epoch, logs=None):
@@ -135,10 +143,16 @@ def data_disappear_between_two_epochs(tmp_path, monkeypatch):
     experiment = autoencoder_experiment(
         "training/Phase.batch_size=4", "training/Phase.epochs=50"
     )
-    streamed = examples.StreamedExamples(
-        "files", 40, (8, 8, 1), 256, read, shuffle_buffer=4
-    )
     task = dataclasses.replace(experiment.task, train=streamed)
+    experiment = dataclasses.replace(experiment, task=task)
+    train.train(runtime.RunDirectory(tmp_path / "run"), experiment)
+
+
+def data_have_disappeared_before_evaluation(tmp_path):
+    files, streamed = streamed_files(tmp_path)
+    files[17].unlink()
+    experiment = autoencoder_experiment("training/Phase.epochs=1")
+    task = dataclasses.replace(experiment.task, test=streamed)
     experiment = dataclasses.replace(experiment, task=task)
     train.train(runtime.RunDirectory(tmp_path / "run"), experiment)
 
@@ -247,6 +261,12 @@ CASES = {
         data_disappear_between_two_epochs,
         r"the data of .* could not be read: .*17\.raw.*No such file.* Put "
         r"them back, then continue with --resume",
+        OSError,
+    ),
+    "data have disappeared before the evaluation": (
+        data_have_disappeared_before_evaluation,
+        r"the data of .* could not be read: .*17\.raw.*No such file.* Put "
+        r"them back, then run the command again",
         OSError,
     ),
     "another process trains there": (
