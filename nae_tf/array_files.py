@@ -7,18 +7,18 @@ and what is wrong with it.
 from __future__ import annotations
 
 import array
-import csv
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf import message
 
 from nae_tf import image_files
-from nae_tf.image_sets import TFRECORD_FRAME, ImageShape, resize_images
+from nae_tf.image_resizing import ImageShape, resize_images
+from nae_tf.image_sets import TFRECORD_FRAME
+from nae_tf.tables import check_names, read_table
 
 
 def read_array(
@@ -230,20 +230,12 @@ def _read_hdf5(path, key, label_key, image_shape):
 def _keyed(path, names, key, label_key, read):
     """Examples and labels of a file of named arrays."""
     key = _only_key(path, names, key, label_key)
-    _check_names(path, names, key, label_key)
+    check_names(path, names, key, label_key)
     try:
         labels = None if label_key is None else read(label_key)
         return read(key), labels
     except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} cannot be read: {error}.") from error
-
-
-def _check_names(title, names, *needed):
-    for name in needed:
-        if name is not None and name not in names:
-            raise ValueError(
-                f"{title} has no {name!r}; it has {sorted(names)}."
-            )
 
 
 def _only_key(path, names, key, label_key):
@@ -271,69 +263,6 @@ def _read_csv(path, key, label_key, image_shape):
     return table, None if label_key is None else np.array(labels)
 
 
-def read_table(
-    title, lines: Iterable[str], label_key: str | None = None
-) -> Iterator[tuple[list[float], str | None]]:
-    """Reads a table of numbers whose first line may name the columns.
-
-    Args:
-        title: of the table, for messages.
-        lines: of the table; blank ones are passed over.
-        label_key: name of the column of labels, if there is one.
-
-    Yields:
-        The numbers of a line, and its label or None.
-
-    Raises:
-        ValueError: it is no such table; the message tells the line.
-    """
-    rows = csv.reader(lines)
-    try:
-        first = next(filter(None, rows), [])
-        place = f"{title}, line {rows.line_num}"
-        label_column = None
-        if label_key is not None:
-            _check_names(f"{place},", first, label_key)
-            label_column = first.index(label_key)
-        elif not _names_columns(place, first):
-            yield [float(text) for text in first], None
-        for row in filter(None, rows):
-            place = f"{title}, line {rows.line_num}"
-            if len(row) != len(first):
-                raise ValueError(
-                    f"{place}: expected {len(first)} fields, got {len(row)}."
-                )
-            label = None if label_column is None else row.pop(label_column)
-            yield _as_numbers(place, row), label
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{title} is not a CSV file: {error}.") from error
-
-
-def _names_columns(place, fields):
-    """Whether a first line has names; one damaged number is none."""
-    is_number = [_is_number(text) for text in fields]
-    if any(is_number) and not all(is_number):
-        raise ValueError(
-            f"{place}: expected numbers or names of columns, got both."
-        )
-    return not any(is_number)
-
-
-def _as_numbers(place, fields):
-    try:
-        return [float(text) for text in fields]
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}.") from error
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _read_tfrecord(path, key, label_key, image_shape):
     """Records of tf.train.Example: encoded images or lists of numbers."""
     values: list[np.ndarray] = []
@@ -344,7 +273,7 @@ def _read_tfrecord(path, key, label_key, image_shape):
             title = f"{path}, record {len(values)}"
             features = _parse_record(title, record)
             key = _only_key(title, list(features), key, label_key)
-            _check_names(title, features, key, label_key)
+            check_names(title, features, key, label_key)
             value = features[key]
             if value.dtype == object:
                 encoded = _only_value(title, key, value)

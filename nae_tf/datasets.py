@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import gin
 
-from nae_tf import data, examples, image_sets, synthetic
-from nae_tf.image_sets import IMAGE_SETS, ImageShape, image_examples
+from nae_tf import data, examples, image_resizing, image_sets, synthetic
+from nae_tf.image_resizing import ImageShape
+from nae_tf.image_sets import IMAGE_SETS, image_examples
 
 _SYNTHETIC = {
     "constant": synthetic.constant,
@@ -21,8 +22,8 @@ _SYNTHETIC = {
 }
 _FROM_MNIST = ("half_mnist", "chimera_mnist")
 _VARIANTS = {
-    "padded": image_sets.pad_images,
-    "gray": image_sets.gray_images,
+    "padded": image_resizing.pad_images,
+    "gray": image_resizing.gray_images,
 }
 
 
@@ -200,7 +201,7 @@ def _from_mnist(name, split, image_shape, data_dir):
         else:
             labels = image_sets.read_labels("mnist", "test", data_dir)
             made = synthetic.chimera_images(rng, images, labels)
-        return image_sets.resize_images(made, image_shape).numpy()
+        return image_resizing.resize_images(made, image_shape).numpy()
 
     return examples.ArrayExamples(
         name, digits.size, tuple(image_shape), 256, read

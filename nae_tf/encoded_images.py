@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from nae_tf.image_sets import ImageShape, resize_images
+from nae_tf.image_resizing import ImageShape, resize_images
 
 # A file of a few bytes may claim any size: 4096 x 4096 is decoded, no more.
 MAX_PIXELS = 2**24
@@ -22,7 +22,7 @@ def decode_images(image_bytes, image_shape: ImageShape):
         image_shape: [height, width, channels] of the result.
 
     Returns:
-        uint8 [batch, *image_shape]; see `image_sets.resize_images`.
+        uint8 [batch, *image_shape]; see `image_resizing.resize_images`.
 
     Raises:
         tf.errors.InvalidArgumentError: a file of another kind, a damaged one,

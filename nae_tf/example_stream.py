@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nae_tf import array_files, image_files, user_data
+from nae_tf import array_files, image_files, tables, user_data
 
 
 class Batch(NamedTuple):
@@ -169,7 +169,7 @@ def _csv_batches(path, batch_size):
         encoding="utf-8-sig",  # Spreadsheets begin with a byte order mark.
         closefd=not is_stdin,
     ) as file:
-        rows = (values for values, _ in array_files.read_table(path, file))
+        rows = (values for values, _ in tables.read_table(path, file))
         start = 0
         while chunk := list(itertools.islice(rows, batch_size)):
             ids = _numbers(start, len(chunk))

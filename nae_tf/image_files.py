@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf import examples
-from nae_tf.image_sets import ImageShape, resize_images
+from nae_tf.image_resizing import ImageShape, resize_images
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 

@@ -14,8 +14,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 
 from nae_tf import data, examples
-
-ImageShape = tuple[int, ...]
+from nae_tf.image_resizing import ImageShape, resize_images
 
 _READ_BATCH = 1_000
 # Length, its checksum and that of the contents of each record, in bytes.
@@ -187,72 +186,6 @@ def read_labels(
             f"{builder.data_path} has {len(labels)} labels of {expected}",
         )
     return labels
-
-
-def resize_images(images, image_shape: ImageShape):
-    """Brings images to another size and number of channels.
-
-    Resizing is bilinear with antialiasing; the result is rounded, so that
-    resized images have 256 levels like the originals.
-
-    Args:
-        images: uint8 [..., height, width, channels].
-        image_shape: [height, width, channels] of the result. One channel
-            becomes three equal ones; three become their mean.
-
-    Returns:
-        uint8 [..., *image_shape].
-    """
-    height, width, channels = image_shape
-    if tuple(images.shape[-3:]) == tuple(image_shape):
-        return tf.convert_to_tensor(images)
-    if images.shape[-3:-1] != (height, width):
-        images = tf.image.resize(images, (height, width), antialias=True)
-    images = tf.cast(images, tf.float32)
-    if channels == 1:
-        images = tf.reduce_mean(images, axis=-1, keepdims=True)
-    return _round(_repeat_channels(images, channels))
-
-
-def pad_images(images, image_shape: ImageShape):
-    """Surrounds smaller images with zeros; see `resize_images`.
-
-    Raises:
-        ValueError: if the images are larger than `image_shape`.
-    """
-    height, width, channels = image_shape
-    if images.shape[-3] > height or images.shape[-2] > width:
-        raise ValueError(
-            f"images of {tuple(images.shape[-3:-1])} pixels cannot be padded "
-            f"to {(height, width)}; resize them instead."
-        )
-    images = tf.image.resize_with_crop_or_pad(images, height, width)
-    return _repeat_channels(images, channels)
-
-
-def gray_images(images, image_shape: ImageShape):
-    """Resizes, then replaces every colour by a grey of the same energy.
-
-        gray = sqrt(mean over the channels of x**2)
-
-    The authors select models of CelebA on such images, with the sum in place
-    of the mean: white is then sqrt(3), outside of the range of images.
-
-    Arguments and result are those of `resize_images`.
-    """
-    squares = tf.square(tf.cast(resize_images(images, image_shape), tf.float32))
-    gray = tf.sqrt(tf.reduce_mean(squares, axis=-1, keepdims=True))
-    return _round(_repeat_channels(gray, image_shape[-1]))
-
-
-def _repeat_channels(images, channels):
-    if images.shape[-1] == channels:
-        return images
-    return tf.repeat(images, channels, axis=-1)
-
-
-def _round(images):
-    return tf.cast(tf.clip_by_value(tf.round(images), 0.0, 255.0), tf.uint8)
 
 
 def _image_set(name):

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf import array_files, data, examples, image_files, synthetic
-from nae_tf.image_sets import ImageShape
+from nae_tf.image_resizing import ImageShape
 
 Paths = str | Sequence[str]
 

@@ -32,6 +32,8 @@ LAYERS = [
         "calibration",
         "progress",
         "io_errors",
+        "image_resizing",
+        "tables",
     },
     {"energy", "latent_space", "langevin", "replay_buffer", "losses"},
     {"gaussian_mixture"},

@@ -6,7 +6,7 @@ import types
 
 import numpy as np
 
-from nae_tf import data, datasets, image_sets, synthetic
+from nae_tf import data, datasets, image_resizing, image_sets, synthetic
 from nae_tf.digits import digits_holdout
 from nae_tf.examples import ArrayExamples
 
@@ -195,7 +195,9 @@ CASES = {
         "image_shape must be",
     ),
     "padding too small": (
-        lambda: image_sets.pad_images(np.zeros([1, 33, 32, 3]), (32, 32, 3)),
+        lambda: image_resizing.pad_images(
+            np.zeros([1, 33, 32, 3]), (32, 32, 3)
+        ),
         "cannot be padded",
     ),
     "chimeras of one class": (

@@ -1,0 +1,87 @@
+"""Reads tables of numbers, line by line."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterable, Iterator
+
+
+def read_table(
+    title, lines: Iterable[str], label_key: str | None = None
+) -> Iterator[tuple[list[float], str | None]]:
+    """Reads a table of numbers whose first line may name the columns.
+
+    Args:
+        title: of the table, for messages.
+        lines: of the table; blank ones are passed over.
+        label_key: name of the column of labels, if there is one.
+
+    Yields:
+        The numbers of a line, and its label or None.
+
+    Raises:
+        ValueError: it is no such table; the message tells the line.
+    """
+    rows = csv.reader(lines)
+    try:
+        first = next(filter(None, rows), [])
+        place = f"{title}, line {rows.line_num}"
+        label_column = None
+        if label_key is not None:
+            check_names(f"{place},", first, label_key)
+            label_column = first.index(label_key)
+        elif not _names_columns(place, first):
+            yield [float(text) for text in first], None
+        for row in filter(None, rows):
+            place = f"{title}, line {rows.line_num}"
+            if len(row) != len(first):
+                raise ValueError(
+                    f"{place}: expected {len(first)} fields, got {len(row)}."
+                )
+            label = None if label_column is None else row.pop(label_column)
+            yield _as_numbers(place, row), label
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{title} is not a CSV file: {error}.") from error
+
+
+def _names_columns(place, fields):
+    """Whether a first line has names; one damaged number is none."""
+    is_number = [_is_number(text) for text in fields]
+    if any(is_number) and not all(is_number):
+        raise ValueError(
+            f"{place}: expected numbers or names of columns, got both."
+        )
+    return not any(is_number)
+
+
+def _as_numbers(place, fields):
+    try:
+        return [float(text) for text in fields]
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}.") from error
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def check_names(title, names: Collection[str], *needed: str | None):
+    """Refuses a file that lacks a column or an array.
+
+    Args:
+        title: of the file, for messages.
+        names: what it has.
+        *needed: what it has to have; None is nothing.
+
+    Raises:
+        ValueError: one is missing.
+    """
+    for name in needed:
+        if name is not None and name not in names:
+            raise ValueError(
+                f"{title} has no {name!r}; it has {sorted(names)}."
+            )
