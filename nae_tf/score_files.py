@@ -1,5 +1,6 @@
 """Files of scores: written row by row, and whole under their name only."""
 
+import contextlib
 import csv
 import fcntl
 import importlib.util
@@ -70,12 +71,20 @@ class PartialFile:
             if not whole:
                 self.write([COLUMNS])
         except BaseException:
-            self._file.close()
+            self._give_up()
             raise
         return self
 
-    def __exit__(self, *exception):
-        self._file.close()
+    def __exit__(self, kind, *others):
+        if kind is None:
+            self._file.close()
+        else:
+            self._give_up()
+
+    def _give_up(self):
+        # Closing tries once more to write what could not be written.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _lock(self):
         try:
