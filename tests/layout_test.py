@@ -41,7 +41,7 @@ LAYERS = [
     {"network_builder", "networks", "color_networks"},
     {"bootstrap", "sample_quality", "image_grid", "density_grid"},
     {"charts"},
-    {"langevin_chain"},
+    {"langevin_chain", "training_step"},
     {"on_manifold", "detector"},
     {"autoencoder"},
     {"nae"},
