@@ -157,7 +157,8 @@ def image_examples(
         ),
     )
     if not isinstance(images, examples.ArrayExamples):
-        return images  # Its reader is a graph; `phase_training` explains it.
+        # Its reader is a graph: `phase_training` and `evaluate` explain it.
+        return images
     explained = _reading(name, builder, data_dir)(images.read)
     return dataclasses.replace(images, read=explained)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nae_tf.io_errors import flush_to_disk, one_line_io_errors
+from nae_tf.runtime import write_atomically
 
 COLUMNS = ("id", "energy", "p_value", "is_outlier")
 _SUFFIXES = (".csv", ".npz", ".parquet")
@@ -94,10 +95,7 @@ class PartialFile:
                 f"{str(self._output)!r} is being written by another process; "
                 "wait until it has ended, or choose another --output."
             ) from error
-        if self._output.exists():
-            # Another process finished it meanwhile; what we opened then is
-            # either the output, or empty.
-            self._path.unlink(missing_ok=True)
+        # Another process may have finished it meanwhile.
         self._refuse_finished()
 
     def _refuse_finished(self):
@@ -168,18 +166,12 @@ def _convert(partial, output):
         "p_value": np.array(columns[2], np.float64),
         "is_outlier": np.array(columns[3], int).astype(bool),
     }
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            if output.suffix == ".npz":
-                np.savez_compressed(file, **arrays)
-            else:
-                _write_parquet(file, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    file = io.BytesIO()
+    if output.suffix == ".npz":
+        np.savez_compressed(file, **arrays)
+    else:
+        _write_parquet(file, arrays)
+    write_atomically(output, file.getvalue())
 
 
 def _write_parquet(file, arrays):

@@ -56,9 +56,10 @@ LAYERS = [
     {"serving"},
     {"array_files", "image_files"},
     {"digits", "datasets", "user_data"},
-    {"exported_model", "example_stream", "score_files"},
+    {"exported_model", "example_stream"},
     {"run_lock", "distribution", "configuration"},
     {"checkpoints", "runtime"},
+    {"score_files"},
     {
         "callbacks",
         "buffer_figures",
