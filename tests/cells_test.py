@@ -228,3 +228,13 @@ def test_only_changed_code_marks_the_commit(tmp_path, monkeypatch):
     assert cells.commit() == first
     code.write_text("changed")
     assert cells.commit() == f"{first}-dirty"
+
+
+def test_every_commit_is_named_once():
+    results = [
+        {"commit": commit, "machine": "m", "seconds": 60, "threads": 1}
+        for commit in ("bbb", "aaa, ccc", "aaa, bbb")
+    ]
+    assert cells.provenance(results) == (
+        "3 trainings, 60 s each on 1 thread(s) of m; commit aaa, bbb, ccc."
+    )

@@ -297,7 +297,8 @@ def machine() -> str:
 def provenance(results: Iterable[dict]) -> str:
     """Say where and when cells were computed, in a sentence."""
     results = list(results)
-    commits = sorted({result["commit"] for result in results})
+    # A training of several sittings names the commit of each.
+    commits = sorted({c for r in results for c in r["commit"].split(", ")})
     machines = sorted({result["machine"] for result in results})
     seconds = [result["seconds"] for result in results]
     threads = sorted({result["threads"] for result in results})
