@@ -115,7 +115,7 @@ def test_figure9_starts_at_iteration_0_and_goes_on_as_logged(digits_runs):
             )
     assert (
         axes[0][0].images[0].get_array().shape
-        == image_grid(np.zeros([16, 8, 8, 1]), 4).shape[:2]
+        == image_grid(np.zeros([36, 8, 8, 1]), 6).shape[:2]
     )
 
 

@@ -4,6 +4,7 @@ Every function takes the run directories of the command line and returns a
 matplotlib figure. Images are the first of their set, without any choice.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -31,6 +32,7 @@ from nae_tf.on_manifold import ContrastiveDivergence
 from nae_tf.runtime import RunDirectory
 from nae_tf.sample import draw_samples
 from nae_tf.sample_figures import stages_figure
+from nae_tf.tensorboard import TensorBoardPictures
 
 _BATCH_SIZE = 256
 _SEED = (0, 0)
@@ -134,15 +136,18 @@ def figure9(run_dirs: Sequence[str]):
     expect_latent_chain(model)
     # The autoencoder's networks are the model's.
     restore(model.autoencoder(), run.checkpoints("pretraining"))
+    # As many as training logs.
+    count = TensorBoardPictures.NUM_PICTURES
     start = model.sampler.draw(
         model,
-        tf.constant(first_examples(experiment.task.test, 16)),
+        tf.constant(first_examples(experiment.task.test, count)),
         None,
         tf.constant(_SEED),
     )
+    columns = math.isqrt(count)
     rows = {
-        "OMI": [image_grid(start.x0.numpy(), 4)],
-        "samples": [image_grid(start.x.numpy(), 4)],
+        "OMI": [image_grid(start.x0.numpy(), columns)],
+        "samples": [image_grid(start.x.numpy(), columns)],
     }
     logged = [
         logged_images(run, tag)
