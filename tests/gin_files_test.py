@@ -158,12 +158,14 @@ def test_other_chain_starts_are_one_binding_away(start, all_sets, tmp_path):
     train(runtime.RunDirectory(tmp_path / "run"), experiment)
 
 
-@pytest.mark.parametrize("budget", ["paper", "cpu", "smoke"])
-def test_a_budget_after_a_preset_wins(budget, all_sets):
+@pytest.mark.parametrize(
+    "budget, epochs",
+    [("paper", 50), ("cpu", 15), ("cpu_ablations", 6), ("smoke", 1)],
+)
+def test_a_budget_after_a_preset_wins(budget, epochs, all_sets):
     files = [str(GIN / "mnist.gin"), str(GIN / "budgets" / f"{budget}.gin")]
     runtime.parse_config(files)
-    epochs = Experiment.from_config().training.epochs
-    assert epochs == {"paper": 50, "cpu": 15, "smoke": 1}[budget]
+    assert Experiment.from_config().training.epochs == epochs
 
 
 # What the presets say, against Table 11 and section D.3 of the paper.
