@@ -1,6 +1,5 @@
 """How a sample comes about, drawn by matplotlib (Figure 7)."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -30,8 +29,7 @@ def stages_figure(stages: Mapping[str, np.ndarray]):
     for axes, (title, samples) in zip(panels, stages.items(), strict=True):
         axes.set_title(title)
         if samples.ndim == 4:
-            columns = math.ceil(math.sqrt(len(samples)))
-            grid = np.clip(image_grid(samples, columns), 0, 1)
+            grid = np.clip(image_grid(samples), 0, 1)
             # matplotlib wants grey images without an axis of channels.
             grid = grid[..., 0] if grid.shape[-1] == 1 else grid
             axes.imshow(grid, cmap="gray", vmin=0, vmax=1)

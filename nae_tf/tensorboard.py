@@ -227,7 +227,7 @@ def hyperparameters(config: str) -> dict[str, bool | int | float | str]:
 
 def square_grid(images: np.ndarray) -> np.ndarray:
     """Return images in about as many rows as columns, uint8."""
-    return _displayed(image_grid(images, math.ceil(math.sqrt(len(images)))))
+    return _displayed(image_grid(images))
 
 
 def pair_grid(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:

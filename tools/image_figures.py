@@ -4,7 +4,6 @@ Every function takes the run directories of the command line and returns a
 matplotlib figure. Images are the first of their set, without any choice.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -144,10 +143,9 @@ def figure9(run_dirs: Sequence[str]):
         None,
         tf.constant(_SEED),
     )
-    columns = math.isqrt(count)
     rows = {
-        "OMI": [image_grid(start.x0.numpy(), columns)],
-        "samples": [image_grid(start.x.numpy(), columns)],
+        "OMI": [image_grid(start.x0.numpy())],
+        "samples": [image_grid(start.x.numpy())],
     }
     logged = [
         logged_images(run, tag)
