@@ -17,7 +17,7 @@ from google.protobuf import message
 
 from nae_tf import image_files
 from nae_tf.image_resizing import ImageShape, resize_images
-from nae_tf.image_sets import TFRECORD_FRAME
+from nae_tf.prepared_files import TFRECORD_FRAME
 from nae_tf.tables import check_names, read_table
 
 

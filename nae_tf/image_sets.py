@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import os
-import types
 from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf import json_format
 
 from nae_tf import data, examples
 from nae_tf.image_resizing import ImageShape, resize_images
-
-_READ_BATCH = 1_000
-# Length, its checksum and that of the contents of each record, in bytes.
-TFRECORD_FRAME = 16
+from nae_tf.prepared_files import PreparedSplit, damage, find_split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,8 +131,8 @@ def image_examples(
     fit = fit or resize_images
     fit(tf.zeros(image_set.image_shape, tf.uint8), shape)  # Or raises now.
     tfds_split, part = _tfds_split(name, image_set, split)
-    builder = _prepared_builder(name, tfds_split, data_dir)
-    indices = np.arange(builder.info.splits[tfds_split].num_examples)
+    stored = _stored(name, tfds_split, data_dir)
+    indices = np.arange(stored.num_examples)
     if part is not None:
         parts = data.split_indices(
             len(indices), [image_set.validation_size], split_seed
@@ -152,15 +146,12 @@ def image_examples(
         shape=shape,
         num_levels=256,
         indices=indices,
-        stream=functools.partial(
-            _read_images, builder, tfds_split, image_set, shape, fit
-        ),
+        stream=functools.partial(_read_images, stored, image_set, shape, fit),
     )
     if not isinstance(images, examples.ArrayExamples):
         # Its reader is a graph: `phase_training` and `evaluate` explain it.
         return images
-    explained = _reading(name, builder, data_dir)(images.read)
-    return dataclasses.replace(images, read=explained)
+    return dataclasses.replace(images, read=stored.explained()(images.read))
 
 
 def read_labels(
@@ -174,17 +165,15 @@ def read_labels(
     if image_set.num_classes is None:
         raise ValueError(f"{name} has no classes that could be selected.")
     tfds_split, _ = _tfds_split(name, image_set, split)
-    builder = _prepared_builder(name, tfds_split, data_dir)
-    with _reading(name, builder, data_dir):
-        stored = _open(builder, tfds_split, "label", tf.int64)
-        batches = list(stored.as_numpy_iterator())
+    stored = _stored(name, tfds_split, data_dir)
+    with stored.explained():
+        batches = list(stored.read("label", tf.int64).as_numpy_iterator())
     labels = np.concatenate([np.zeros(0, np.int64), *batches])
-    expected = builder.info.splits[tfds_split].num_examples
-    if len(labels) != expected:
-        raise _damage(
-            name,
-            data_dir,
-            f"{builder.data_path} has {len(labels)} labels of {expected}",
+    if len(labels) != stored.num_examples:
+        raise damage(
+            f"{stored.folder} has {len(labels)} labels of "
+            f"{stored.num_examples}",
+            stored.remedy,
         )
     return labels
 
@@ -226,125 +215,21 @@ def _tfds_split(name, image_set, split):
     )
 
 
-def _prepared_builder(name, tfds_split, data_dir):
-    """Builder of a data set that is on disk, with this split whole."""
-    tfds = import_tfds()
+def _stored(name, tfds_split, data_dir) -> PreparedSplit:
     image_set = _image_set(name)
-    folder = _data_dir(data_dir)
-    try:
-        builder = tfds.builder(image_set.tfds_name, data_dir=folder)
-    # All that an unreadable dataset_info.json ends in.
-    except (json_format.Error, RuntimeError, AssertionError) as error:
-        where = folder or "the folder of tensorflow-datasets"
-        raise _damage(
-            name,
-            data_dir,
-            f"dataset_info.json of {image_set.tfds_name} in {where} cannot be "
-            "read",
-        ) from error
-    splits = dict(builder.info.splits) if builder.is_prepared() else {}
-    if tfds_split not in splits:
-        found = f"only its {sorted(splits)}" if splits else "nothing of it"
-        raise FileNotFoundError(
-            f"{image_set.tfds_name}, split {tfds_split!r}: {found} is in "
-            f"{builder.data_path}; {_remedy(name, data_dir)}"
-        )
-    if reason := _wrong_size(splits[tfds_split]):
-        raise _damage(name, data_dir, reason)
-    return builder
-
-
-def _data_dir(data_dir):
-    return data_dir or os.environ.get("NAE_TF_DATA_DIR") or None
-
-
-def _remedy(name, data_dir):
-    folder = _data_dir(data_dir)
+    folder = data_dir or os.environ.get("NAE_TF_DATA_DIR") or None
     flag = f" --data_dir={folder}" if folder else ""
-    return (
+    return find_split(
+        image_set.tfds_name,
+        tfds_split,
+        folder,
         f"run `python tools/prepare_datasets.py --dataset={name}{flag}`, "
-        f"which downloads {_image_set(name).download_size}."
+        f"which downloads {image_set.download_size}.",
     )
 
 
-def _wrong_size(split):
-    """What is wrong with the files of a split by their sizes, or None."""
-    size = 0
-    for path in split.filepaths:
-        try:
-            length = tf.io.gfile.stat(str(path)).length
-        except tf.errors.NotFoundError:
-            return f"{path} is missing"
-        if not length:
-            return f"{path} is empty"
-        size += length
-    expected = int(split.num_bytes) + TFRECORD_FRAME * split.num_examples
-    if split.num_bytes and size != expected:  # 0 means that it is not known.
-        others = " and those beside it hold" if split.num_shards > 1 else " has"
-        return f"{path}{others} {size} bytes of {expected}"
-    return None
-
-
-def _damage(name, data_dir, reason):
-    """The error that says what is wrong and how to prepare the set again."""
-    return ValueError(
-        f"{reason}: the data set is damaged; remove its folder and "
-        f"{_remedy(name, data_dir)}"
-    )
-
-
-@contextlib.contextmanager
-def _reading(name, builder, data_dir):
-    """Say in one line that what is read is damaged."""
-    try:
-        yield
-    except (
-        tf.errors.DataLossError,
-        tf.errors.InvalidArgumentError,
-        tf.errors.NotFoundError,
-    ) as error:
-        raise _damage(
-            name, data_dir, f"a file of {builder.data_path} cannot be read"
-        ) from error
-
-
-def import_tfds() -> types.ModuleType:
-    """The module tensorflow_datasets, which takes seconds to import.
-
-    Raises:
-        ImportError: if it is broken, as a recent tensorflow-metadata leaves it
-            where an old TensorFlow holds protobuf below 5.
-    """
-    import tensorflow_datasets as tfds
-
-    if not hasattr(tfds, "builder"):  # It only logs what it cannot import.
-        raise ImportError(
-            "tensorflow-datasets cannot be used: its import failed (see the "
-            "log above); with TensorFlow 2.16 or 2.17 run `pip install "
-            "'tensorflow-metadata<1.18'`."
-        )
-    return tfds
-
-
-def _open(builder, tfds_split, feature, dtype):
-    """One stored feature of all examples, in file order, in batches.
-
-    Reads the files without tensorflow-datasets, whose pipeline works example
-    by example: twenty times slower for small images.
-    """
-    files = [str(path) for path in builder.info.splits[tfds_split].filepaths]
-    spec = {feature: tf.io.FixedLenFeature([], dtype)}
-    return (
-        tf.data.TFRecordDataset(files)
-        .batch(_READ_BATCH)
-        .map(lambda records: tf.io.parse_example(records, spec)[feature])
-    )
-
-
-def _read_images(builder, tfds_split, image_set, image_shape, fit, indices):
+def _read_images(stored, image_set, image_shape, fit, indices):
     """Unbatched uint8 images at these positions of the file."""
-    kept = np.zeros(builder.info.splits[tfds_split].num_examples, bool)
-    kept[indices] = True
 
     def decode(encoded):
         image = tf.io.decode_image(
@@ -359,11 +244,8 @@ def _read_images(builder, tfds_split, image_set, image_shape, fit, indices):
             image = 255 - image
         return fit(image, image_shape)
 
-    encoded = _open(builder, tfds_split, "image", tf.string)
-    kept_batches = tf.data.Dataset.from_tensor_slices(kept).batch(_READ_BATCH)
     return (
-        tf.data.Dataset.zip((encoded, kept_batches))
-        .map(tf.boolean_mask)
+        stored.read("image", tf.string, indices)
         .unbatch()
         .map(decode, tf.data.AUTOTUNE, deterministic=True)
     )

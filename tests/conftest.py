@@ -15,7 +15,7 @@ from tiny_runs import (
     untrained_run,
 )
 
-from nae_tf import image_sets
+from nae_tf import image_sets, prepared_files
 from nae_tf.calibration import Calibration
 from nae_tf.export import export_model
 
@@ -23,7 +23,7 @@ from nae_tf.export import export_model
 @pytest.fixture
 def small_sets(tmp_path, monkeypatch):
     """Real builders whose files hold a few random images."""
-    tfds = image_sets.import_tfds()
+    tfds = prepared_files.import_tfds()
     monkeypatch.setenv("NAE_TF_DATA_DIR", str(tmp_path))
 
     def write(name, **splits):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nae_tf import NAEDetector, image_sets, runtime
+from nae_tf import NAEDetector, image_sets, prepared_files, runtime
 from nae_tf.estimator import fc_res2_networks, tabular_sampler
 from nae_tf.evaluate import evaluate
 from nae_tf.evaluation import aurocs
@@ -42,7 +42,7 @@ def stand_in(name, count, seed):
     """Random examples in the format of a real set, labels 0, 1, ..."""
     rng = np.random.default_rng(seed)
     tfds_name = image_sets.IMAGE_SETS[name].tfds_name
-    features = image_sets.import_tfds().builder(tfds_name).info.features
+    features = prepared_files.import_tfds().builder(tfds_name).info.features
     blank = tf.nest.map_structure(
         lambda info: b"" if info.tf_dtype == tf.string else 0,
         {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from data_files import random_images
 
-from nae_tf import examples, image_resizing, image_sets
+from nae_tf import examples, image_resizing, image_sets, prepared_files
 
 
 def read(*args, **kwargs):
@@ -106,7 +106,7 @@ def test_celeba_is_cropped_to_140_pixels_before_resizing(small_sets):
 
 
 def tfds_features(name):
-    tfds = image_sets.import_tfds()
+    tfds = prepared_files.import_tfds()
     return tfds.builder(image_sets.IMAGE_SETS[name].tfds_name).info.features
 
 

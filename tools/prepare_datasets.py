@@ -23,7 +23,8 @@ import urllib.parse
 
 from absl import app, flags
 
-from nae_tf.image_sets import IMAGE_SETS, import_tfds
+from nae_tf.image_sets import IMAGE_SETS
+from nae_tf.prepared_files import import_tfds
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("dataset", None, sorted(IMAGE_SETS), "Data set to prepare.")
