@@ -74,7 +74,7 @@ def curves_that_are_not_stored(tmp_path, monkeypatch):
 CASES = {
     "unknown budget": (
         lambda: mnist_tables.holdout_cell("nae", 9, 0, "gpu"),
-        "no budget 'gpu'; choose one of cpu, cpu_ablations, paper, smoke",
+        "no budget 'gpu'; choose one of cpu, ",
     ),
     "unknown method": (
         lambda: mnist_tables.holdout_cell("naee", 9, 0, "cpu"),
