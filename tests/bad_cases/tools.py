@@ -74,7 +74,8 @@ def curves_that_are_not_stored(tmp_path, monkeypatch):
 CASES = {
     "unknown budget": (
         lambda: mnist_tables.holdout_cell("nae", 9, 0, "gpu"),
-        "no budget 'gpu'; choose one of cpu, ",
+        "no budget 'gpu'; choose one of cpu, cpu_ablations, "
+        "cpu_long_latent_steps, paper, smoke",
     ),
     "unknown method": (
         lambda: mnist_tables.holdout_cell("naee", 9, 0, "cpu"),
