@@ -9,7 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nae_tf import array_files, image_files, tables, user_data
+from nae_tf import (
+    array_checks,
+    array_files,
+    image_files,
+    tables,
+    user_data,
+)
 
 
 class Batch(NamedTuple):
@@ -116,7 +122,7 @@ def _hdf5_stream(path, example_shape, batch_size, key):
         )
     array = file[key]
     # An array without even a shape is no examples either.
-    array_files.check_kind(path, array.shape or (), array.dtype)
+    array_checks.check_kind(path, array.shape or (), array.dtype)
     load = functools.partial(_read_slice, path, array, example_shape)
     return ExampleStream(len(array), _slices(load, len(array), batch_size))
 
@@ -150,7 +156,7 @@ def _read_slice(path, array, example_shape, start, stop):
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}.") from error
     return _as_floats(
-        array_files.checked_examples(
+        array_checks.checked_examples(
             path, values, _image_shape(example_shape), start
         )
     )

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from nae_tf import data, examples
 from nae_tf.image_resizing import ImageShape, resize_images
-from nae_tf.prepared_files import PreparedSplit, damage, find_split
+from nae_tf.prepared_files import PreparedSplit, find_split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,10 +170,8 @@ def read_labels(
         batches = list(stored.read("label", tf.int64).as_numpy_iterator())
     labels = np.concatenate([np.zeros(0, np.int64), *batches])
     if len(labels) != stored.num_examples:
-        raise damage(
-            f"{stored.folder} has {len(labels)} labels of "
-            f"{stored.num_examples}",
-            stored.remedy,
+        raise stored.damage(
+            f"{stored.folder} has {len(labels)} labels of {stored.num_examples}"
         )
     return labels
 

@@ -69,9 +69,13 @@ class PreparedSplit:
             tf.errors.InvalidArgumentError,
             tf.errors.NotFoundError,
         ) as error:
-            raise damage(
-                f"a file of {self.folder} cannot be read", self.remedy
+            raise self.damage(
+                f"a file of {self.folder} cannot be read"
             ) from error
+
+    def damage(self, reason: str) -> ValueError:
+        """Make the error that says what is wrong with the files."""
+        return _damage(reason, self.remedy)
 
 
 def find_split(
@@ -95,7 +99,7 @@ def find_split(
     # All that an unreadable dataset_info.json ends in.
     except (json_format.Error, RuntimeError, AssertionError) as error:
         where = data_dir or "the folder of tensorflow-datasets"
-        raise damage(
+        raise _damage(
             f"dataset_info.json of {tfds_name} in {where} cannot be read",
             remedy,
         ) from error
@@ -107,7 +111,7 @@ def find_split(
             f"{builder.data_path}; {remedy}"
         )
     if reason := _wrong_size(splits[split]):
-        raise damage(reason, remedy)
+        raise _damage(reason, remedy)
     return PreparedSplit(
         folder=str(builder.data_path),
         files=[str(path) for path in splits[split].filepaths],
@@ -116,7 +120,7 @@ def find_split(
     )
 
 
-def damage(reason: str, remedy: str) -> ValueError:
+def _damage(reason, remedy):
     """Make the error that says what is wrong with a data set and its cure."""
     return ValueError(
         f"{reason}: the data set is damaged; remove its folder and {remedy}"

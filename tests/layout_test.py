@@ -55,7 +55,7 @@ LAYERS = [
     {"synthetic", "image_sets"},
     {"encoded_images", "warmup"},
     {"serving"},
-    {"array_files", "image_files"},
+    {"array_checks", "array_files", "image_files"},
     {"digits", "datasets", "user_data"},
     {"exported_model", "example_stream"},
     {"run_lock", "distribution", "configuration"},
