@@ -116,6 +116,7 @@ def test_a_trial_prints_what_may_be_chosen_by(monkeypatch, capsys):
             phase = {"step": 2000, "selection_auroc": 0.99987}
             results = json.loads(cell.stored.read_text()) | {
                 "bindings": cell.bindings,
+                "seed": 0,
                 "selection": {
                     "pretraining": {"validation_error": 0.0071},
                     "training": phase | {"validation_error": 0.0123},
@@ -142,6 +143,25 @@ def test_a_trial_prints_what_may_be_chosen_by(monkeypatch, capsys):
         "0.0071",
         "1",
     ]
+
+
+def test_a_trial_of_another_budget_is_named(capsys):
+    phase = {"step": 1, "selection_auroc": 1.0, "validation_error": 0.1}
+    for variant, settings in [("today", None), ("long_ago", "other")]:
+        cell = search_budget.trial_cell("cpu", variant, 9, 3, ["latent_dim=8"])
+        store(cell)
+        results = json.loads(cell.stored.read_text()) | {
+            "bindings": cell.bindings,
+            "seed": 3,
+            "selection": {"pretraining": phase, "training": phase},
+            "chimera": {"AE": 0.5, "NAE": 0.5},
+        }
+        results["settings"] = settings or results["settings"]
+        cell.stored.write_text(json.dumps(results))
+    search_budget.search(Request("cpu", seeds=(3,), show=True), None, [])
+    message = capsys.readouterr().err
+    assert "1 of the cells had other settings" in message
+    assert "search/cpu/long_ago/digit9-seed3. Remove" in message
 
 
 def test_trials_are_told_apart_by_chimeras(tiny_mnist, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from tiny_runs import ROOT, TINY_AUTOENCODER
 
 from nae_tf import runtime
 from nae_tf.checkpoints import CheckpointDirectory
+from nae_tf.run_lock import run_lock
 
 ORIGIN = {"threads": 1, "commit": "first", "machine": "a machine"}
 
@@ -33,6 +34,10 @@ def repository(tmp_path, monkeypatch):
 
 def tiny_cell(name, *bindings):
     return cells.Cell(name, ("gin/digits.gin",), (*TINY_AUTOENCODER, *bindings))
+
+
+def sittings(cell):
+    return json.loads((cell.run_dir / ".sittings.json").read_text())
 
 
 def figures_without_seconds(cell):
@@ -85,9 +90,24 @@ def test_a_run_of_another_configuration_is_left_alone(repository, monkeypatch):
         RuntimeError,
         match=r"batch_size is 32, but .* has 64;.*remove .*changed",
     ):
-        cells.run_cell(changed, ORIGIN)
+        cells.run_cell(changed, ORIGIN | {"commit": "refused"})
     assert (cell.run_dir / "metrics.csv").read_bytes() == before
     assert changed.results() is None
+    assert sittings(cell) == [ORIGIN]
+
+
+def test_a_run_in_use_is_not_to_be_removed(repository):
+    cell = tiny_cell("used")
+    cell.run_dir.mkdir(parents=True)
+    with (
+        run_lock(cell.run_dir),
+        pytest.raises(
+            RuntimeError, match=r"^used failed: .* in use by .*"
+        ) as error,
+    ):
+        cells.run_cell(cell, ORIGIN)
+    assert "remove" not in str(error.value)
+    assert sittings(cell) == []
 
 
 def test_who_began_an_old_run_is_not_known(repository, monkeypatch):

@@ -19,7 +19,7 @@ import platform
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 
 import gin
@@ -195,13 +195,16 @@ def run_cell(cell: Cell, origin: dict) -> dict:
             settings = configure(cell)
             experiment = Experiment.from_config()
             before = _trained_seconds(run)
-            origins = _note_sitting(run, origin)
-            evaluated = train(run, experiment, resume=True)
+            with _sitting(run, origin) as origins:
+                evaluated = train(run, experiment, resume=True)
             results = {key: evaluated[key] for key in ("task", "seed")}
             if cell.keeps_test_figures:
                 results["auroc"] = aurocs(evaluated)
             if cell.measure is not None:
                 results |= cell.measure(run, experiment)
+    except BlockingIOError as error:
+        # Whose message says what to do; the run must not be removed.
+        raise RuntimeError(f"{cell.name} failed: {one_line(error)}") from error
     except Exception as error:
         raise RuntimeError(
             f"{cell.name} failed: {one_line(error)} See {log}; to train it "
@@ -240,22 +243,36 @@ def _trained_seconds(run: RunDirectory) -> float:
     )
 
 
-def _note_sitting(run: RunDirectory, origin: dict) -> dict:
-    """Keep in the run who works on it; return the origins so far, joined."""
+@contextlib.contextmanager
+def _sitting(run: RunDirectory, origin: dict) -> Iterator[dict]:
+    """Keep in the run who works on it; give the origins so far, joined.
+
+    It is written first, because a crash leaves no time for it. What the run
+    refused, or what failed before it saved anything, had no part in it.
+    """
     path = run.path / ".sittings.json"
     sittings = []
     if path.exists():
         sittings = json.loads(path.read_text())
     elif run.config.exists():
         sittings = [dict.fromkeys(origin, "unknown")]
-    if origin not in sittings:
+    joined_now = origin not in sittings
+    if joined_now:
         sittings.append(origin)
         write_atomically(path, json.dumps(sittings))
 
     def joined(key):
         return ", ".join(dict.fromkeys(sitting[key] for sitting in sittings))
 
-    return origin | {key: joined(key) for key in ("commit", "machine")}
+    before = _trained_seconds(run)
+    try:
+        yield origin | {key: joined(key) for key in ("commit", "machine")}
+    except BaseException as error:
+        in_use = isinstance(error, BlockingIOError)
+        if joined_now and (in_use or _trained_seconds(run) == before):
+            sittings.remove(origin)
+            write_atomically(path, json.dumps(sittings))
+        raise
 
 
 def commit() -> str:

@@ -4,7 +4,8 @@
 
 Trains the same seeds in each of the ways and prints NAE's AUROC of the
 held-out digit, for one device with its bootstrap interval. Runs that are
-finished are not repeated, those that were interrupted go on.
+finished are only evaluated again, those that were interrupted go on; one of
+other bindings ends the command.
 """
 
 import json
@@ -95,8 +96,7 @@ def main(unused_argv):
         for way in _WAYS.value:
             name = f"{way.replace(' ', '_')}-{seed}"
             run_dir = pathlib.Path(_OUTPUT.value, name)
-            if not (run_dir / "results.json").exists():
-                train(way, seed, run_dir)
+            train(way, seed, run_dir)
             found.append(auroc(run_dir))
         low, high = found[0]["low"], found[0]["high"]
         values = " | ".join(f"{each['value']:.4f}" for each in found)

@@ -36,10 +36,10 @@ import mnist_tables
 import numpy as np
 import two_blobs
 from absl import app, flags, logging
-from cells import REPOSITORY, Cell, mean_interval, provenance, run_missing
+from cells import REPOSITORY, Cell, mean_interval, provenance
 from figure_files import draw
 from search_budget import search
-from tables import Request, print_table
+from tables import Request, print_table, stored_results
 
 from nae_tf.runtime import RunDirectory
 
@@ -74,9 +74,14 @@ flags.DEFINE_string(
     None,
     "Where figures of runs go; default: figures in the first run directory.",
 )
-flags.DEFINE_integer("num_seeds", 3, "Seeds 0, 1, ... of every row.")
 flags.DEFINE_integer(
-    "jobs", 1, "Trainings at a time; the processors are shared out."
+    "num_seeds", 3, "Seeds 0, 1, ... of every row.", lower_bound=1
+)
+flags.DEFINE_integer(
+    "jobs",
+    1,
+    "Trainings at a time; the processors are shared out.",
+    lower_bound=1,
 )
 
 # --- Tables -------------------------------------------------------------------
@@ -95,13 +100,11 @@ def digits():
         for method in (None, *methods)
         for digit in DIGITS
     }
-    if not FLAGS.show:
-        run_missing(cells.values(), FLAGS.jobs)
-    results = {key: cell.results() for key, cell in cells.items()}
+    results = stored_results(cells, FLAGS.jobs, FLAGS.show)
     nae = digits_aurocs(results, None, "NAE")
     table = {"AE, NAE's pre-training": digits_aurocs(results, None, "AE")}
     for method in methods:
-        if any(results[key] is None for key in cells if key[0] == method):
+        if any(key not in results for key in cells if key[0] == method):
             print(f"{method}: not all cells are stored.", file=sys.stderr)
         else:
             table[method] = digits_aurocs(results, method)
@@ -118,8 +121,7 @@ def digits():
         )
         rows.append(row)
     print_table(["method", *map(str, DIGITS), "mean", "NAE - method"], rows)
-    stored = [result for result in results.values() if result is not None]
-    print(f"\n{provenance(stored)}")
+    print(f"\n{provenance(results.values())}")
 
 
 def digits_cell(method: str | None, digit: int, seed: int) -> Cell:
@@ -146,12 +148,11 @@ def digits_aurocs(results: dict, method: str | None, name: str | None = None):
     """
 
     def auroc(digit, seed):
-        result = results[method, digit, seed]
-        if result is None:
+        if (method, digit, seed) not in results:
             raise app.UsageError(
                 "--show: AE and NAE are not stored; run without --show first."
             )
-        models = result["auroc"]
+        models = results[method, digit, seed]["auroc"]
         model = models[name] if name else next(iter(models.values()))
         return model[f"digit {digit}"]
 

@@ -18,7 +18,7 @@ import numpy as np
 from cells import Cell, run_missing
 from learning_curve import selection_figures
 from mnist_tables import method_cell
-from tables import MISSING, Request, print_table
+from tables import MISSING, Request, compare_settings, print_table
 
 from nae_tf.checkpoints import restore
 from nae_tf.experiment import Experiment
@@ -40,6 +40,13 @@ def trial_cell(
     return dataclasses.replace(
         cell, measure=trial_figures, keeps_test_figures=False
     )
+
+
+def _trial_again(budget, variant, result):
+    """Return the cell of a stored trial, as the gin files now have it."""
+    holdout_class, _, *bindings = result["bindings"]
+    digit = int(holdout_class.split("=")[1])
+    return trial_cell(budget, variant, digit, result["seed"], bindings)
 
 
 def trial_figures(run: RunDirectory, experiment: Experiment) -> dict:
@@ -73,29 +80,45 @@ def search(request: Request, variant: str | None, bindings: Sequence[str]):
     """Train a variant, unless it is only to be shown; print all trials.
 
     Raises:
-        ValueError: the variant has no name.
+        ValueError: the variant has no name, or the name of another.
     """
     if not request.show:
         if not variant:
             raise ValueError("name what is tried by --variant.")
-        run_missing(
-            [
-                trial_cell(request.budget, variant, digit, seed, bindings)
-                for seed in request.seeds
-                for digit in request.digits
-            ],
-            request.jobs,
+        wanted = [
+            trial_cell(request.budget, variant, digit, seed, bindings)
+            for seed in request.seeds
+            for digit in request.digits
+        ]
+        for trial in wanted:
+            result = trial.results() or {"bindings": list(trial.bindings)}
+            if result["bindings"] != list(trial.bindings):
+                raise ValueError(
+                    f"{trial.name} is stored with the bindings "
+                    f"{'; '.join(result['bindings'][2:]) or 'of the budget'}; "
+                    "call the new trial by another --variant."
+                )
+        run_missing(wanted, request.jobs)
+    results = {
+        (path.parent.name, path.stem): json.loads(path.read_text())
+        for path in sorted(
+            (cells.RESULTS / "search" / request.budget).glob("*/*.json")
         )
-    folder = cells.RESULTS / "search" / request.budget
+    }
+    compare_settings(
+        {
+            key: _trial_again(request.budget, key[0], result)
+            for key, result in results.items()
+        },
+        results,
+    )
     rows = []
-    for path in sorted(folder.glob("*/*.json")):
-        result = json.loads(path.read_text())
+    for key, result in results.items():
         kept = result["selection"]
         training = kept["training"]
         rows.append(
             [
-                path.parent.name,
-                path.stem,
+                *key,
                 "; ".join(result["bindings"][2:]) or MISSING,
                 str(training["step"]),
                 f"{training['selection_auroc']:.4f}",

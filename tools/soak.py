@@ -107,14 +107,23 @@ def steps_saved(run: RunDirectory) -> int:
     return total
 
 
-def kill_at(process: int, run: RunDirectory, step: int, delay: float):
-    """Send SIGKILL `delay` seconds after a checkpoint of `step` or later."""
+def wait_for(process: int, run: RunDirectory, step: int):
+    """Wait for a checkpoint of `step` or later.
+
+    Raises:
+        AssertionError: the training ended before.
+    """
     while steps_saved(run) < step:
         if os.waitpid(process, os.WNOHANG) != (0, 0):
             raise AssertionError(
                 f"the training ended by itself: {run.path}.log"
             )
         time.sleep(0.002)
+
+
+def kill_at(process: int, run: RunDirectory, step: int, delay: float):
+    """Send SIGKILL `delay` seconds after a checkpoint of `step` or later."""
+    wait_for(process, run, step)
     time.sleep(delay)
     os.kill(process, signal.SIGKILL)
     status = exit_status(process)
@@ -144,8 +153,7 @@ def soak(directory: pathlib.Path, kills: int, seed: int):
         step = min(max(int(instant), steps_saved(killed) + 1), end)
         kill_at(process, killed, step, generator.uniform(0.0, 0.05))
     process = start_training(killed)
-    while steps_saved(killed) <= end:
-        time.sleep(0.002)
+    wait_for(process, killed, end + 1)
     os.kill(process, signal.SIGTERM)
     if (status := exit_status(process)) not in (0, EXIT_INTERRUPTED):
         raise AssertionError(f"SIGTERM ended in status {status}.")

@@ -54,6 +54,19 @@ def stored_results(
     results = {
         key: result for key, cell in cells.items() if (result := cell.results())
     }
+    compare_settings(cells, results)
+    return results
+
+
+def compare_settings(
+    cells: Mapping[tuple, Cell], results: Mapping[tuple, dict]
+):
+    """Say which results had other settings than the gin files have now.
+
+    Args:
+        cells: by keys of the caller's.
+        results: of some of them, by the same keys.
+    """
     unknown = [key for key in results if "settings" not in results[key]]
     outdated = [
         cells[key].name
@@ -72,7 +85,6 @@ def stored_results(
             f"files have now: {', '.join(outdated)}. Remove their files to "
             "train them anew."
         )
-    return results
 
 
 def mean_and_error(values: Sequence[float]) -> str:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import types
 
 import cells
@@ -63,6 +64,15 @@ def search_without_a_name():
     search_budget.search(Request("cpu", seeds=(0,)), None, [])
 
 
+def search_under_the_name_of_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "RESULTS", tmp_path)
+    trial = search_budget.trial_cell("cpu", "slow", 9, 0, ["latent_dim=8"])
+    trial.stored.parent.mkdir(parents=True)
+    trial.stored.write_text(json.dumps({"bindings": trial.bindings}))
+    request = Request("cpu", seeds=(0,), digits=(9,))
+    search_budget.search(request, "slow", ["latent_dim=16"])
+
+
 def curves_that_are_not_stored(tmp_path, monkeypatch):
     monkeypatch.setattr(cells, "RESULTS", tmp_path)
     request = Request("cpu", seeds=(0,), show=True)
@@ -82,6 +92,10 @@ CASES = {
         "no method 'naee'; choose one of nae, nae_cd",
     ),
     "search without a name": (search_without_a_name, "--variant"),
+    "search under the name of another": (
+        search_under_the_name_of_another,
+        "slow/digit9-seed0 is stored with the bindings latent_dim=8; call",
+    ),
     "learning curve without cells": (
         curves_that_are_not_stored,
         "no such cell of table1 is stored",
