@@ -106,7 +106,7 @@ def out_of_distribution(
     split_seed: int = 0,
     data_dir: str | None = None,
 ) -> data.Task:
-    """One data set is normal, others are outliers (Section 6.4).
+    """One data set is normal, others are outliers (Section 6.3).
 
     Names are the keys of `image_sets.IMAGE_SETS`, the synthetic "constant",
     "constant_gray", "noise", "half_mnist" and "chimera_mnist", "<name>_padded"
