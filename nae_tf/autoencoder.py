@@ -13,6 +13,7 @@ from nae_tf import losses
 from nae_tf.detector import OutlierDetector
 from nae_tf.energy import DISTANCES, reconstruction_error
 from nae_tf.latent_space import Sphere
+from nae_tf.replicas import call_network
 
 
 @gin.register(module="nae_tf")
@@ -145,7 +146,7 @@ class Autoencoder(OutlierDetector):
         Returns:
             float [batch, latent_dim], in the type of `x`.
         """
-        z = self.latent_part(self.encoder(x, training=training))
+        z = self.latent_part(call_network(self.encoder, x, training))
         return self.latent_space.project(tf.cast(z, x.dtype))
 
     def decode(self, z, training=False):
@@ -158,7 +159,7 @@ class Autoencoder(OutlierDetector):
         Returns:
             float [batch, ...], in the type of `z`.
         """
-        return tf.cast(self.decoder(z, training=training), z.dtype)
+        return tf.cast(call_network(self.decoder, z, training), z.dtype)
 
     def call(self, x, training=False):
         """Reconstruct examples: decode(encode(x)), same shape as `x`."""

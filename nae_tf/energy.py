@@ -135,6 +135,21 @@ def split_batch(x, num_parts: int):
     return tf.split(x, ends[1:] - ends[:-1], num=num_parts)
 
 
+def pad_batch(x, num_rows: int):
+    """Append rows of zeros to a batch that has too few.
+
+    Args:
+        x: float [batch, ...].
+        num_rows: int, the fewest rows that are to be.
+
+    Returns:
+        float [max(batch, num_rows), ...].
+    """
+    missing = tf.maximum(num_rows - tf.shape(x)[0], 0)
+    paddings = [[0, missing], *([[0, 0]] * (x.shape.rank - 1))]
+    return tf.ensure_shape(tf.pad(x, paddings), [None, *x.shape[1:]])
+
+
 def unnormalized_log_density(energy, temperature):
     """Log p(x) up to the constant log Omega, -E(x) / T (Eq. 10).
 

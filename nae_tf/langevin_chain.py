@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
+from numbers import Integral
 from typing import NamedTuple
 
 import gin
@@ -15,7 +16,12 @@ import keras
 import tensorflow as tf
 
 from nae_tf import randomness
-from nae_tf.energy import energy_and_gradient, scalar_like, split_batch
+from nae_tf.energy import (
+    energy_and_gradient,
+    pad_batch,
+    scalar_like,
+    split_batch,
+)
 from nae_tf.langevin import (
     GRADIENT_CLIPS,
     NOISE_SCHEDULES,
@@ -104,11 +110,15 @@ class LangevinChain(SerializableDataclass):
         problem = self._problem()
         if problem:
             raise ValueError(f"LangevinChain: {problem}.")
+        object.__setattr__(self, "num_steps", int(self.num_steps))
 
     def _problem(self) -> str | None:
         """Name the first setting that has no meaning, or None."""
-        if not isinstance(self.num_steps, int) or self.num_steps < 0:
-            return f"expected an integer num_steps >= 0, got {self.num_steps}"
+        if not isinstance(self.num_steps, Integral) or self.num_steps < 0:
+            return (
+                "expected an integer num_steps >= 0, received "
+                f"{self.num_steps!r}"
+            )
         if self.num_parts < 1:
             return f"expected num_parts >= 1, received {self.num_parts}"
         if not 0 < self.step_size < math.inf:
@@ -253,12 +263,13 @@ class LangevinChain(SerializableDataclass):
         )
 
         def gradient_fn(x):
-            # Layers may not take a batch that is known to be empty.
-            if x.shape[0] is not None and x.shape[0] < self.num_parts:
-                return function(x)
-            parts = [function(part) for part in split_batch(x, self.num_parts)]
+            # No part may be empty: convolutions do not take it.
+            count = tf.shape(x)[0]
+            padded = pad_batch(x, self.num_parts)
+            parts = [function(p) for p in split_batch(padded, self.num_parts)]
             energies, gradients = zip(*parts, strict=True)
-            return tf.concat(energies, 0), tf.concat(gradients, 0)
+            energy, gradient = tf.concat(energies, 0), tf.concat(gradients, 0)
+            return energy[:count], tf.ensure_shape(gradient[:count], x.shape)
 
         return gradient_fn
 
@@ -350,11 +361,12 @@ class LangevinChain(SerializableDataclass):
 
     def _diagnostics(self, x, norm_sum, accepted_sum):
         steps = float(max(self.num_steps, 1))
+        acceptance = accepted_sum / steps if self.num_steps else 1.0
         at_bound = tf.constant(0.0)
         if self.bounds is not None:
             low, high = self.bounds
             at_edge = (x <= low) | (x >= high)
             at_bound = tf.reduce_mean(tf.cast(at_edge, tf.float32))
         return ChainDiagnostics(
-            norm_sum / steps, accepted_sum / steps, at_bound
+            norm_sum / steps, tf.convert_to_tensor(acceptance), at_bound
         )

@@ -5,6 +5,8 @@ the weights in that of the weights.
 """
 
 import contextlib
+import dataclasses
+import weakref
 
 import keras
 
@@ -16,6 +18,19 @@ _LAYERS_WITH_KERNEL = (
     keras.layers.Conv2D,
     keras.layers.Conv2DTranspose,
     UpsampledConv2DTranspose,
+)
+
+
+@dataclasses.dataclass
+class _Change:
+    """The layers of a model that compute in full precision for a while."""
+
+    visitors: int = 0
+    policies: list[tuple] = dataclasses.field(default_factory=list)
+
+
+_changes: weakref.WeakKeyDictionary[keras.Model, _Change] = (
+    weakref.WeakKeyDictionary()
 )
 
 
@@ -47,18 +62,29 @@ def full_precision(model: keras.Model):
     bias in the type of the layer, and in bfloat16 a sum over the positions of
     a batch of images loses most of its value.
 
+    The replicas of a process are threads that share the layers and take turns
+    where they wait for each other: the first one to come changes the layers,
+    the last one to leave changes them back.
+
     Args:
         model: its layers with a mixed policy are changed and changed back.
     """
-    mixed = _mixed_layers(model)
-    policies = [layer.dtype_policy for layer in mixed]
-    try:
-        for layer in mixed:
+    change = _changes.setdefault(model, _Change())
+    if change.visitors == 0:
+        change.policies = [
+            (layer, layer.dtype_policy) for layer in _mixed_layers(model)
+        ]
+        for layer, _ in change.policies:
             layer.dtype_policy = keras.DTypePolicy(layer.variable_dtype)
+    change.visitors += 1
+    try:
         yield
     finally:
-        for layer, policy in zip(mixed, policies, strict=True):
-            layer.dtype_policy = policy
+        change.visitors -= 1
+        if change.visitors == 0:
+            for layer, policy in change.policies:
+                layer.dtype_policy = policy
+            change.policies = []
 
 
 def _mixed_layers(model):

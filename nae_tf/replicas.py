@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from nae_tf.energy import pad_batch
+
 
 def replica_id() -> int:
     """Return the index of the replica that asks, over all machines.
@@ -30,6 +32,28 @@ def batch_share(num_examples, dtype):
         return tf.ones([], dtype)
     count = tf.cast(num_examples, dtype)
     return count / context.all_reduce("sum", count)
+
+
+def call_network(network, x, training: bool = False):
+    """Call a network on this replica's examples, even if it has none.
+
+    TensorFlow's convolutions on a CPU return wrong shapes for a batch of no
+    example.
+
+    Args:
+        network: Keras model, from float [batch, ...] to float [batch, ...].
+        x: float [batch, ...]; a replica may have fewer rows, or none.
+        training: whether the network runs in training mode.
+
+    Returns:
+        The network's output.
+    """
+    if (
+        tf.distribute.in_cross_replica_context()
+        or tf.distribute.get_strategy().num_replicas_in_sync == 1
+    ):
+        return network(x, training=training)
+    return network(pad_batch(x, 1), training=training)[: tf.shape(x)[0]]
 
 
 def rows_of_all(x):

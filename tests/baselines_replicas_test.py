@@ -37,6 +37,19 @@ def test_two_replicas_train_a_method_as_one_device_does(method, trained):
             )
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_replica_without_examples_has_convolutions_too(method, trained):
+    for values in trained["convolutions"][method].values():
+        for name, value in values.items():
+            assert np.isfinite(value).all(), name
+
+
+def test_all_replicas_update_mixed_networks_in_full_precision(trained):
+    # Three layers, two replicas.
+    assert len(trained["types"]) % 2 == 0 and len(trained["types"]) >= 4
+    assert set(trained["types"]) == {"float32"}
+
+
 def test_two_replicas_refuse_networks_that_are_not_built(trained):
     assert "on several replicas; begin them with keras" in trained["refusal"]
     assert "\n" not in trained["refusal"]

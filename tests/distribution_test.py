@@ -64,6 +64,15 @@ def test_two_replicas_train_as_one_device_does(two_replicas):
     assert_equal_figures(*two_replicas["without_noise"])
 
 
+def test_a_replica_without_examples_runs_convolutions(two_replicas):
+    one, two = two_replicas["convolutions"]
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_allclose(
+            one[name], two[name], rtol=1e-4, atol=1e-6, err_msg=name
+        )
+
+
 def test_every_replica_has_its_own_noise_and_an_equal_say(two_replicas):
     assert_equal_figures(*two_replicas["step"])
 

@@ -114,18 +114,40 @@ def test_the_seed_decides_the_chain():
     assert not np.any(np.equal(first, other))
 
 
-@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("known_size", [True, False])
+@pytest.mark.parametrize("batch", [0, 1, 5])
 @pytest.mark.parametrize("metropolis_hastings", [False, True])
-def test_parts_of_a_batch_make_the_same_moves(batch, metropolis_hastings):
+def test_parts_of_a_batch_make_the_same_moves(
+    batch, metropolis_hastings, known_size
+):
     chain = LangevinChain(4, 0.2, metropolis_hastings=metropolis_hastings)
     in_parts = dataclasses.replace(chain, num_parts=3)
     x = tf.random.stateless_normal([batch, 2], (7, 7), dtype=tf.float64)
     whole, whole_diagnostics = chain.run(x, quadratic_energy, SEED)
+    sizes = []
+
+    def energy(x):
+        tf.py_function(lambda x: sizes.append(len(x)), [x], [])
+        return quadratic_energy(x)
+
     parts, diagnostics = tf.function(
-        lambda x: in_parts.run(x, quadratic_energy, SEED)
+        lambda x: in_parts.run(x, energy, SEED),
+        input_signature=[
+            tf.TensorSpec([batch if known_size else None, 2], tf.float64)
+        ],
     )(x)
+    # Convolutions do not take an empty batch.
+    assert sizes and min(sizes) == max(1, batch // 3)
     np.testing.assert_allclose(parts, whole, rtol=1e-12)
     np.testing.assert_allclose(diagnostics, whole_diagnostics, rtol=1e-6)
+
+
+def test_no_step_is_no_rejection():
+    chain = LangevinChain(np.int64(0), 0.1, metropolis_hastings=True)
+    x = tf.ones([2, 3])
+    final, diagnostics = chain.run(x, quadratic_energy, SEED)
+    np.testing.assert_array_equal(final, x)
+    assert diagnostics.acceptance == 1
 
 
 def test_no_gradient_flows_into_the_final_states():

@@ -7,10 +7,11 @@ import pathlib
 import sys
 import types
 
+import gin
 import keras
 import numpy as np
 import tensorflow as tf
-from tiny_models import short_sampler, vector_networks
+from tiny_models import image_networks, short_sampler, vector_networks
 
 from nae_tf import NAE, randomness, runtime
 from nae_tf.baselines import dae, rae, vae
@@ -23,6 +24,15 @@ NARROW = [
     "latent_dim = 4",
     "MLPEncoder.hidden_units = (8,)",
     "MLPDecoder.hidden_units = (8,)",
+]
+CONVOLUTIONS = [
+    # What oneDNN computes.
+    "Experiment.precision = 'float32'",
+    "encoder = @conv_encoder()",
+    "conv_encoder.latent_dim = %latent_dim",
+    # Mean and variance.
+    "VAE.encoder = @gaussian/conv_encoder()",
+    "gaussian/conv_encoder.latent_dim = 8",
 ]
 SETTINGS = {
     # The variance of a single example is nothing but the jitter.
@@ -62,6 +72,41 @@ def train(method, strategy):
     }
 
 
+@gin.register
+def conv_encoder(latent_dim):
+    return image_networks(8, latent_dim)[0]
+
+
+def train_convolutions(method, strategy):
+    """The same by layers that do not take an empty batch."""
+    NARROW.extend(CONVOLUTIONS)
+    try:
+        return train(method, strategy)
+    finally:
+        del NARROW[-len(CONVOLUTIONS) :]
+
+
+def types_of_an_update(strategy):
+    """Types in which the decoder of a mixed VQ-VAE runs in a training step."""
+    files = [GIN / "digits.gin", GIN / "methods" / "vqvae.gin"]
+    mixed = ["Experiment.precision = 'mixed_bfloat16'"]
+    runtime.parse_config([str(file) for file in files], NARROW[1:] + mixed)
+    with strategy.scope():
+        model = Experiment.from_config().build_model()
+        model.compile("sgd")
+    seen = []
+    for layer in model.decoder.layers:
+        if isinstance(layer, keras.layers.Dense):
+
+            def spied(*args, layer=layer, call=layer.call, **settings):
+                seen.append(layer.compute_dtype)
+                return call(*args, **settings)
+
+            layer.call = spied
+    model.fit(np.zeros((8, 8, 8, 1)), batch_size=8, verbose=0)
+    return seen
+
+
 def refusal(strategy):
     """What training says to networks that wait for their input."""
     with strategy.scope():
@@ -83,6 +128,13 @@ print(
             method: [train(method, strategy) for strategy in strategies]
             for method in sys.argv[1:]
         }
-        | {"refusal": refusal(two_replicas)}
+        | {
+            "convolutions": {
+                method: train_convolutions(method, two_replicas)
+                for method in sys.argv[1:]
+            },
+            "types": types_of_an_update(two_replicas),
+            "refusal": refusal(two_replicas),
+        }
     )
 )

@@ -11,7 +11,7 @@ import sys
 import keras
 import numpy as np
 import tensorflow as tf
-from tiny_models import short_sampler
+from tiny_models import image_networks, short_sampler
 
 from nae_tf import NAE, ContrastiveDivergence, Euclidean, LangevinChain
 from nae_tf.distribution import make_strategy
@@ -51,6 +51,27 @@ def without_noise(strategy):
     )
     history = model.fit(x, epochs=2, batch_size=8, shuffle=False, verbose=0)
     means = model.evaluate(x, batch_size=8, verbose=0, return_dict=True)
+    return {
+        "weights": flat(model.weights),
+        "evaluate": means["positive_energy"],
+        **history.history,
+    }
+
+
+def convolutions(strategy):
+    """The same by networks that do not take an empty batch, in parts."""
+    x = np.random.default_rng(1).random((3, 12, 12, 1)).astype("float32")
+    chain = LangevinChain(2, 0.1, 0.0, num_parts=2)
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        model = NAE(
+            *image_networks(),
+            sampler=ContrastiveDivergence(visible_chain=chain),
+            dtype="float32",
+        )
+        model.compile(keras.optimizers.SGD(LEARNING_RATE))
+    history = model.fit(x, batch_size=2, shuffle=False, verbose=0)
+    means = model.evaluate(x, batch_size=2, verbose=0, return_dict=True)
     return {
         "weights": flat(model.weights),
         "evaluate": means["positive_energy"],
@@ -98,6 +119,7 @@ def held(buffer):
 
 strategy = make_strategy(2)
 one_device = tf.distribute.get_strategy()
+of_convolutions = list(map(convolutions, (one_device, strategy)))
 keras.config.set_dtype_policy("float64")
 
 x = np.random.default_rng(2).normal(size=(8, 3))
@@ -136,6 +158,7 @@ print(
     json.dumps(
         {
             "without_noise": list(map(without_noise, (one_device, strategy))),
+            "convolutions": of_convolutions,
             "step": [by_hand, step],
             "means": [means, means_again, means_of_one],
             "resumed": resumed,

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.energy import reconstruction_error
+from nae_tf.replicas import call_network
 
 
 def discriminator_loss(real_logits, fake_logits):
@@ -157,7 +158,7 @@ class GANomaly(Autoencoder):
         Returns:
             float [batch, latent_dim], in the type of `reconstruction`.
         """
-        z = self.second_encoder(reconstruction, training=training)
+        z = call_network(self.second_encoder, reconstruction, training)
         return self.latent_space.project(tf.cast(z, reconstruction.dtype))
 
     def discriminate(self, x, training=False):
@@ -171,7 +172,7 @@ class GANomaly(Autoencoder):
             features: float [batch, num_features], unit vectors.
             logits: float [batch], log odds that `x` is real.
         """
-        features = self.discriminator(x, training=training)
+        features = call_network(self.discriminator, x, training)
         # Differs from the paper, whose discriminator has batch normalisation:
         # without a bound, larger and larger features please the discriminator
         # until their distance outweighs all other losses.

@@ -24,6 +24,7 @@ from nae_tf import randomness
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.energy import scalar_like
 from nae_tf.latent_space import Euclidean
+from nae_tf.replicas import call_network
 
 # Far outliers must not overflow: exp(30) is still a float.
 _MAX_LOG_VARIANCE = 30.0
@@ -208,7 +209,7 @@ class VAE(Autoencoder):
             mean: float [batch, latent_dim].
             log_variance: float [batch, latent_dim].
         """
-        outputs = tf.cast(self.encoder(x, training=training), x.dtype)
+        outputs = tf.cast(call_network(self.encoder, x, training), x.dtype)
         mean, log_variance = tf.split(outputs, 2, axis=1)
         limit = scalar_like(_MAX_LOG_VARIANCE, x)
         return mean, tf.clip_by_value(log_variance, -limit, limit)
