@@ -67,7 +67,8 @@ class OutlierDetector(LossModel):
             for batch in as_batches(x, batch_size):
                 examples, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
                 examples = self.as_examples(examples)
-                scores.append(self._compiled_score(examples))
+                if len(examples):  # Convolutions do not take an empty batch.
+                    scores.append(self._compiled_score(examples))
         if not scores:
             raise ValueError(f"{BAD_INPUT} there are no examples to score.")
         return np.concatenate(scores)
@@ -83,7 +84,9 @@ class OutlierDetector(LossModel):
 
     # --- Training -----------------------------------------------------------
 
-    def compile(self, optimizer="adam", jit_compile=False, **kwargs):
+    def compile(
+        self, optimizer="adam", loss=None, *, jit_compile=False, **kwargs
+    ):
         """Configure training; the method brings its own loss.
 
         As in Keras, a setting that is changed later has no effect on what is
@@ -91,6 +94,7 @@ class OutlierDetector(LossModel):
 
         Args:
             optimizer: a Keras optimizer, its name or its config.
+            loss: None; it is where Keras has it.
             jit_compile: compile the training step with XLA. Off unless asked
                 for: on a CPU, XLA runs the chains several times slower.
             **kwargs: further arguments of `keras.Model.compile`.
@@ -98,12 +102,13 @@ class OutlierDetector(LossModel):
         Raises:
             ValueError: if a loss or metrics are given; they would be ignored.
         """
+        given = kwargs | {"loss": loss}
         for ignored in ("loss", "metrics", "weighted_metrics", "loss_weights"):
-            if kwargs.get(ignored) is not None:
+            if given.get(ignored) is not None:
                 raise ValueError(
                     f"{type(self).__name__}.compile: expected no {ignored!r}, "
                     "because the method defines its own; received "
-                    f"{kwargs[ignored]!r}. Remove the argument."
+                    f"{given[ignored]!r}. Remove the argument."
                 )
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         for name in [key for key in vars(self) if key.startswith(_COMPILED)]:
@@ -116,6 +121,8 @@ class OutlierDetector(LossModel):
         return {
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
             "jit_compile": self.jit_compile,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
         }
 
     def compile_from_config(self, config):

@@ -74,6 +74,31 @@ def tabular_sampler() -> OnManifold:
     )
 
 
+def shuffled_batches(x, batch_size: int, seed: int) -> tf.data.Dataset:
+    """Go through examples again and again, in another order every time.
+
+    `tf.data.Dataset.shuffle` would also depend on TensorFlow's global seed.
+
+    Args:
+        x: float [num_examples, ...].
+        batch_size: examples a batch; the last one of an epoch may have fewer.
+        seed: int in [0, 2**31).
+
+    Returns:
+        Batches without end.
+    """
+
+    def epoch(number):
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(len(x)), tf.stack([tf.constant(seed), number])
+        )
+        order = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        return order.map(lambda indices: tf.gather(x, indices))
+
+    epochs = tf.data.Dataset.counter(dtype=tf.int32)
+    return epochs.flat_map(epoch)
+
+
 class NAEDetector(OutlierMixin, BaseEstimator):
     """Outlier detection by a Normalized Autoencoder, for arrays and tables.
 
@@ -239,16 +264,16 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         num_steps = epochs * -(-len(X) // self.batch_size)
         if num_steps == 0:
             return
-        batches = (
-            tf.data.Dataset.from_tensor_slices(self._standardize(X))
-            .shuffle(len(X), seed=seed)
-            .batch(self.batch_size)
-        )
         model.compile(
             keras.optimizers.Adam(learning_rate),
             run_eagerly=num_steps < _MIN_STEPS_TO_TRACE,
         )
-        model.fit(batches, epochs=epochs, shuffle=False, verbose=0)
+        model.fit(
+            shuffled_batches(self._standardize(X), self.batch_size, seed),
+            epochs=epochs,
+            steps_per_epoch=num_steps // epochs,
+            verbose=0,
+        )
 
     def _check_settings(self):
         if not 0 < self.contamination <= 0.5:

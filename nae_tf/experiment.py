@@ -34,6 +34,8 @@ for _configurable in (
 ):
     gin.external_configurable(_configurable, module="keras.optimizers")
 
+PRECISIONS = ("float32", "mixed_bfloat16", "float64")
+
 
 @gin.register(module="nae_tf")
 @dataclasses.dataclass(frozen=True)
@@ -103,8 +105,7 @@ class Experiment:
         training: the model's own phase.
         pretraining: of the model's autoencoder, before it; None for none.
         seed: of weights and batches.
-        precision: Keras dtype policy of the networks: "float32",
-            "mixed_bfloat16" or "float64".
+        precision: Keras dtype policy of the networks, see `PRECISIONS`.
         jit_compile: compile the training step with XLA. On a CPU that makes
             the chains several times slower.
         evaluation_limit: score at most this many examples of each validation
@@ -143,6 +144,11 @@ class Experiment:
             raise ValueError(
                 "Experiment: expected model = @Name without brackets, which "
                 f"is called later, received {self.model!r}."
+            )
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"Experiment: expected precision in {PRECISIONS}, received "
+                f"{self.precision!r}."
             )
         if self.picture_interval < 1:
             raise ValueError(

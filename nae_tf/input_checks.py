@@ -127,6 +127,14 @@ def as_batches(x, batch_size: int):
                 f"{BAD_INPUT} the PyDataset has no end; give it a length."
             )
         return (x[index] for index in range(x.num_batches))
+    if (
+        isinstance(x, tf.data.Dataset)
+        and x.cardinality() == tf.data.INFINITE_CARDINALITY
+    ):
+        raise ValueError(
+            f"{BAD_INPUT} the dataset has no end; leave repeat() out, or end "
+            "it by take()."
+        )
     if isinstance(x, Iterable) and not _is_array(x):
         return x
     x = np.asarray(x)

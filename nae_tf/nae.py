@@ -149,6 +149,11 @@ class NAE(Autoencoder):
         return self.temperature_learning_rate > 0
 
     @property
+    def _moves_temperature(self):
+        # Whoever freezes the model freezes T too.
+        return self.trains_temperature and self.log_temperature.trainable
+
+    @property
     def temperature(self):
         """The temperature T, float scalar."""
         return tf.exp(tf.convert_to_tensor(self.log_temperature))
@@ -299,7 +304,7 @@ class NAE(Autoencoder):
         num_examples = tf.shape(x)[0]
         gap = losses.energy_gap(positive_energy, negative_energy)
         self.minimize(loss, tape, self._network_variables(), num_examples)
-        if self.trains_temperature:
+        if self._moves_temperature:
             self._update_temperature(gap, num_examples)
         if self.replay_buffer is not None:
             self.replay_buffer.push(self.sampler.stored_states(negative))

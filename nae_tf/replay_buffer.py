@@ -38,12 +38,19 @@ class ReplayBuffer(tf.Module):
             name: name of the module.
 
         Raises:
-            ValueError: if the capacity is not positive.
+            ValueError: if the capacity is not positive, or states have no
+                fixed size.
         """
         super().__init__(name=name)
         if capacity <= 0:
             raise ValueError(
                 f"ReplayBuffer: expected capacity > 0, received {capacity}."
+            )
+        if None in tuple(state_shape):
+            raise ValueError(
+                "ReplayBuffer: expected states of a fixed size, received the "
+                f"shape {list(state_shape)}; give the networks a keras.Input "
+                "of known size, or the sampler replay_ratio=0."
             )
         self.strategy = tf.distribute.get_strategy()
         # A replica pushes its share of every batch. In a ring of its share of

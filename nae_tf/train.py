@@ -81,6 +81,11 @@ def prepare(
     model = experiment.build_model()
     phases = [("training", model, experiment.training)]
     if experiment.pretraining is not None:
+        if not hasattr(model, "autoencoder"):
+            raise ValueError(
+                f"{type(model).__name__} is not pre-trained: set "
+                "Experiment.pretraining = None."
+            )
         pretrained = model.autoencoder()
         phases.insert(0, ("pretraining", pretrained, experiment.pretraining))
     for _, phase_model, phase in phases:

@@ -139,10 +139,13 @@ def test_tied_weights_are_trained_once_a_step(x):
 def test_saved_models_score_alike_and_train_on(x, tmp_path, compiled):
     model = Autoencoder(*vector_networks(), latent_space=Euclidean())
     if compiled:
-        model.compile(keras.optimizers.Adam(1e-2))
+        model.compile(keras.optimizers.Adam(1e-2), steps_per_execution=2)
         model.fit(x, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
+    if compiled:
+        assert loaded.steps_per_execution == 2
+        assert not loaded.run_eagerly and not loaded.jit_compile
     np.testing.assert_array_equal(
         loaded.predict_outlier_score(x), model.predict_outlier_score(x)
     )
@@ -196,6 +199,11 @@ def test_images_of_any_size():
         model.fit(data, shuffle=False, verbose=0).history["loss"]
     ).all()
     assert model.predict_outlier_score(data).shape == (8,)
+    with_nothing = [batches[0], batches[0][:0], batches[1]]
+    np.testing.assert_array_equal(
+        model.predict_outlier_score(iter(with_nothing)),
+        model.predict_outlier_score(data),
+    )
     color = data.map(lambda x: tf.concat([x, x, x], 3))
     with pytest.raises(
         ValueError, match=r"None, None, 1\], received \[6 8 8 3"

@@ -16,6 +16,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from nae_tf import NAE, Euclidean, LangevinChain, NAEDetector, OnManifold
+from nae_tf.estimator import shuffled_batches
 
 SHORT = OnManifold(
     latent_chain=LangevinChain(1, 0.2, 0.05),
@@ -136,18 +137,35 @@ def test_fitting_is_the_two_phases_with_every_setting():
         (model.autoencoder(), 3e-2, 2, seed),
         (model, 2e-3, 3, seed + 1),
     ]:
-        batches = (
-            tf.data.Dataset.from_tensor_slices(standardised)
-            .shuffle(40, seed=order)
-            .batch(16)
-        )
         phase.compile(keras.optimizers.Adam(rate), run_eagerly=True)
-        phase.fit(batches, epochs=epochs, verbose=0)
+        batches = shuffled_batches(standardised, 16, order)
+        phase.fit(batches, epochs=epochs, steps_per_epoch=3, verbose=0)
     assert detector.model_.num_batches == 3 * 3
     for fitted, by_hand in zip(
         detector.model_.get_weights(), model.get_weights(), strict=True
     ):
         np.testing.assert_allclose(fitted, by_hand, rtol=1e-9)
+
+
+def test_every_epoch_has_all_examples_in_another_order():
+    x = np.arange(10.0)[:, None]
+    batches = [
+        batch.numpy()[:, 0] for batch in shuffled_batches(x, 4, 7).take(6)
+    ]
+    assert list(map(len, batches)) == [4, 4, 2] * 2
+    first, second = (np.concatenate(batches[i : i + 3]) for i in (0, 3))
+    np.testing.assert_array_equal(np.sort(first), x[:, 0])
+    np.testing.assert_array_equal(np.sort(second), x[:, 0])
+    assert not np.array_equal(first, second)
+
+
+def test_an_integer_random_state_is_all_that_decides():
+    x = curve(40, 0)
+    scores = []
+    for seed in (1, 2):
+        tf.random.set_seed(seed)
+        scores.append(tiny(random_state=0).fit(x).score_samples(x))
+    np.testing.assert_array_equal(*scores)
 
 
 def test_as_many_training_examples_as_asked_are_outliers(fitted):

@@ -90,6 +90,15 @@ def test_the_temperature_alone_can_be_trained(x):
     assert model.num_batches == model.optimizer.iterations == 2
 
 
+def test_a_model_that_is_frozen_as_a_whole_keeps_its_temperature(x):
+    model = vector_nae(temperature=0.5, temperature_learning_rate=0.1)
+    model.trainable = False
+    model.compile(keras.optimizers.SGD(0.1))
+    model.fit(x, batch_size=10, epochs=1, verbose=0)
+    assert float(model.temperature) == pytest.approx(0.5)
+    assert model.num_batches == 2
+
+
 def test_an_autoencoder_with_nothing_to_train_stays_as_it_is(x):
     model = half_frozen()
     model.encoder.trainable = False

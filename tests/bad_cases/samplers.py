@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import tensorflow as tf
 from tiny_models import short_sampler, vector_nae, vector_networks
 
@@ -43,7 +44,21 @@ def restore_states_of_another_shape(tmp_path):
     wide.restore(narrow.save(str(tmp_path / "checkpoint")))
 
 
+def images_of_any_size():
+    networks = [
+        keras.Sequential(
+            [keras.Input([None, None, 1]), keras.layers.Conv2D(1, 3)]
+        )
+        for _ in range(2)
+    ]
+    NAE(*networks, sampler=short_sampler())
+
+
 CASES = {
+    "latents of any size": (
+        images_of_any_size,
+        r"states of a fixed size, received the shape \[None, None, 1\]",
+    ),
     "negative steps": (chain(num_steps=-1), "num_steps >= 0"),
     "half a step": (chain(num_steps=2.5), "integer num_steps"),
     "step size 0": (chain(step_size=0.0), "step_size > 0, received 0.0"),

@@ -79,6 +79,10 @@ CASES = {
         for run_eagerly in (False, True)
     },
     "loss": (compiled(loss="mse"), "Remove the argument"),
+    "loss by its place": (
+        lambda: NAE(*vector_networks()).compile("sgd", "mse"),
+        "no 'loss'.*received 'mse'. Remove the argument",
+    ),
     "metrics": (compiled(metrics=["mae"]), "Remove the argument"),
     "loss weights": (compiled(loss_weights=[1.0]), "Remove the argument"),
     "sample weights": (fit(X, sample_weight=np.ones(8)), "leave sample_weight"),
@@ -93,6 +97,14 @@ CASES = {
     "validation data": (
         fit(X, validation_data=(with_value(NAN),)),
         "NaN or infinity; remove or repair",
+    ),
+    "scores without end": (
+        lambda: trainable_nae().predict_outlier_score(batches(X).repeat()),
+        r"the dataset has no end; leave repeat\(\) out",
+    ),
+    "nothing but empty batches": (
+        lambda: trainable_nae().predict_outlier_score(iter([X[:0]] * 2)),
+        "no examples to score",
     ),
     "filtered until nothing is left": (
         fit(batches(X).filter(lambda x: False)),
