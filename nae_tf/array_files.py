@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import pathlib
+import tokenize
 import zipfile
 import zlib
 
@@ -20,6 +21,21 @@ from nae_tf.array_checks import checked_examples
 from nae_tf.image_resizing import ImageShape
 from nae_tf.prepared_files import TFRECORD_FRAME
 from nae_tf.tables import check_names, read_table
+
+# What NumPy, zipfile and h5py raise for files that are not what they say.
+_DAMAGED = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def read_array(
@@ -99,7 +115,7 @@ def _read_npz(path, key, label_key, image_shape):
 def _load(path, expected):
     try:
         return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise ValueError(f"{path} is not {expected}.") from error
 
 
@@ -123,15 +139,32 @@ def open_hdf5(path):
         raise ValueError(f"{path} is not an HDF5 file.") from error
 
 
+def hdf5_arrays(path, file) -> list[str]:
+    """Names of the arrays in an open HDF5 file and its groups.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    import h5py
+
+    names = []
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset):
+            names.append(name)
+
+    try:
+        file.visititems(visit)
+    except _DAMAGED as error:
+        raise ValueError(f"{path} is damaged: {error}.") from error
+    return names
+
+
 def _read_hdf5(path, key, label_key, image_shape):
     with open_hdf5(path) as file:
         import h5py
 
-        names: list[str] = []
-        file.visit(names.append)
-        arrays = [
-            name for name in names if isinstance(file[name], h5py.Dataset)
-        ]
+        arrays = hdf5_arrays(path, file)
 
         def read(name):
             found = file[name]
@@ -149,7 +182,7 @@ def _keyed(path, names, key, label_key, read):
     try:
         labels = None if label_key is None else read(label_key)
         return read(key), labels
-    except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGED as error:
         raise ValueError(f"{path} cannot be read: {error}.") from error
 
 

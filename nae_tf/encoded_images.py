@@ -10,6 +10,7 @@ MAX_PIXELS = 2**24
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
 # Signature, length and type of the first chunk; then width and height.
+_PNG_TYPE_OFFSET = 12
 _PNG_SIZE_OFFSET = 16
 _PNG_HEADER_SIZE = 24
 
@@ -68,17 +69,25 @@ def _decode(encoded, image_shape):
 
 
 def _is_image(encoded):
+    # Of a short file more is asked for below than it has.
+    filling = b"." * _PNG_HEADER_SIZE
+    header = tf.strings.substr(encoded, 0, _PNG_HEADER_SIZE)
+    header = tf.strings.join([header, filling])
+    # A chunk before a PNG file's header would hide the size.
+    is_png = _has(header, 0, _PNG_SIGNATURE) & _has(
+        header, _PNG_TYPE_OFFSET, b"IHDR"
+    )
     return (tf.strings.length(encoded) >= _PNG_HEADER_SIZE) & (
-        _is_jpeg(encoded) | _starts_with(encoded, _PNG_SIGNATURE)
+        _is_jpeg(encoded) | is_png
     )
 
 
 def _is_jpeg(encoded):
-    return _starts_with(encoded, _JPEG_SIGNATURE)
+    return _has(encoded, 0, _JPEG_SIGNATURE)
 
 
-def _starts_with(encoded, signature):
-    return tf.equal(tf.strings.substr(encoded, 0, len(signature)), signature)
+def _has(encoded, offset, octets):
+    return tf.equal(tf.strings.substr(encoded, offset, len(octets)), octets)
 
 
 def _size(encoded):

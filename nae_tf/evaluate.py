@@ -20,7 +20,7 @@ from nae_tf.evaluation import (
     trained_methods,
 )
 from nae_tf.experiment import Experiment
-from nae_tf.io_errors import one_line_reading_errors
+from nae_tf.io_errors import one_line_data_errors
 from nae_tf.progress import progress_bar
 from nae_tf.report import report_page
 from nae_tf.runtime import (
@@ -63,20 +63,17 @@ def evaluate(
     total = num_methods * sum(min(size, limit or size) for size in sizes)
     with (
         progress_bar(total, "example", "evaluate") as progress,
-        one_line_reading_errors(
-            f"the data of {task.name!r} could not be read",
-            "Put them back, then run the command again.",
-        ),
+        one_line_data_errors(task.name),
     ):
         for name, model in trained_methods(run, experiment):
             evaluations[name] = evaluate_method(
                 name, model, task, limit, signal_efficiency, progress.update
             )
     results = results_of(evaluations, experiment, signal_efficiency)
-    config = run.config.read_text(encoding="utf-8")
-    page = report_page(results, evaluations, run.path.resolve().name, config)
     text = json.dumps(results, indent=2, allow_nan=False) + "\n"
     write_atomically(run.results, text)
+    config = run.config.read_text(encoding="utf-8")
+    page = report_page(results, evaluations, run.path.resolve().name, config)
     write_atomically(run.report, page)
     return results
 

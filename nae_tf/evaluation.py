@@ -243,6 +243,8 @@ def _extremes(model, examples: Examples, scores):
     if hasattr(model, "encode") and hasattr(model, "decode"):
         x = model.as_examples(chosen)
         reconstructions = model.decode(model.encode(x)).numpy()
+        # Models compute in another type than data have, in double precision.
+        reconstructions = reconstructions.astype(chosen.dtype)
     return [
         ShownExamples(
             indices,

@@ -105,14 +105,7 @@ def _folder_stream(folder, example_shape, batch_size):
 
 def _hdf5_stream(path, example_shape, batch_size, key):
     file = array_files.open_hdf5(path)
-    import h5py
-
-    names: list[str] = []
-    file.visititems(
-        lambda name, item: (
-            names.append(name) if isinstance(item, h5py.Dataset) else None
-        )
-    )
+    names = array_files.hdf5_arrays(path, file)
     if key is None and len(names) == 1:
         key = names[0]
     if key not in names:
@@ -153,7 +146,7 @@ def _slices(load, size, batch_size):
 def _read_slice(path, array, example_shape, start, stop):
     try:
         values = array[start:stop]
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise ValueError(f"{path} cannot be read: {error}.") from error
     return _as_floats(
         array_checks.checked_examples(

@@ -21,6 +21,7 @@ from nae_tf.experiment import Experiment
 from nae_tf.io_errors import (
     flush_to_disk,
     flush_tree_to_disk,
+    one_line_data_errors,
     one_line_io_errors,
 )
 from nae_tf.runtime import (
@@ -97,9 +98,11 @@ def _write_version(path, signatures, calibration, config):
     write_warmup_requests(
         extra / "tf_serving_warmup_requests", _warmup_requests(signatures)
     )
-    (extra / "calibration.json").write_text(calibration.to_json())
+    (extra / "calibration.json").write_text(
+        calibration.to_json(), encoding="utf-8"
+    )
     if config is not None:
-        (extra / "config.gin").write_text(config)
+        (extra / "config.gin").write_text(config, encoding="utf-8")
 
 
 def calibrate(
@@ -112,10 +115,12 @@ def calibrate(
     Returns:
         The calibration, which is also in the run's calibration.json.
     """
-    inliers = experiment.task.validation.batches(_BATCH_SIZE)
-    calibration = Calibration(
-        model.predict_outlier_score(inliers), false_alarm_rate
-    )
+    task = experiment.task
+    with one_line_data_errors(task.name):
+        scores = model.predict_outlier_score(
+            task.validation.batches(_BATCH_SIZE)
+        )
+    calibration = Calibration(scores, false_alarm_rate)
     write_atomically(run.path / "calibration.json", calibration.to_json())
     return calibration
 
@@ -169,7 +174,7 @@ def main():
         calibration,
         run.path / "export",
         flags.FLAGS.version,
-        run.config.read_text(),
+        run.config.read_text(encoding="utf-8"),
     )
     if math.isinf(calibration.threshold) and calibration.false_alarm_rate > 0:
         needed = math.ceil(1 / calibration.false_alarm_rate) - 1

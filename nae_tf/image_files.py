@@ -16,32 +16,48 @@ from nae_tf.image_resizing import ImageShape, resize_images
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
+def _files_below(folder, above=()):
+    """Files that are not hidden, links followed."""
+    here = folder.resolve()
+    if here in above:
+        raise ValueError(
+            f"{folder} is a link to a folder that it is in; remove it."
+        )
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _files_below(path, (*above, here))
+        else:
+            yield path
+
+
 def list_images(
     folder: pathlib.Path,
 ) -> tuple[list[pathlib.Path], list[str | None]]:
     """Image files of a folder and its subfolders, in alphabetical order.
 
     Args:
-        folder: to look into. Hidden files are none of its contents.
+        folder: to look into; links are followed. Hidden files are none of its
+            contents.
 
     Returns:
         Files, and for each the first subfolder it is in, or None.
 
     Raises:
-        ValueError: if there is no image or another kind of file.
+        ValueError: if there is no image, another kind of file, or a folder
+            that contains itself.
     """
     files: list[pathlib.Path] = []
     labels: list[str | None] = []
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if path.is_dir() or any(part.startswith(".") for part in parts):
-            continue
+    for path in sorted(_files_below(folder)):
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             raise ValueError(
                 f"{path} is not an image ({', '.join(IMAGE_SUFFIXES)}); move "
                 f"it out of {folder}."
             )
         files.append(path)
+        parts = path.relative_to(folder).parts
         labels.append(parts[0] if len(parts) > 1 else None)
     if not files:
         raise ValueError(f"{folder} holds no image.")

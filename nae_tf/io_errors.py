@@ -66,6 +66,21 @@ def one_line_reading_errors(failed: str, remedy: str):
         raise OSError(f"{failed}: {_reason(error)}. {remedy}") from error
 
 
+def one_line_data_errors(
+    name: str, then: str = "run the command again"
+) -> contextlib.AbstractContextManager:
+    """Do the same where data are read while they are used.
+
+    Args:
+        name: of the data.
+        then: what to do once they are back.
+    """
+    return one_line_reading_errors(
+        f"the data of {name!r} could not be read",
+        f"Put them back, then {then}.",
+    )
+
+
 def _reason(error: tf.errors.OpError) -> str:
     """Find the reason among the nodes and stacks of TensorFlow's message."""
     # As TensorFlow words an error of the system: "path; No such file".

@@ -35,7 +35,7 @@ from nae_tf.guard import (
     scaled_rate,
     warn_of_collapse,
 )
-from nae_tf.io_errors import one_line_reading_errors
+from nae_tf.io_errors import one_line_data_errors
 from nae_tf.progress import TrainingProgress, note
 from nae_tf.records import cut_records, record_sizes
 from nae_tf.resume import Interruption, SaveProgress
@@ -225,10 +225,7 @@ class PhaseTraining:
             self.saving.steps_before = step
             restored = RestoreMeans(progress.means if step else {})
             # What callbacks cannot write, they explain themselves.
-            with one_line_reading_errors(
-                f"the data of {task.name!r} could not be read",
-                "Put them back, then continue with --resume.",
-            ):
+            with one_line_data_errors(task.name, "continue with --resume"):
                 self.model.fit(
                     task.train.training_batches(
                         phase.batch_size,

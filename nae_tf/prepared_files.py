@@ -68,6 +68,7 @@ class PreparedSplit:
             tf.errors.DataLossError,
             tf.errors.InvalidArgumentError,
             tf.errors.NotFoundError,
+            tf.errors.PermissionDeniedError,
         ) as error:
             raise self.damage(
                 f"a file of {self.folder} cannot be read"
@@ -135,6 +136,8 @@ def _wrong_size(split):
             length = tf.io.gfile.stat(str(path)).length
         except tf.errors.NotFoundError:
             return f"{path} is missing"
+        except tf.errors.PermissionDeniedError:
+            return f"{path} may not be read"
         if not length:
             return f"{path} is empty"
         size += length

@@ -135,7 +135,7 @@ def _rate(value: float) -> str:
 def _factor(value: float | None) -> str:
     if value is None:
         return "∞"
-    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
 def _score(value: float | None) -> str:

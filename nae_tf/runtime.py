@@ -130,9 +130,11 @@ class RunDirectory:
 
         Raises:
             FileExistsError: there is something, but not to be continued.
+            ValueError: a link leads out of the directory.
         """
         if all(path.name.startswith(".") for path in self.path.iterdir()):
             return False
+        self._refuse_links()
         path = str(self.path)
         if not self.config.exists():
             raise FileExistsError(
@@ -150,6 +152,16 @@ class RunDirectory:
                 "it with --resume, or choose a different --run_dir."
             )
         return True
+
+    def _refuse_links(self):
+        """Refuse somebody else's links, by which we would write elsewhere."""
+        here = self.path.resolve()
+        for path in self.path.rglob("*"):
+            if path.is_symlink() and not path.resolve().is_relative_to(here):
+                raise ValueError(
+                    f"{str(path)!r} is a link that leads out of the run "
+                    "directory; put what it leads to in its place."
+                )
 
     def check_config(self, text: str):
         """Compare a configuration with that of the run to be continued.
@@ -176,11 +188,12 @@ class RunDirectory:
 
         Args:
             trusted: let the configuration import modules, which runs their
-                code, and include other files.
+                code, and include other files, and let links lead elsewhere.
 
         Raises:
             FileNotFoundError: it is no run directory.
-            ValueError: the configuration imports or includes something.
+            ValueError: the configuration imports or includes something, or a
+                link leads out of the directory.
         """
         if not self.config.exists():
             raise FileNotFoundError(
@@ -196,6 +209,8 @@ class RunDirectory:
                 f"{str(self.config)!r} has the line {foreign.group().strip()!r}"
                 ", which could run code; pass --trust_config if you trust it."
             )
+        if not trusted:
+            self._refuse_links()
         parse_config([str(self.config)])
 
 

@@ -30,6 +30,7 @@ from nae_tf.features import (
     train_rotation_classifier,
     values,
 )
+from nae_tf.io_errors import one_line_data_errors
 from nae_tf.on_manifold import OnManifold
 from nae_tf.progress import progress_bar
 from nae_tf.runtime import (
@@ -159,7 +160,8 @@ def measure_quality(
 def write_arrays(run: RunDirectory, stages: dict[str, np.ndarray]):
     """Write the stages into the run's samples.npz; return its path."""
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **stages)
+    # No allow_pickle: before NumPy 2.2 it would be taken for an array.
+    np.savez_compressed(file, **stages)  # type: ignore[arg-type]
     path = run.samples / "samples.npz"
     write_atomically(path, file.getvalue())
     return path
@@ -239,10 +241,12 @@ def main():
             energy = np.mean(model.predict_outlier_score(stages[name]))
             print(f"mean energy {energy:.6f}  {title}")
     if options.features is not None:
-        name, features = choose_features(options.features, experiment.task)
-        quality = measure_quality(
-            stages["x"], experiment.task, features, experiment.evaluation_limit
-        )
+        task = experiment.task
+        with one_line_data_errors(task.name):
+            name, features = choose_features(options.features, task)
+            quality = measure_quality(
+                stages["x"], task, features, experiment.evaluation_limit
+            )
         write_atomically(
             run.samples / "quality.json",
             json.dumps({"features": name, **quality}, indent=2) + "\n",

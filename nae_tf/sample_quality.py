@@ -24,6 +24,10 @@ class Estimate(NamedTuple):
     standard_error: float | None
 
 
+# Of a kernel matrix; with 50,000 columns, 400 MB.
+_KERNEL_ROWS = 1_000
+
+
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     """Frechet distance between normal distributions fitted to two samples.
 
@@ -75,10 +79,21 @@ def squared_mmd(x: np.ndarray, y: np.ndarray, kernel: Callable) -> float:
     x, y = _checked_pair(x, y)
     within = 0.0
     for sample in (x, y):
-        values = kernel(sample, sample)
         count = len(sample)
-        within += (values.sum() - np.trace(values)) / (count * (count - 1))
-    return float(within - 2.0 * kernel(x, y).mean())
+        total, diagonal = _kernel_sums(kernel, sample, sample)
+        within += (total - diagonal) / (count * (count - 1))
+    total, _ = _kernel_sums(kernel, x, y)
+    return float(within - 2.0 * total / (len(x) * len(y)))
+
+
+def _kernel_sums(kernel, x, y):
+    """Sums of a kernel matrix and of its diagonal, some rows at a time."""
+    total, diagonal = 0.0, 0.0
+    for start in range(0, len(x), _KERNEL_ROWS):
+        values = kernel(x[start : start + _KERNEL_ROWS], y)
+        total += values.sum()
+        diagonal += np.trace(values, offset=start)
+    return total, diagonal
 
 
 def kernel_distance(
@@ -93,7 +108,8 @@ def kernel_distance(
     Args:
         x: float [num_x, num_features], at least two rows.
         y: float [num_y, num_features], at least two rows.
-        block_size: rows a block, at most; the blocks are equally large.
+        block_size: rows of the smaller sample a block, at most; the blocks
+            are equally large.
 
     Raises:
         ValueError: as in `frechet_distance`.

@@ -60,14 +60,21 @@ class PartialFile:
         """
         with self._writing():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self._path, "a+", newline="", encoding="utf-8")
+            # Names of files need not be UTF-8; they go out as they came in.
+            self._file = open(
+                self._path,
+                "a",
+                newline="",
+                encoding="utf-8",
+                errors="surrogateescape",
+            )
         try:
             self._lock()
-            self._file.seek(0)
-            text = self._file.read()
-            whole = text[: text.rfind("\n") + 1]
+            # Cut as bytes: the end may be within a character.
+            octets = self._path.read_bytes()
+            whole = octets[: octets.rfind(b"\n") + 1]
             self.rows = self._rows(whole)
-            self._file.truncate(len(whole.encode()))
+            self._file.truncate(len(whole))
             self._writer = csv.writer(self._file, lineterminator="\n")
             if not whole:
                 self.write([COLUMNS])
@@ -105,7 +112,8 @@ class PartialFile:
                 "another --output."
             )
 
-    def _rows(self, text):
+    def _rows(self, octets):
+        text = octets.decode("utf-8", errors="surrogateescape")
         lines = list(csv.reader(io.StringIO(text, newline="")))
         for number, line in enumerate(lines, start=1):
             is_row = len(line) == len(COLUMNS)

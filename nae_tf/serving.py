@@ -115,12 +115,16 @@ def score_outputs(model, calibration: Calibration, x) -> dict:
         x: float [batch, ...], checked.
 
     Returns:
-        energy: float [batch], the outlier score.
+        energy: float [batch], the outlier score; infinite where it overflows.
         p_value: float [batch], `Calibration.p_values`.
         conditional_p_value: float [batch], `Calibration.conditional_p_values`.
         is_outlier: bool [batch], whether the energy exceeds the threshold.
     """
     energy = model.outlier_score(x)
+    # NaN is not greater than a threshold, but what leads there, values near
+    # the largest of all, is no inlier.
+    infinity = tf.constant(float("inf"), energy.dtype)
+    energy = tf.where(tf.math.is_nan(energy), infinity, energy)
     table = tf.constant(calibration.scores, energy.dtype)
     levels = tf.constant(calibration.levels, energy.dtype)
     count = len(calibration.scores)

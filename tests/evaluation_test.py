@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from nae_tf.data import Task
 from nae_tf.evaluation import evaluate_method, results_of
+from nae_tf.galleries import gallery
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -76,6 +77,17 @@ def test_the_shown_examples_are_the_extremes_of_their_set():
         np.testing.assert_array_equal(shown.reconstructions, -images[indices])
         np.testing.assert_array_equal(shown.scores, near.scores[indices])
     assert len(evaluation.outliers["far"].lowest.indices) == 5
+
+
+def test_a_model_in_double_precision_is_shown():
+    class Wide(MeanDetector):
+        def encode(self, x):
+            return np.float64(super().encode(x))
+
+    task = make_task()
+    evaluation = evaluate_method("mean", Wide(), task)
+    assert evaluation.inliers.lowest.reconstructions.dtype == np.float32
+    assert gallery("mean", evaluation, "inliers").has_reconstructions
 
 
 def test_a_limit_bounds_what_is_scored_and_shown():

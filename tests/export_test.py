@@ -1,8 +1,10 @@
 """Exports: which models, what is written, and what is refused."""
 
 import json
+import math
 import os
 import pathlib
+import types
 
 import keras
 import numpy as np
@@ -23,6 +25,7 @@ from nae_tf.calibration import Calibration
 from nae_tf.detector import OutlierDetector
 from nae_tf.export import export_model
 from nae_tf.exported_model import ExportedModel
+from nae_tf.serving import score_outputs
 
 CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
 
@@ -91,6 +94,18 @@ def test_exported_scores_are_outlier_scores(kind, count, tmp_path):
     np.testing.assert_array_equal(
         outputs["is_outlier"], outputs["energy"] > CALIBRATION.threshold
     )
+
+
+def test_an_energy_that_is_no_number_is_an_outlier_s():
+    model = types.SimpleNamespace(
+        outlier_score=lambda x: tf.constant([math.nan, 0.5, math.inf])
+    )
+    served = score_outputs(model, Calibration(np.linspace(0, 2, 99), 0.1), None)
+    np.testing.assert_array_equal(served["energy"], [math.inf, 0.5, math.inf])
+    assert served["is_outlier"].numpy().tolist() == [True, False, True]
+    np.testing.assert_allclose(served["p_value"], [0.01, 0.75, 0.01], rtol=1e-2)
+    levels = served["conditional_p_value"].numpy()
+    assert levels[0] == levels[2] < levels[1]
 
 
 def test_exported_p_values_of_fresh_inliers_are_uniform(tmp_path):

@@ -106,6 +106,33 @@ def test_kernel_distance_of_one_block_is_the_cubic_mmd():
     assert estimate.standard_error is None
 
 
+def test_many_rows_are_compared_some_at_a_time():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(5, 1)), rng.normal(size=(2_300, 1)) + 1
+    largest = 0
+
+    def kernel(a, b):
+        nonlocal largest
+        largest = max(largest, len(a))
+        return (a @ b.T + 1) ** 3
+
+    # Sums of powers instead of matrices: (a b + 1)^3 by its four terms.
+    def mean_of(a, b, without_diagonal):
+        total = sum(
+            c * np.sum(a**p) * np.sum(b**p)
+            for c, p in [(1, 3), (3, 2), (3, 1), (1, 0)]
+        )
+        if not without_diagonal:
+            return total / (len(a) * len(b))
+        diagonal = np.sum((a**2 + 1) ** 3)
+        return (total - diagonal) / (len(a) * (len(a) - 1))
+
+    expected = mean_of(x, x, True) + mean_of(y, y, True)
+    expected -= 2 * mean_of(x, y, False)
+    assert squared_mmd(x, y, kernel) == pytest.approx(expected)
+    assert largest == 1_000
+
+
 def test_kernel_distance_uses_every_row_once():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(9, 2)), rng.normal(size=(6, 2))

@@ -214,6 +214,23 @@ def test_an_interrupted_output_goes_on_and_ends_as_if_it_had_not(
     assert not partial.exists()
 
 
+def test_an_output_cut_within_a_character_goes_on(tmp_path):
+    output = tmp_path / "scores.csv"
+    # The second is how Python has the bytes of a name that is not UTF-8.
+    rows = [("a.png", "1", "2", "0"), ("\u00dc\udcff.png", "1", "2", "0")]
+    with pytest.raises(Interruption), PartialFile(output) as partial:
+        partial.write(rows)
+        raise Interruption
+    path = partial_path(output)
+    data = path.read_bytes()
+    assert data.endswith(b"\xc3\x9c\xff.png,1,2,0\n")
+    path.write_bytes(data + "\u00dc".encode()[:1])
+    with PartialFile(output) as partial:
+        assert partial.rows == rows
+        partial.finish()
+    assert output.read_bytes() == data
+
+
 def test_other_data_do_not_go_on(vector_model, tmp_path):
     _, path = vector_model
     output = tmp_path / "scores.csv"

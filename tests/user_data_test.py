@@ -207,6 +207,15 @@ def test_a_large_folder_is_streamed_and_gives_the_same_images(
     assert first.shape == (4, 4, 4, 1)
 
 
+def test_links_to_folders_are_followed(tmp_path):
+    folder = write_folder(tmp_path / "good", random_images(3, 4, 4, 1))
+    write_folder(tmp_path / "elsewhere", random_images(2, 4, 4, 1))
+    for name in ("first", "second"):
+        (tmp_path / "good" / name).symlink_to(tmp_path / "elsewhere")
+    files = user_data.read_files(folder)
+    assert files.size == 3 + 2 + 2
+
+
 def test_hidden_files_are_no_data(tmp_path):
     folder = write_folder(tmp_path / "good", random_images(3, 4, 4, 1))
     (tmp_path / "good" / ".DS_Store").write_bytes(b"")

@@ -42,6 +42,30 @@ def archive(**members):
     return write
 
 
+def header(shape):
+    """A .npy file that claims an array, and has no more than that."""
+    line = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}\n"
+    size = len(line).to_bytes(2, "little")
+    return raw(b"\x93NUMPY\x01\x00" + size + line.encode())
+
+
+def member_with(offset, value):
+    """An archive whose directory says something else of its array."""
+
+    def write(path):
+        np.savez(path, x=np.zeros((2, 3)))
+        contents = bytearray(path.read_bytes())
+        contents[contents.index(b"PK\x01\x02") + offset] = value
+        path.write_bytes(contents)
+
+    return write
+
+
+def damaged_group(path):
+    jets(path)
+    path.write_bytes(path.read_bytes().replace(b"SNOD", b"XXXX"))
+
+
 def text(contents):
     return lambda path: path.write_text(contents)
 
@@ -198,6 +222,22 @@ CASES = {
         r"3 examples, but labels of shape \(2,\)",
         label_key="y",
     ),
+    "an open bracket in a header": file(
+        "a.npy", header("(2, 3"), "is not a .npy file"
+    ),
+    "no Python in a header": file(
+        "a.npy", header("(2, 3) +"), "is not a .npy file"
+    ),
+    "more than any memory": file(
+        "a.npy", header("(10000000000000, 2)"), "is not a .npy file"
+    ),
+    "an unknown compression": file(
+        "a.npz", member_with(10, 99), "cannot be read: .*compression"
+    ),
+    "an encrypted archive": file(
+        "a.npz", member_with(8, 1), "cannot be read: .*encrypted"
+    ),
+    "a damaged group": file("a.h5", damaged_group, "is damaged: "),
     "damaged archive": file("a.npz", damaged_archive, "cannot be read"),
     "archived objects": file(
         "a.npz", npz(x=np.array([{}, {}])), "allow_pickle=False"

@@ -61,6 +61,30 @@ def patience_without_a_figure(tmp_path):
     train.train(runtime.RunDirectory(tmp_path / "run"), blind)
 
 
+def run_with_a_link(use):
+    def call(tmp_path):
+        run = runtime.RunDirectory(tmp_path / "run")
+        run.path.mkdir()
+        run.config.write_text("seed = 1\n")
+        (run.path / "inside").symlink_to(run.config)
+        run.metrics.symlink_to(tmp_path / "diary.txt")
+        use(run)
+
+    return call
+
+
+def model_that_is_not_pretrained(tmp_path):
+    bindings = [
+        "Experiment.model = @Autoencoder",
+        "Autoencoder.encoder = %encoder",
+        "Autoencoder.decoder = %decoder",
+    ]
+    runtime.parse_config([DIGITS], TINY_DIGITS + bindings)
+    train.train(
+        runtime.RunDirectory(tmp_path / "run"), Experiment.from_config()
+    )
+
+
 def checkpoint_of_another_model(tmp_path):
     models = [
         keras.Sequential([keras.Input((units,)), keras.layers.Dense(2)])
@@ -179,6 +203,24 @@ CASES = {
     "type": (
         as_a_command_says_it("training/Phase.epochs = '3'"),
         "^a parameter of training/Phase has a value of a wrong type: .*'str'",
+    ),
+    **{
+        f"a link in a run to {name}": (
+            run_with_a_link(use),
+            r"run/metrics\.csv' is a link that leads out of the run directory",
+        )
+        for name, use in [
+            ("evaluate", lambda run: run.load_config()),
+            ("resume", lambda run: run.begin(resume=True)),
+        ]
+    },
+    "precision": (
+        as_a_command_says_it("Experiment.precision = 'mixed_float16'"),
+        "precision in .*'mixed_bfloat16'.*received 'mixed_float16'",
+    ),
+    "pre-training of an autoencoder": (
+        model_that_is_not_pretrained,
+        r"^Autoencoder is not pre-trained: set Experiment\.pretraining = None",
     ),
     "task without brackets": (
         as_a_command_says_it("Experiment.task = @digits_holdout"),

@@ -1,6 +1,8 @@
 """Exported models: writing, loading, asking and serving them."""
 
 import shutil
+import struct
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +20,14 @@ from nae_tf.score_files import PartialFile
 
 CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
 IMAGES = np.zeros((2, 12, 12, 1), np.float32)
+
+
+def hidden_bomb():
+    """An image of 20 million pixels; a chunk before its header says one."""
+    (data,) = image_file(tf.io.encode_png, 5000, 4000, 1)()
+    body = b"teSt" + struct.pack(">II", 1, 1)
+    chunk = struct.pack(">I", 8) + body + struct.pack(">I", zlib.crc32(body))
+    return np.array([data[:8] + chunk + data[8:]])
 
 
 def export(version, built=True):
@@ -274,6 +284,7 @@ CASES = {
                 image_file(tf.io.encode_png, 5000, 4000, 1),
                 r"1 \.\.\. 16777216 pixels",
             ),
+            ("hidden bomb", hidden_bomb, "no PNG or JPEG image"),
             (
                 "colours",
                 image_file(tf.io.encode_png, 9, 9, 3),

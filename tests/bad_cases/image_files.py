@@ -56,12 +56,22 @@ def notes_among_images(tmp_path):
     user_data.read_files(folder)
 
 
+def folder_within_itself(tmp_path):
+    folder = write_folder(tmp_path / "good", random_images(3, 4, 4, 3))
+    (tmp_path / "good" / "again").symlink_to(tmp_path / "good")
+    user_data.read_files(folder)
+
+
 def empty_folder(tmp_path):
     (tmp_path / "empty").mkdir()
     user_data.read_files(str(tmp_path / "empty"))
 
 
 CASES = {
+    "a folder within itself": (
+        folder_within_itself,
+        "good/again is a link to a folder that it is in; remove it",
+    ),
     **{
         name: (damaged(name), f"{name} is not an image or is damaged")
         for name in DAMAGED
