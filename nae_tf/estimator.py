@@ -88,6 +88,9 @@ def shuffled_batches(x, batch_size: int, seed: int) -> tf.data.Dataset:
         Batches without end.
     """
 
+    # An array would become part of the graph, which holds 2 GB.
+    x = tf.constant(x)
+
     def epoch(number):
         order = tf.random.experimental.stateless_shuffle(
             tf.range(len(x)), tf.stack([tf.constant(seed), number])
@@ -272,6 +275,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             shuffled_batches(self._standardize(X), self.batch_size, seed),
             epochs=epochs,
             steps_per_epoch=num_steps // epochs,
+            shuffle=False,
             verbose=0,
         )
 
