@@ -87,7 +87,6 @@ def shuffled_batches(x, batch_size: int, seed: int) -> tf.data.Dataset:
     Returns:
         Batches without end.
     """
-
     # An array would become part of the graph, which holds 2 GB.
     x = tf.constant(x)
 
