@@ -17,27 +17,10 @@ import tensorflow as tf
 from nae_tf import losses, randomness
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.energy import unnormalized_log_density
-from nae_tf.langevin_chain import LangevinChain
 from nae_tf.mixed_precision import full_precision, kernels_cast_once
-from nae_tf.on_manifold import NegativeSample, OnManifold
+from nae_tf.on_manifold import NegativeSample, OnManifold, mnist_sampler
 from nae_tf.randomness import Purpose
 from nae_tf.replicas import batch_share, replica_id
-
-
-def mnist_sampler() -> OnManifold:
-    """Return the paper's sampler for images in [0, 1] (Table 11, MNIST)."""
-    return OnManifold(
-        latent_chain=LangevinChain(num_steps=10, step_size=0.2, noise_std=0.05),
-        visible_chain=LangevinChain(
-            num_steps=50,
-            step_size=10.0,
-            noise_std=0.05,
-            noise_schedule="reciprocal",
-            gradient_clip="element",
-            clip_limit=0.01,
-            bounds=(0.0, 1.0),
-        ),
-    )
 
 
 @gin.register(module="nae_tf")
@@ -147,11 +130,6 @@ class NAE(Autoencoder):
     def trains_temperature(self) -> bool:
         """Whether T is trained (section 6.2) or fixed."""
         return self.temperature_learning_rate > 0
-
-    @property
-    def _moves_temperature(self):
-        # Whoever freezes the model freezes T too.
-        return self.trains_temperature and self.log_temperature.trainable
 
     @property
     def temperature(self):
@@ -304,7 +282,8 @@ class NAE(Autoencoder):
         num_examples = tf.shape(x)[0]
         gap = losses.energy_gap(positive_energy, negative_energy)
         self.minimize(loss, tape, self._network_variables(), num_examples)
-        if self._moves_temperature:
+        # Whoever freezes the model freezes T too.
+        if self.trains_temperature and self.log_temperature.trainable:
             self._update_temperature(gap, num_examples)
         if self.replay_buffer is not None:
             self.replay_buffer.push(self.sampler.stored_states(negative))

@@ -183,6 +183,22 @@ class OnManifold(Sampler):
         return NegativeSample(x, x0, visible, z, z0, latent)
 
 
+def mnist_sampler() -> OnManifold:
+    """Return the paper's sampler for images in [0, 1] (Table 11, MNIST)."""
+    return OnManifold(
+        latent_chain=LangevinChain(num_steps=10, step_size=0.2, noise_std=0.05),
+        visible_chain=LangevinChain(
+            num_steps=50,
+            step_size=10.0,
+            noise_std=0.05,
+            noise_schedule="reciprocal",
+            gradient_clip="element",
+            clip_limit=0.01,
+            bounds=(0.0, 1.0),
+        ),
+    )
+
+
 @gin.register(module="nae_tf")
 @keras.saving.register_keras_serializable(package="nae_tf")
 @dataclasses.dataclass(frozen=True, kw_only=True)

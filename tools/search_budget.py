@@ -91,11 +91,11 @@ def search(request: Request, variant: str | None, bindings: Sequence[str]):
             for digit in request.digits
         ]
         for trial in wanted:
-            result = trial.results() or {"bindings": list(trial.bindings)}
-            if result["bindings"] != list(trial.bindings):
+            stored = trial.results()
+            if stored and stored["bindings"] != list(trial.bindings):
                 raise ValueError(
                     f"{trial.name} is stored with the bindings "
-                    f"{'; '.join(result['bindings'][2:]) or 'of the budget'}; "
+                    f"{'; '.join(stored['bindings'][2:]) or 'of the budget'}; "
                     "call the new trial by another --variant."
                 )
         run_missing(wanted, request.jobs)
