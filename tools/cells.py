@@ -195,7 +195,7 @@ def run_cell(cell: Cell, origin: dict) -> dict:
             settings = configure(cell)
             experiment = Experiment.from_config()
             before = _trained_seconds(run)
-            with _sitting(run, origin) as origins:
+            with _sitting(run, origin, before) as origins:
                 evaluated = train(run, experiment, resume=True)
             results = {key: evaluated[key] for key in ("task", "seed")}
             if cell.keeps_test_figures:
@@ -244,11 +244,12 @@ def _trained_seconds(run: RunDirectory) -> float:
 
 
 @contextlib.contextmanager
-def _sitting(run: RunDirectory, origin: dict) -> Iterator[dict]:
+def _sitting(run: RunDirectory, origin: dict, before: float) -> Iterator[dict]:
     """Keep in the run who works on it; give the origins so far, joined.
 
     It is written first, because a crash leaves no time for it. What the run
-    refused, or what failed before it saved anything, had no part in it.
+    refused, or what failed before it saved anything, had no part in it: the
+    run is then trained no longer than the `before` seconds it came with.
     """
     path = run.path / ".sittings.json"
     sittings = []
@@ -264,7 +265,6 @@ def _sitting(run: RunDirectory, origin: dict) -> Iterator[dict]:
     def joined(key):
         return ", ".join(dict.fromkeys(sitting[key] for sitting in sittings))
 
-    before = _trained_seconds(run)
     try:
         yield origin | {key: joined(key) for key in ("commit", "machine")}
     except BaseException as error:
