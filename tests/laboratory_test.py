@@ -75,7 +75,7 @@ def test_figure_3_measures_every_chain_start_and_draws(
         {start: laboratory.CHAIN_STARTS[start] for start in starts},
     )
     laboratory.figure3(num_seeds=1, jobs=1, show=False)
-    table = capsys.readouterr().out.splitlines()[:6]
+    table = capsys.readouterr().out.splitlines()[:8]
     assert (tiny / "docs" / "figures" / "figure3.png").exists()
     ways = [(start, moves) for moves in laboratory.MOVES for start in starts]
     for (start, moves), row in zip(ways, table[2:], strict=True):
@@ -95,7 +95,7 @@ def test_figure_3_measures_every_chain_start_and_draws(
         assert density["total_variation"] == pytest.approx(distance, rel=1e-4)
         assert len(data) == 60
     laboratory.figure3(num_seeds=1, jobs=1, show=True)
-    assert table == capsys.readouterr().out.splitlines()[:6]
+    assert table == capsys.readouterr().out.splitlines()[:8]
 
 
 def test_an_autoencoder_is_a_normal_distribution_around_its_reconstruction():
