@@ -70,7 +70,7 @@ def one_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _includes_beside(files):
-    """Let `include 'base.gin'` mean the file beside the one that includes it.
+    """Look for what is included beside the files that are given.
 
     gin reports every folder without the file as an error; not within this.
     """

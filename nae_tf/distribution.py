@@ -206,7 +206,7 @@ def shared_run(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
             scratch = pathlib.Path(
                 stack.enter_context(tempfile.TemporaryDirectory())
             )
-            copy = scratch / run_dir.name
+            copy = scratch / run_dir.resolve().name
             if run_dir.is_dir():
                 shutil.copytree(run_dir, copy)
             run_dir = copy

@@ -5,12 +5,14 @@ import re
 
 import ablations
 import cells
+import gin
 import learning_curve
 import mnist_tables
 import numpy as np
 import paper_tables
 import pytest
 import search_budget
+import tables
 from mnist_tables_test import TINY, printed_rows, store
 from sklearn.metrics import roc_auc_score
 from tables import Request
@@ -96,6 +98,55 @@ def test_settings_of_table_7(number, steps, replay, space, tiny_mnist):
     assert model.sampler.latent_chain.num_steps == steps
     assert (model.replay_buffer is not None) == replay
     assert isinstance(model.latent_space, space)
+
+
+@pytest.mark.parametrize(
+    ("table", "cell", "parameter", "value"),
+    [
+        (
+            mnist_tables.table1,
+            "table1/cpu/vae/digit3-seed1",
+            "holdout_class/macro.value",
+            3,
+        ),
+        (
+            mnist_tables.table4,
+            "table4/cpu/vae/seed1",
+            "out_of_distribution.inlier",
+            "mnist",
+        ),
+        (
+            ablations.table6,
+            "table6/cpu/pretraining2-seed1",
+            "pretraining/Phase.epochs",
+            2,
+        ),
+        (
+            ablations.table7,
+            "table7/cpu/setting5-seed1",
+            "holdout_class/macro.value",
+            9,
+        ),
+        (
+            ablations.table8,
+            "table8/cpu/latent64-seed1",
+            "latent_dim/macro.value",
+            64,
+        ),
+    ],
+)
+def test_a_table_trains_what_its_cells_are_called(
+    table, cell, parameter, value, monkeypatch
+):
+    trained = []
+    monkeypatch.setattr(
+        tables, "run_missing", lambda wanted, jobs: trained.extend(wanted)
+    )
+    table(Request("cpu", seeds=(0, 1)))
+    (wanted,) = [each for each in trained if each.name == cell]
+    cells.configure(wanted)
+    assert gin.query_parameter(parameter) == value
+    assert gin.query_parameter("seed/macro.value") == 1
 
 
 def test_the_paper_s_rows_are_all_there():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 import signal
@@ -258,3 +259,20 @@ def test_every_commit_is_named_once():
     assert cells.provenance(results) == (
         "3 trainings, 60 s each on 1 thread(s) of m; commit aaa, bbb, ccc."
     )
+
+
+def test_an_interval_is_student_s_of_the_mean():
+    # 4.303 is the 0.975 quantile of two degrees of freedom, in any table.
+    mean, half_width = cells.mean_interval([1.0, 2.0, 3.0])
+    assert mean == 2.0
+    assert half_width == pytest.approx(4.303 / math.sqrt(3), rel=1e-4)
+    mean, half_width = cells.mean_interval([0.5])
+    assert mean == 0.5 and math.isnan(half_width)
+
+
+def test_stored_cells_are_not_trained_again(repository, monkeypatch):
+    cell = tiny_cell("stored")
+    cell.stored.parent.mkdir(parents=True)
+    cell.stored.write_text("{}")
+    monkeypatch.setattr(cells.concurrent.futures, "ProcessPoolExecutor", None)
+    cells.run_missing([cell], jobs=1)

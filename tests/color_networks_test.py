@@ -198,3 +198,14 @@ def test_conv64_decoder_is_the_authors():
         y = relu(group_norm(y, weights, 2))
     y = sigmoid(conv_transpose(y, weights))
     np.testing.assert_allclose(model(z), y, rtol=1e-9)
+
+
+@pytest.mark.parametrize("part", ["Encoder", "Decoder"])
+def test_conv64_has_the_eight_groups_of_section_d3_by_default(part):
+    model = getattr(color_networks, f"Conv64{part}")(width=8)
+    groups = [
+        layer.groups
+        for layer in model.layers
+        if isinstance(layer, keras.layers.GroupNormalization)
+    ]
+    assert groups == [8, 8, 8, 8]

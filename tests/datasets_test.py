@@ -6,6 +6,7 @@ import os
 import gin
 import numpy as np
 import pytest
+from gin_files_test import stand_in
 
 from nae_tf import datasets, examples, image_sets
 
@@ -150,6 +151,17 @@ def test_outliers_of_cifar10_have_its_shape_and_range(real, name):
     assert batch.shape == (500, 32, 32, 3)
     assert batch.min() >= 0.0
     assert 0.5 < batch.max() <= 1.0
+
+
+def test_a_gray_variant_keeps_the_energy_of_the_colours(small_sets):
+    stored = stand_in("cifar10", 3, seed=0)
+    small_sets("cifar10", test=stored)
+    made = datasets.outlier_examples("cifar10_gray", "test", (32, 32, 3))
+    colours = np.array([each["image"] for each in stored], float)
+    gray = np.sqrt(np.mean(colours**2, axis=-1, keepdims=True))
+    np.testing.assert_allclose(
+        grey_levels(made), gray.repeat(3, axis=-1), atol=0.51
+    )
 
 
 def test_tasks_are_built_from_gin(real):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nae_tf import resume
+from nae_tf import distribution, resume
 from nae_tf.checkpoints import CheckpointDirectory
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -234,6 +234,40 @@ def test_an_ended_worker_ends_all_and_all_resume(two_workers, tmp_path, number):
         _, errors = process.communicate(timeout=200)
         assert process.returncode == 0, errors
     assert figures(tmp_path / "run") == figures(cluster)
+
+
+@pytest.mark.parametrize(
+    ("chiefs", "kind", "index", "place"),
+    [
+        (["a:1"], "chief", 0, 0),
+        (["a:1"], "worker", 0, 1),
+        (["a:1"], "worker", 1, 2),
+        (None, "worker", 0, 0),
+        (None, "worker", 1, 1),
+    ],
+)
+def test_the_workers_are_numbered_from_the_chief_on(
+    chiefs, kind, index, place, monkeypatch
+):
+    cluster = {"worker": ["b:1", "c:1"]} | ({"chief": chiefs} if chiefs else {})
+    config = {"cluster": cluster, "task": {"type": kind, "index": index}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    monkeypatch.setattr(distribution, "spans_machines", lambda strategy: True)
+    assert distribution.worker_index() == place
+
+
+@pytest.mark.parametrize("name", [".", "run"])
+def test_other_workers_write_into_a_copy(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(distribution, "worker_index", lambda: 1)
+    monkeypatch.chdir(tmp_path)
+    run_dir = pathlib.Path(name)
+    run_dir.mkdir(exist_ok=True)
+    (run_dir / "config.gin").write_text("seed = 0")
+    with distribution.shared_run(run_dir) as copy:
+        assert (copy / "config.gin").read_text() == "seed = 0"
+        (copy / "config.gin").write_text("seed = 1")
+    assert (run_dir / "config.gin").read_text() == "seed = 0"
+    assert not copy.exists()
 
 
 def test_a_signal_that_comes_while_workers_agree_waits(monkeypatch):

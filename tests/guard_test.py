@@ -85,6 +85,25 @@ def test_weights_within_bounds_are_not(model, watch):
     watch.on_train_batch_end(0, HEALTHY)
 
 
+def test_the_last_step_of_an_epoch_is_always_looked_at(model):
+    watch = WatchDivergence(DivergenceGuard(weights_every=100))
+    watch.set_model(model)
+    watch.set_params({"steps": 10})
+    watch.check_weights()
+    model.set_weights([np.nan * weight for weight in model.get_weights()])
+    model.optimizer.iterations.assign(9)
+    watch.on_train_batch_end(8, HEALTHY)
+    with pytest.raises(DivergenceError, match="NaN"):
+        watch.on_train_batch_end(9, HEALTHY)
+
+
+def test_the_gap_is_measured_by_the_energy_of_the_first_epoch(watch):
+    later = {"positive_energy": 2.0, "energy_gap": 1.01}
+    epochs(watch, {}, later, later)
+    with pytest.raises(DivergenceError, match="ran away beyond 1 for 3"):
+        watch.on_epoch_end(3, HEALTHY | later)
+
+
 @pytest.mark.parametrize(
     ("figures", "message"),
     [
@@ -116,6 +135,21 @@ def test_the_state_goes_on_where_it_was(model, watch):
     assert not again.good
     with pytest.raises(DivergenceError, match=r"3: 1, 4: 1"):
         again.on_epoch_end(3, HEALTHY | stuck)
+
+
+def test_what_a_phase_started_from_survives_an_interruption(model, watch):
+    epochs(watch, {})
+    again = WatchDivergence(watch.guard)
+    again.set_model(model)
+    again.set_state(watch.get_state())
+    later = {"positive_energy": 2.0, "energy_gap": 1.01}
+    again.on_epoch_end(1, HEALTHY | later)
+    again.on_epoch_end(2, HEALTHY | later)
+    with pytest.raises(DivergenceError, match="ran away beyond 1 for 3"):
+        again.on_epoch_end(3, HEALTHY | later)
+    model.set_weights([21.0 * weight for weight in model.get_weights()])
+    with pytest.raises(DivergenceError, match=r"grew from 5\.1 to 107"):
+        again.check_weights()
 
 
 @pytest.mark.parametrize(

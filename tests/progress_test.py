@@ -2,6 +2,7 @@
 
 import io
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -96,6 +97,22 @@ def test_training_in_a_pipe_is_a_line_an_epoch_with_the_time_left(display):
         "training 2/3",
     ]
     assert "energy_gap" in lines[0] and lines[0].endswith(" left)")
+
+
+def test_the_time_left_is_by_the_pace_since_it_went_on(display, monkeypatch):
+    shown = display(terminal=False)
+    now = 1_000.0
+    clock = types.SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr(progress, "time", clock)
+    callback = progress.TrainingProgress("training", 3, 3)
+    step = 3
+    monkeypatch.setattr(callback, "_step", lambda: step)
+    callback.on_train_begin()
+    now += 60.0
+    step = 6
+    callback.on_epoch_end(1, {"loss": 0.5})
+    # Three steps took a minute, three are left.
+    assert shown.getvalue() == "training 2/3  loss 0.5  (01:00 left)\n"
 
 
 def test_training_on_a_terminal_counts_steps_and_resumes_where_it_was(display):

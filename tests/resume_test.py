@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from tiny_runs import ROOT, train_autoencoder
 
 from nae_tf import callbacks, resume, runtime
 from nae_tf.checkpoints import CheckpointDirectory
-from nae_tf.guard import DivergenceError
+from nae_tf.data import Examples
+from nae_tf.experiment import Phase
+from nae_tf.guard import DivergenceError, WatchDivergence
 from nae_tf.phase_training import PhaseTraining
 
 
@@ -92,6 +95,31 @@ def test_a_signal_saves_and_exits_with_75(
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_a_signal_after_the_last_step_comes_before_the_evaluation(
+    tmp_path, monkeypatch
+):
+    train_phase = PhaseTraining.train
+
+    def train(self):
+        train_phase(self)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(PhaseTraining, "train", train)
+    with pytest.raises(SystemExit) as stop:
+        train_autoencoder(tmp_path / "run", "training/Phase.epochs=0")
+    assert stop.value.code == 75
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    with resume.Interruption() as interruption:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        interruption.agree()
+        assert interruption.signal == signal.SIGINT
+
+
 def test_early_stopping_remembers_how_long_it_waited(tmp_path, monkeypatch):
     bindings = [
         "training/Adam.learning_rate=0.0",  # Nothing ever improves.
@@ -142,6 +170,27 @@ def test_checkpoints_never_take_more_than_their_share():
     assert schedule.is_due(51.0, cost=1.0)
 
 
+def test_after_a_checkpoint_that_took_long_the_next_one_waits(monkeypatch):
+    now = 0.0
+    clock = types.SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr(resume, "time", clock)
+    saved = []
+
+    def save(epoch, step, finished):
+        nonlocal now
+        saved.append(now)
+        now += 2.0
+
+    schedule = resume.CheckpointSchedule(interval_seconds=10.0, max_share=0.02)
+    saving = resume.SaveProgress(save, schedule, resume.Interruption(), 1)
+    saving.set_params({"steps": 1_000})
+    for step in range(300):
+        now += 1.0
+        saving.on_train_batch_end(step)
+    # Two seconds are two hundredths of a hundred.
+    assert saved == [10.0, 112.0, 214.0]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_resumes_exactly(method, tmp_path, monkeypatch):
     def train_phase(name):
@@ -167,6 +216,50 @@ def test_every_method_resumes_exactly(method, tmp_path, monkeypatch):
         train_phase("run")
     train_phase("run")
     assert_same_end(tmp_path / "run", tmp_path / "alone")
+
+
+# --- A phase ------------------------------------------------------------------
+
+
+def test_the_epoch_that_selection_data_like_best_is_kept(uninterrupted):
+    figures = [
+        (float(row["value"]), int(row["epoch"]))
+        for row in rows(uninterrupted)
+        if row["metric"] == "selection_auroc"
+    ]
+    # A later epoch wins a tie.
+    assert final_state(uninterrupted)[0].best_epoch == max(figures)[1]
+
+
+def test_a_phase_has_the_batches_that_it_asks_for(tmp_path, monkeypatch):
+    asked = []
+    training_batches = Examples.training_batches
+
+    def record(self, batch_size, seed, **settings):
+        asked.append({"batch_size": batch_size, "seed": seed, **settings})
+        return training_batches(self, batch_size, seed, **settings)
+
+    monkeypatch.setattr(Examples, "training_batches", record)
+    train_autoencoder(
+        tmp_path / "run",
+        "seed=3",
+        "training/Phase.batch_size=16",
+        "training/Phase.dequantize=False",
+        "training/Phase.flip=True",
+        "training/Phase.epochs=1",
+        "training/Phase.steps_per_epoch=1",
+    )
+    assert asked == [
+        {
+            "batch_size": 16,
+            "seed": 3,
+            "start_step": 0,
+            "dequantize": False,
+            "flip": True,
+        }
+    ]
+    phase = Phase(optimizer=None, epochs=1)
+    assert (phase.dequantize, phase.flip) == (True, False)
 
 
 # --- The command --------------------------------------------------------------
@@ -266,6 +359,37 @@ def test_a_rolled_back_training_resumes_exactly(
     assert final_state(tmp_path / "run")[0].roll_backs == 2
     train_autoencoder(tmp_path / "run", *bindings, resume=True)
     assert_same_end(tmp_path / "run", tmp_path / "alone")
+
+
+def save_every_step(monkeypatch):
+    monkeypatch.setattr(resume.CheckpointSchedule, "is_due", lambda *_: True)
+
+
+def test_no_checkpoint_holds_weights_that_exploded(tmp_path, monkeypatch):
+    save_every_step(monkeypatch)
+    train_autoencoder(
+        tmp_path / "run", *ROLLING_BACK, "DivergenceGuard.weights_every=100"
+    )
+    assert final_state(tmp_path / "run")[0].roll_backs == 2
+
+
+def test_a_roll_back_passes_over_what_was_suspicious(tmp_path, monkeypatch):
+    save_every_step(monkeypatch)
+    look = WatchDivergence.on_epoch_end
+    epochs = []
+
+    def suspect(self, epoch, logs=None):
+        look(self, epoch, logs)
+        epochs.append(epoch)
+        if epochs == [0, 1]:
+            self.suspicious["energy_gap"] = 1
+        if epochs == [0, 1, 2]:
+            raise DivergenceError("as the test wants.")
+
+    monkeypatch.setattr(WatchDivergence, "on_epoch_end", suspect)
+    train_autoencoder(tmp_path / "run", "DivergenceGuard.action='roll_back'")
+    # The last step of epoch 1 was taken before anything was suspected.
+    assert epochs == [0, 1, 2, 1, 2, 3]
 
 
 def test_another_seed_shows_other_data(uninterrupted, tmp_path, monkeypatch):

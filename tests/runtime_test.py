@@ -1,3 +1,5 @@
+import contextlib
+
 import gin
 import pytest
 
@@ -43,7 +45,14 @@ def test_a_run_begins_where_there_is_nothing_but_what_is_hidden(
 
 
 @pytest.mark.parametrize(
-    "line", ["import hostile", "from hostile import x", "include 'evil.gin'"]
+    "line",
+    [
+        "import hostile",
+        "from hostile import x",
+        "include 'evil.gin'",
+        "NAE.seed = 2\nimport hostile",
+        "  import hostile",
+    ],
 )
 def test_a_run_directory_runs_no_code_of_its_own(line, tmp_path, monkeypatch):
     mark = tmp_path / "it ran"
@@ -57,6 +66,13 @@ def test_a_run_directory_runs_no_code_of_its_own(line, tmp_path, monkeypatch):
         runtime.RunDirectory(tmp_path).load_config()
     assert "\n" not in str(error.value)
     assert not mark.exists()
+
+
+def test_a_configuration_that_is_trusted_may_include(tmp_path):
+    (tmp_path / "more.gin").write_text("NAE.seed = 7\n")
+    (tmp_path / "config.gin").write_text("include 'more.gin'\n")
+    runtime.RunDirectory(tmp_path).load_config(trusted=True)
+    assert gin.query_parameter("NAE.seed") == 7
 
 
 def test_an_atomic_write_that_fails_leaves_the_old_file_whole(tmp_path):
@@ -80,3 +96,53 @@ def test_included_files_are_found_without_a_word(tmp_path, caplog):
         runtime.parse_config([str(preset)])
     assert not caplog.records
     assert gin.query_parameter("NAE.seed") == 7
+
+
+# --- Commands -----------------------------------------------------------------
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Run an entry point as a command that has no flags of its own."""
+
+    def run(main, *arguments):
+        for name in ("define_progress_flags", "use_progress_flags"):
+            monkeypatch.setattr(runtime, name, lambda: None)
+        monkeypatch.setattr(runtime, "_show_in_help", lambda *names: None)
+        monkeypatch.setattr(
+            runtime.app, "run", lambda main: main(["command", *arguments])
+        )
+        runtime.run_command(main)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ValueError("it is\n  wrong."), "error: it is wrong."),
+        (OSError("no room."), "error: no room."),
+        (ImportError("not here."), "error: not here."),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_a_command_ends_expected_errors_in_one_line(error, status, command):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as end:
+        command(main)
+    assert end.value.code == status
+
+
+def test_a_command_shows_the_traceback_of_errors_of_ours(command):
+    def main():
+        raise TypeError("a bug")
+
+    with pytest.raises(TypeError, match="a bug"):
+        command(main)
+
+
+def test_a_command_refuses_a_value_without_a_flag(command):
+    with pytest.raises(SystemExit, match=r"unexpected argument 'seed=1'"):
+        command(contextlib.nullcontext, "seed=1")

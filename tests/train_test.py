@@ -10,10 +10,11 @@ import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 from tiny_runs import DIGITS, TINY_DIGITS, run_module
 
-from nae_tf import runtime, train
-from nae_tf.checkpoints import restore
+from nae_tf import callbacks, runtime, train
+from nae_tf.checkpoints import CheckpointDirectory, restore
 from nae_tf.evaluation import aurocs
 from nae_tf.experiment import Experiment
+from nae_tf.resume import Interruption
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,7 @@ def test_tensorboard_holds_the_figures_of_the_metrics_file(run):
     assert [event.step for event in events.Tensors("energy/gap")] == [3, 6]
 
 
-def test_training_starts_from_the_best_autoencoder(run):
+def test_the_best_autoencoder_is_kept(run):
     run_dir, _ = run
     directory, experiment = load_experiment(run_dir)
     autoencoder = experiment.build_model().autoencoder()
@@ -153,6 +154,39 @@ def test_training_starts_from_the_best_autoencoder(run):
     error = autoencoder.evaluate(validation, verbose=0, return_dict=True)
     errors = series(run_dir, "pretraining", "val_reconstruction_error")
     assert error["reconstruction_error"] == pytest.approx(min(errors), rel=1e-4)
+
+
+def test_training_starts_from_the_best_autoencoder(tmp_path, monkeypatch):
+    end_epoch = callbacks.KeepBest.on_epoch_end
+
+    def first_is_best(self, epoch, logs=None):
+        end_epoch(self, epoch, {self.monitor: float(epoch)})
+
+    monkeypatch.setattr(callbacks.KeepBest, "on_epoch_end", first_is_best)
+    bindings = [
+        "pretraining/Phase.epochs=2",
+        "pretraining/Phase.steps_per_epoch=2",
+        "training/Phase.epochs=0",
+    ]
+    runtime.parse_config([DIGITS], [*TINY_DIGITS, *bindings])
+    experiment = Experiment.from_config()
+    run = runtime.RunDirectory(tmp_path)
+    with Interruption() as interruption:
+        for phase in train.prepare(run, experiment, False, interruption):
+            phase.train()
+    pretraining = CheckpointDirectory(run.checkpoints("pretraining")).newest()
+    assert pretraining.progress.epoch == 2
+    assert pretraining.progress.best_epoch == 1
+    weights = []
+    for phase, model in [
+        ("pretraining", experiment.build_model().autoencoder()),
+        ("training", experiment.build_model()),
+    ]:
+        restore(model, run.checkpoints(phase))
+        networks = (model.encoder, model.decoder)
+        weights.append([w for net in networks for w in net.get_weights()])
+    for best, first in zip(*weights, strict=True):
+        np.testing.assert_array_equal(first, best)
 
 
 @pytest.mark.parametrize("dead", [False, True])

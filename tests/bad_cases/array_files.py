@@ -150,6 +150,9 @@ CASES = {
     "too large": file(
         "a.npy", npy(np.full((2, 4, 4), 1.5)), r"must lie in \[0, 1\]"
     ),
+    "too small": file(
+        "a.npy", npy(np.full((2, 4, 4), -0.5)), r"must lie in \[0, 1\]"
+    ),
     "images of int32": file(
         "a.npy",
         npy(np.zeros((2, 4, 4), np.int32)),

@@ -10,6 +10,7 @@ from tiny_models import short_sampler, vector_networks
 from nae_tf import NAE, NAEDetector
 from nae_tf.experiment import Phase
 from nae_tf.guard import DivergenceGuard
+from nae_tf.resume import CheckpointSchedule
 
 NAN, INFINITY = math.nan, math.inf
 X = np.zeros([8, 4], "float32")
@@ -126,6 +127,19 @@ CASES = {
     "phase's batches": (phase(batch_size=0), "batch_size >= 1"),
     "phase's steps": (phase(steps_per_epoch=0), "steps_per_epoch >= 1"),
     "phase's patience": (phase(patience=0), "patience >= 1"),
+    "phase's snapshots": (phase(num_snapshots=-1), "num_snapshots >= 0"),
+    **{
+        f"checkpoints' {name} {value}": (
+            lambda name=name, value=value: CheckpointSchedule(**{name: value}),
+            f"CheckpointSchedule: expected {name} .*received {value}",
+        )
+        for name, value in [
+            ("interval_seconds", -1.0),
+            ("interval_seconds", NAN),
+            ("max_share", 0.0),
+            ("max_share", 1.5),
+        ]
+    },
     "phase's keep": (phase(keep="first"), "'best' or 'last'"),
     **{
         f"guard's {name} {value}": (
