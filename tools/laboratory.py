@@ -222,7 +222,7 @@ def chain_start_panel(start: str, moves: str) -> Panel:
     density = model_density(model, data)
     distance = GRID.total_variation(density, true_density())
     return Panel(
-        f"{start}, {moves}\nTV {distance:.2f}",
+        f"{start}\n{moves}, TV {distance:.2f}",
         density,
         model.negative_samples(data[:200]).x.numpy(),
     )
