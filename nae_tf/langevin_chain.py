@@ -119,8 +119,11 @@ class LangevinChain(SerializableDataclass):
                 "expected an integer num_steps >= 0, received "
                 f"{self.num_steps!r}"
             )
-        if self.num_parts < 1:
-            return f"expected num_parts >= 1, received {self.num_parts}"
+        if not isinstance(self.num_parts, Integral) or self.num_parts < 1:
+            return (
+                "expected an integer num_parts >= 1, received "
+                f"{self.num_parts!r}"
+            )
         if not 0 < self.step_size < math.inf:
             return f"expected step_size > 0, received {self.step_size}"
         if not 0 <= (self.noise_std or 0.0) < math.inf:

@@ -64,6 +64,10 @@ def test_loss_is_the_mean_energy_and_the_squared_weights(x):
             history.history[f"val_{name}"], [value], rtol=1e-5
         )
         np.testing.assert_allclose(results[name], value, rtol=1e-5)
+    # The loss comes first, as in Keras.
+    np.testing.assert_allclose(
+        model.evaluate(x, verbose=0), list(expected.values()), rtol=1e-5
+    )
 
 
 def test_training_lowers_the_error_of_both_networks(x):

@@ -49,6 +49,13 @@ def test_all_replicas_update_mixed_networks_in_full_precision(trained):
     assert trained["types"] == ["float32"] * 4
 
 
+def test_every_replica_has_noise_of_its_own_unless_it_is_to_be_shared(trained):
+    (first, second), shared, of_evaluation = trained["seeds"]
+    assert first != second
+    assert shared == [first, first]
+    assert of_evaluation[0] == of_evaluation[1] != first
+
+
 def test_two_replicas_refuse_networks_that_are_not_built(trained):
     assert "on several replicas; begin them with keras" in trained["refusal"]
     assert "\n" not in trained["refusal"]

@@ -110,10 +110,33 @@ def test_the_score_is_the_energy_under_the_mixture_of_the_training_set():
     model.fit(x, batch_size=10, verbose=0)
     features = numpy_features(model, x)
     mixture = scikit_learn_mixture(features, numpy_memberships(model, features))
+    expected = -mixture.score_samples(numpy_features(model, new))
     np.testing.assert_allclose(
-        model.predict_outlier_score(new),
-        -mixture.score_samples(numpy_features(model, new)),
-        rtol=2e-3,
+        model.predict_outlier_score(new), expected, rtol=2e-3
+    )
+    # An evaluation, too, goes by the training set.
+    figures = model.evaluate(new, verbose=0, return_dict=True)
+    assert figures["sample_energy"] == pytest.approx(expected.mean(), rel=2e-3)
+
+
+def test_training_drops_hidden_units_of_the_estimation_network():
+    model = DAGMM(
+        *vector_networks(), num_components=2, hidden_units=1, dropout=0.25
+    )
+    model.compile("sgd")
+    # Log odds of the components: minus two hidden units, which are tanh(0.5).
+    model.estimation_hidden.set_weights([np.zeros([5, 1]), np.array([0.5])])
+    model.estimation_output.set_weights([np.array([[1.0, -1.0]]), np.zeros(2)])
+    features = tf.zeros([4_000, 5])
+    whole, odds = (
+        np.diff(model.log_memberships(features, training), axis=1)
+        for training in (False, True)
+    )
+    np.testing.assert_allclose(whole, -2 * np.tanh(0.5), rtol=1e-5)
+    dropped = np.abs(odds) < 1e-6
+    assert abs(dropped.sum() - 1_000) / np.sqrt(4_000 * 0.25 * 0.75) < 5
+    np.testing.assert_allclose(
+        odds[~dropped], -2 * np.tanh(0.5) / 0.75, rtol=1e-5
     )
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from nae_tf import randomness
 from nae_tf.detector import OutlierDetector
-from nae_tf.input_checks import shape_checks
+from nae_tf.input_checks import as_batches, shape_checks
 
 
 class DistanceToCenter(OutlierDetector):
@@ -136,6 +136,12 @@ def test_scores_of_a_table(x):
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
 
 
+def test_an_array_is_cut_into_batches(x):
+    cut = list(as_batches(x, 16))
+    assert [len(batch) for batch in cut] == [16, 16, 16, 2]
+    np.testing.assert_array_equal(np.concatenate(cut), x)
+
+
 def test_batches_without_an_end_are_refused(x):
     with pytest.raises(ValueError, match="give it a length"):
         detector().predict_outlier_score(Batches(x, None))
@@ -154,8 +160,12 @@ def test_figures_of_fit_and_evaluate_are_means_over_the_examples(x):
     np.testing.assert_allclose(results["spread"], expected, rtol=1e-5)
 
 
-def test_training_takes_the_optimizers_step(x):
-    model = detector(optimizer=keras.optimizers.SGD(0.3))
+@pytest.mark.parametrize("scaled", [False, True])
+def test_training_takes_the_optimizers_step(x, scaled):
+    optimizer = keras.optimizers.SGD(0.3)
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model = detector(optimizer=optimizer)
     model.fit(x, batch_size=50, verbose=0)
     slope = 2 / 3 * np.mean([0.0, 0.5, 1.0] - x, axis=0)
     np.testing.assert_allclose(
@@ -171,6 +181,17 @@ def test_compile_lets_scores_follow_a_changed_setting(x):
     model.outlier_score = lambda x: -x[:, 0]
     model.compile()
     np.testing.assert_array_equal(model.predict_outlier_score(x), -x[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("run_eagerly", True), ("jit_compile", True), ("steps_per_execution", 3)],
+)
+def test_a_loaded_model_is_compiled_as_it_was(setting, value):
+    model, loaded = detector(**{setting: value}), detector()
+    assert getattr(loaded, setting) != value
+    loaded.compile_from_config(model.get_compile_config())
+    assert getattr(loaded, setting) == value
 
 
 def test_labels_are_not_looked_at(x):

@@ -78,6 +78,26 @@ def test_without_noise_the_chain_is_gradient_descent():
     assert diagnostics.acceptance == 1
 
 
+@pytest.mark.parametrize("metropolis_hastings", [False, True])
+def test_the_gradient_norm_is_that_of_whole_examples_before_clipping(
+    metropolis_hastings,
+):
+    x0 = np.random.default_rng(0).normal(size=(6, 4, 5, 2))
+    chain = LangevinChain(
+        1,
+        0.1,
+        gradient_clip="element",
+        metropolis_hastings=metropolis_hastings,
+    )
+    _, diagnostics = chain.run(tf.constant(x0), quadratic_energy, SEED)
+    # The gradient of |x|^2 / 2 is x.
+    np.testing.assert_allclose(
+        diagnostics.gradient_norm,
+        np.linalg.norm(x0.reshape(6, -1), axis=1).mean(),
+        rtol=1e-5,
+    )
+
+
 def test_a_batch_is_as_many_chains_on_their_own():
     x0 = np.random.default_rng(0).normal(size=(8, 2, 3, 1))
     chain = LangevinChain(3, 0.3, 0.0, gradient_clip="row_norm", clip_limit=0.5)
@@ -254,6 +274,19 @@ def test_adjusted_chain_has_the_variance_of_its_temperature(
     )
     assert abs(variance_z_score(x, temperature)) < 5
     assert 0.2 < diagnostics.acceptance < 0.99
+
+
+def test_adjusted_chain_anneals_its_noise():
+    # Under constant energy every move is accepted, and variances add up.
+    chain = LangevinChain(3, 0.5, 1.0, "reciprocal", metropolis_hastings=True)
+    x, diagnostics = chain.run(tf.zeros([5_000, 2]), flat_energy, SEED)
+    assert diagnostics.acceptance == 1
+    assert abs(variance_z_score(x, 1 + 1 / 4 + 1 / 9)) < 5
+    # Each step by itself leaves the normal distribution as it is.
+    x0 = tf.random.stateless_normal([5_000, 2], (7, 7))
+    x, diagnostics = chain.run(x0, quadratic_energy, SEED)
+    assert abs(variance_z_score(x, 1.0)) < 5
+    assert diagnostics.acceptance < 0.9
 
 
 def test_adjusted_chain_in_a_box_samples_the_truncated_normal():

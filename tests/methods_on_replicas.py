@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tiny_models import image_networks, short_sampler, vector_networks
 
-from nae_tf import NAE, randomness, runtime
+from nae_tf import NAE, Autoencoder, randomness, runtime
 from nae_tf.baselines import dae, rae, vae
 from nae_tf.distribution import make_strategy
 from nae_tf.experiment import Experiment
@@ -107,6 +107,26 @@ def types_of_an_update(strategy):
     return seen
 
 
+def seeds_of_replicas(strategy):
+    """Seeds of noise: in training, shared in training, in an evaluation."""
+    with strategy.scope():
+        model = Autoencoder(*vector_networks())
+        model.compile("sgd")
+
+    def draw():
+        return tf.stack(
+            [
+                model.noise_seed(training=True),
+                model.noise_seed(training=True, shared=True),
+                model.noise_seed(training=False),
+            ]
+        )
+
+    seeds = tf.function(lambda: strategy.run(draw))()
+    seeds = strategy.experimental_local_results(seeds)
+    return np.stack(seeds, axis=1).tolist()
+
+
 def refusal(strategy):
     """What training says to networks that wait for their input."""
     with strategy.scope():
@@ -134,6 +154,7 @@ print(
                 for method in sys.argv[1:]
             },
             "types": types_of_an_update(two_replicas),
+            "seeds": seeds_of_replicas(two_replicas),
             "refusal": refusal(two_replicas),
         }
     )

@@ -118,6 +118,46 @@ def test_every_figure_of_fit_is_a_mean_over_the_epochs_examples():
         )
 
 
+def test_figures_of_both_chains_are_means_over_their_chains():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, size=(40, 3)).astype("float32")
+    encoder, decoder = linear_networks(rng)
+    kernel = decoder.kernel.numpy()
+    twin = LinearNumpy(encoder.kernel.numpy(), kernel)
+    model = NAE(
+        encoder,
+        decoder,
+        sampler=OnManifold(
+            # So short a step that the stored latents are the first ones.
+            latent_chain=LangevinChain(1, 1e-9, 0.0),
+            visible_chain=LangevinChain(
+                1, 1.0, 0.0, bounds=(-2.0, 2.0), boundary="reject"
+            ),
+        ),
+        latent_space=Euclidean(),
+    )
+    model.compile(keras.optimizers.SGD(0.0))
+    history = model.fit(x, batch_size=40, verbose=0).history
+    decoded = model.replay_buffer.states[:40].numpy() @ kernel
+    x0 = np.clip(decoded, -2, 2)
+    moved = x0 - twin.gradient(x0)
+    inside = np.all(np.abs(moved) <= 2, axis=1)
+    assert 0.1 < inside.mean() < 0.9
+    final = np.where(inside[:, None], moved, x0)
+    expected = {
+        "latent_gradient_norm": np.linalg.norm(
+            twin.gradient(decoded) @ kernel.T, axis=1
+        ),
+        "visible_gradient_norm": np.linalg.norm(twin.gradient(x0), axis=1),
+        "visible_acceptance": inside,
+        "visible_fraction_at_bound": np.abs(final) >= 2,
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(
+            history[name], [np.mean(values)], rtol=1e-4, err_msg=name
+        )
+
+
 def test_loss_has_the_exact_gradient_of_the_likelihood():
     # One feature: E(x) = a x^2 with a = (1 - v w)^2, p = normal(0, T / 2a).
     temperature, w, v = 0.5, 0.8, 0.4
@@ -193,6 +233,7 @@ def test_validation_measures_the_energy_of_the_data(trained, x):
     )
     results = model.evaluate(x, batch_size=16, verbose=0, return_dict=True)
     np.testing.assert_allclose(results["positive_energy"], energy, rtol=1e-5)
+    assert model.evaluate(x, verbose=0) == pytest.approx(energy, rel=1e-5)
 
 
 def test_training_lowers_the_energy_of_the_data(trained):
@@ -263,6 +304,7 @@ def test_temperature_moves_by_its_own_optimizer_alone(x):
     # data have more energy than samples.
     expected = 0.5 * np.exp(0.1)
     np.testing.assert_allclose(model.temperature, expected, rtol=1e-4)
+    np.testing.assert_allclose(history["temperature"], [expected], rtol=1e-4)
     for old, new in zip(before, model.encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 

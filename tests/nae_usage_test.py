@@ -10,6 +10,7 @@ import tensorflow as tf
 from tiny_models import (
     image_networks,
     short_sampler,
+    spy_on_modes,
     vector_nae,
     vector_networks,
 )
@@ -84,7 +85,8 @@ def test_policies_and_distances_on_images(
     assert scores.dtype == energy_dtype
     assert np.all(np.isfinite(scores)) and np.all(np.isfinite(losses))
     # Latents are projected in the type of the chains, not of the networks.
-    assert model.encode(tf.constant(images, energy_dtype)).dtype == energy_dtype
+    x = tf.constant(images, energy_dtype)
+    assert model.encode(x).dtype == model(x).dtype == energy_dtype
     negative = model.sample(3)
     assert negative.x.dtype == negative.z.dtype == energy_dtype
 
@@ -100,6 +102,28 @@ def test_double_precision_model_of_single_precision_networks(x):
         tf.constant(x, tf.float64), tf.constant(x, tf.float64)
     )
     assert loss.dtype == positive_energy.dtype == tf.float64
+
+
+def test_only_the_loss_runs_networks_in_training_mode(x):
+    model = vector_nae()
+    # Step by step, because a graph may be traced more than once.
+    model.compile("sgd", run_eagerly=True)
+    modes = spy_on_modes(model)
+    model.fit(x, batch_size=50, verbose=0)
+    assert modes.keys() == {model.encoder, model.decoder}
+    for *of_chains, of_loss in modes.values():
+        assert of_loss and of_chains and not any(of_chains)
+    for use in (
+        lambda: model.evaluate(x, verbose=0),
+        lambda: model.predict_outlier_score(x),
+        lambda: model.sample(2),
+        lambda: model(x),
+    ):
+        for seen in modes.values():
+            seen.clear()
+        use()
+        for seen in modes.values():
+            assert seen and not any(seen)
 
 
 def test_paper_settings_are_the_default():
@@ -118,6 +142,11 @@ def test_paper_settings_are_the_default():
     assert sampler.replay_ratio == 0.95
     assert sampler.replay_capacity == 10_000
     assert sampler.generation_factor == 8
+    chain = LangevinChain(1, 10.0, gradient_clip="element")
+    assert chain.clip_limit == 0.01
+    persistent = PersistentContrastiveDivergence(visible_chain=chain)
+    assert persistent.replay_ratio == 0.95
+    assert persistent.replay_capacity == 10_000
 
 
 def test_pretraining_trains_the_same_networks(x):

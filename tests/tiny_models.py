@@ -71,6 +71,27 @@ def tied_networks(kernel):
     return encoder, Transposed(encoder)
 
 
+def spy_on_modes(model):
+    """Note in which mode, training or not, each network of a model runs.
+
+    Returns:
+        A list by network, to which every call adds a bool.
+    """
+    modes = {}
+    for network in model.layers:
+        if isinstance(network, keras.Model):
+            seen = modes[network] = []
+
+            def spied(
+                *args, training=None, seen=seen, call=network.call, **settings
+            ):
+                seen.append(bool(training))
+                return call(*args, training=training, **settings)
+
+            network.call = spied
+    return modes
+
+
 def vector_nae(weight_seed=0, **settings):
     """A compiled NAE of `vector_networks`."""
     keras.utils.set_random_seed(weight_seed)

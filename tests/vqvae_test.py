@@ -164,6 +164,17 @@ def test_a_code_that_nothing_chose_for_a_while_becomes_an_encoding():
     assert int(model.idle_batches[3]) == 0
 
 
+def test_the_seed_decides_which_encodings_become_codes():
+    codebooks = []
+    for seed in (0, 0, 1):
+        model = VQVAE(*linear_networks(5, 4), num_codes=8, seed=seed)
+        model.compile(keras.optimizers.SGD(0.0))
+        model.fit(normal(32, 5), batch_size=32, shuffle=False, verbose=0)
+        codebooks.append(model.codebook.numpy())
+    np.testing.assert_array_equal(codebooks[0], codebooks[1])
+    assert np.any(codebooks[0] != codebooks[2])
+
+
 def test_an_evaluation_changes_no_code():
     model = VQVAE(*vector_networks(latent_dim=4), num_codes=8)
     model.compile(keras.optimizers.Adam())

@@ -104,6 +104,12 @@ CASES = {
         lambda: structural_dissimilarity(tf.zeros([2, 5]), tf.zeros([2, 5])),
         "expected a tensor of shape",
     ),
+    "ssim of images of any size": (
+        lambda: tf.function(
+            structural_dissimilarity, autograph=False
+        ).get_concrete_function(*[tf.TensorSpec([None, None, None, 1])] * 2),
+        "expected a tensor of shape",
+    ),
     # --- Methods ---
     "DAE noise": (
         method(DAE, noise_std=-1.0),

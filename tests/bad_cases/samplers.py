@@ -61,6 +61,8 @@ CASES = {
     ),
     "negative steps": (chain(num_steps=-1), "num_steps >= 0"),
     "half a step": (chain(num_steps=2.5), "integer num_steps"),
+    "no parts": (chain(num_parts=0), "num_parts >= 1, received 0"),
+    "half a part": (chain(num_parts=2.5), "integer num_parts"),
     "step size 0": (chain(step_size=0.0), "step_size > 0, received 0.0"),
     "negative step size": (chain(step_size=-1.0), "step_size > 0"),
     "step size NaN": (chain(step_size=NAN), "step_size > 0"),
@@ -112,6 +114,10 @@ CASES = {
     ),
     "no samples": (lambda: nae().sample(0), "num_samples > 0, received 0"),
     "negative samples": (lambda: nae().sample(-1), "num_samples > 0"),
+    "negative samples for other examples": (
+        lambda: vector_nae().negative_samples(tf.zeros([3, 5])),
+        r"expected examples of shape \[batch, 4\], received \[3, 5\]",
+    ),
     "samples before weights": (
         lambda: NAE(*vector_networks(built=False)).sample(3),
         "no weights yet; fit it first",

@@ -85,6 +85,10 @@ CASES = {
         "no 'loss'.*received 'mse'. Remove the argument",
     ),
     "metrics": (compiled(metrics=["mae"]), "Remove the argument"),
+    "weighted metrics": (
+        compiled(weighted_metrics=["mae"]),
+        "Remove the argument",
+    ),
     "loss weights": (compiled(loss_weights=[1.0]), "Remove the argument"),
     "sample weights": (fit(X, sample_weight=np.ones(8)), "leave sample_weight"),
     "labels and sample weights": (
@@ -110,6 +114,12 @@ CASES = {
     "filtered until nothing is left": (
         fit(batches(X).filter(lambda x: False)),
         "no examples to fit",
+    ),
+    "evaluated until nothing is left": (
+        lambda: trainable_nae().evaluate(
+            batches(X).filter(lambda x: False), verbose=0
+        ),
+        "no examples to evaluate",
     ),
     "contamination": (
         estimator(contamination=0.6),
