@@ -71,6 +71,7 @@ def export_model(
             "it."
         )
     signatures = make_signatures(model, calibration)
+    requests = _warmup_requests(signatures, model.value_range)
     # A server takes only names that are numbers for versions.
     temporary = directory / f".{version}.{os.getpid()}"
     with one_line_io_errors(
@@ -79,7 +80,7 @@ def export_model(
     ):
         directory.mkdir(parents=True, exist_ok=True)
         try:
-            _write_version(temporary, signatures, calibration, config)
+            _write_version(temporary, signatures, requests, calibration, config)
             flush_tree_to_disk(temporary)
             temporary.rename(path)
         finally:
@@ -88,16 +89,14 @@ def export_model(
     return path
 
 
-def _write_version(path, signatures, calibration, config):
+def _write_version(path, signatures, requests, calibration, config):
     module = tf.Module()
     # Just what the graphs read: no optimizer, no replay buffer.
     module.weights = _weights(signatures)
     tf.saved_model.save(module, str(path), signatures=signatures)
     extra = path / "assets.extra"
     extra.mkdir()
-    write_warmup_requests(
-        extra / "tf_serving_warmup_requests", _warmup_requests(signatures)
-    )
+    write_warmup_requests(extra / "tf_serving_warmup_requests", requests)
     (extra / "calibration.json").write_text(
         calibration.to_json(), encoding="utf-8"
     )
@@ -139,16 +138,19 @@ def _weights(signatures):
     return list(weights.values())
 
 
-def _warmup_requests(signatures):
+def _warmup_requests(signatures, value_range):
     """One small request for every signature."""
     (examples,), _ = signatures["score"].structured_input_signature
+    # A server does not offer a model that refuses a request of these.
+    example_value = np.clip(1.0, *(value_range or (1.0, 1.0)))
 
     def value(spec):
         if spec.dtype == tf.string:
             image = np.zeros(examples.shape[1:], np.uint8)
             return np.array([tf.io.encode_png(image).numpy()], object)
         shape = [1 if size is None else size for size in spec.shape]
-        return np.ones(shape, spec.dtype.as_numpy_dtype)
+        number = example_value if spec.name == examples.name else 1
+        return np.full(shape, number, spec.dtype.as_numpy_dtype)
 
     return {
         name: {

@@ -8,6 +8,7 @@ interrupted command goes on where it stopped when it is given again.
 
 import contextlib
 import csv
+import io
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -96,6 +97,9 @@ def main():
         done: list[Row] = []
         write = _print_rows
         if output is None:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                # Names of files need not be UTF-8, as in a file of scores.
+                sys.stdout.reconfigure(errors="surrogateescape")
             write([COLUMNS])
         else:
             partial = stack.enter_context(PartialFile(output))

@@ -164,7 +164,9 @@ def partial_path(output: pathlib.Path) -> pathlib.Path:
 
 
 def _convert(partial, output):
-    with partial.open(newline="", encoding="utf-8") as file:
+    with partial.open(
+        newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
         lines = csv.reader(file)
         next(lines)
         columns = list(zip(*lines, strict=True)) or [()] * len(COLUMNS)
@@ -186,7 +188,13 @@ def _write_parquet(file, arrays):
     import pyarrow
     import pyarrow.parquet
 
-    pyarrow.parquet.write_table(pyarrow.table(arrays), file)
+    # Strings of Parquet are UTF-8; other bytes become text, as \xff.
+    ids = [
+        name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        for name in arrays["id"]
+    ]
+    table = pyarrow.table(arrays | {"id": ids})
+    pyarrow.parquet.write_table(table, file)
 
 
 def _has_pyarrow():

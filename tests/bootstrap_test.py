@@ -158,6 +158,19 @@ def test_the_seed_decides_and_the_block_size_does_not(monkeypatch):
     assert detection_estimates(*scores, METRICS, num_resamples=70) == first
 
 
+def test_other_scores_of_the_same_examples_are_resampled_alike():
+    inliers, outliers = gaussian_scores(np.random.default_rng(6))
+
+    def areas(*scores):
+        curves = bootstrap.resampled_curves(*scores, num_resamples=50)
+        return np.concatenate([metrics.area_under_roc(c) for c in curves])
+
+    # Whatever the resample, negated scores rank its pairs the other way round.
+    np.testing.assert_allclose(
+        areas(-inliers, -outliers), 1 - areas(inliers, outliers), atol=1e-12
+    )
+
+
 def test_a_percentile_interval_ends_at_order_statistics():
     values = np.random.default_rng(5).permutation(np.arange(1001.0))
     assert percentile_interval(values, 0.95) == (25.0, 975.0)

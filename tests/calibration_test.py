@@ -65,6 +65,29 @@ def test_a_score_exceeds_the_threshold_just_when_its_p_value_is_small(n, rate):
     )
 
 
+def test_a_score_at_the_threshold_is_no_outlier():
+    calibration = Calibration(np.arange(1.0, 20.0), 0.1)
+    scores = np.array([17.0, 18.0, 18.5, 19.0])
+    # Two of 20 ranks are 10 %: the largest calibration score and beyond.
+    p_values = np.array([4, 3, 2, 2]) / 20
+    np.testing.assert_allclose(calibration.p_values(scores), p_values)
+    np.testing.assert_array_equal(
+        calibration.is_outlier(scores), p_values <= 0.1
+    )
+    levels = conditional_levels(19, 0.1)
+    np.testing.assert_array_equal(
+        calibration.conditional_p_values(scores), levels[[3, 2, 1, 1]]
+    )
+
+
+def test_the_defaults_are_those_of_the_documentation():
+    calibration = Calibration(np.arange(19.0))
+    assert calibration.threshold == threshold_at(np.arange(19.0), 0.05)
+    np.testing.assert_array_equal(
+        calibration.levels, conditional_levels(19, 0.1)
+    )
+
+
 def test_too_few_scores_for_a_rate_raise_no_alarm():
     assert threshold_at(np.arange(18.0), 0.05) == math.inf
     assert threshold_at(np.arange(19.0), 0.05) == 18.0

@@ -95,6 +95,31 @@ def test_the_area_under_a_curve_is_its_auroc(count):
         np.testing.assert_allclose([x[0], y[0], x[-1], y[-1]], [0, 0, 1, 1])
 
 
+def test_infinite_scores_are_in_the_last_bin():
+    scores = np.array([0.0, 1.0, np.inf, np.inf])
+    (area,) = paths(histogram_chart("s", scores, np.zeros(0)), "inlier")
+    bars = heights(area)
+    # With what is finite and largest, three of the four.
+    assert bars[-2] == pytest.approx(0.75 * bars.sum(), rel=0.01)
+
+
+def test_ticks_stand_where_their_labels_say():
+    svg = roc_chart("roc", {"m": (np.zeros(2), np.ones(2))})
+    left, right, top, bottom = plot_box(svg)
+    ticks = {"tick x": [], "tick y": []}
+    for text in ElementTree.fromstring(svg).iter("text"):
+        if text.get("class") in ticks:
+            share = float(text.text.removesuffix("\N{NO-BREAK SPACE}%")) / 100
+            ticks[text.get("class")].append((share, text))
+    assert all(len(axis) >= 3 for axis in ticks.values())
+    for share, text in ticks["tick x"]:
+        x = left + share * (right - left)
+        assert float(text.get("x")) == pytest.approx(x, abs=0.1)
+    for share, text in ticks["tick y"]:
+        y = bottom - share * (bottom - top)
+        assert float(text.get("y")) == pytest.approx(y, abs=5)
+
+
 def test_titles_are_escaped():
     svg = roc_chart('<b a="&">', {"m": (np.zeros(2), np.ones(2))})
     assert ElementTree.fromstring(svg).get("aria-label") == '<b a="&">'

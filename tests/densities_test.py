@@ -118,6 +118,27 @@ def test_density_tasks_have_independent_splits(make):
     assert all(split.num_levels is None for split in splits)
 
 
+def test_the_gaussians_of_the_task_are_as_wide_as_asked():
+    task = densities.eight_gaussians(std=0.01)
+    x = next(iter(task.test.batches(1_000))).numpy()
+    distances = np.linalg.norm(x[:, None] - printed_centers(), axis=-1)
+    assert distances.min(axis=1).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("make", "ends"),
+    [
+        (densities.eight_gaussians, [5.0, 5.0]),
+        (densities.two_blobs, [0.75, 1.0]),
+    ],
+)
+def test_outliers_are_uniform_in_their_box(make, ends):
+    [outliers] = make().outliers.values()
+    x = next(iter(outliers.batches(20_000))).numpy() / ends
+    for column in x.T:
+        assert scipy.stats.kstest(column, "uniform", (-1, 2)).pvalue > 1e-6
+
+
 def test_outliers_between_the_blobs_have_no_density():
     [outliers] = densities.two_blobs().outliers.values()
     x = next(iter(outliers.batches(20_000))).numpy()

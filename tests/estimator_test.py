@@ -245,4 +245,27 @@ def test_networks_come_by_name_or_from_a_function(networks):
 
 def test_constant_features_do_no_harm():
     x = np.concatenate([curve(30, 0), np.full((30, 2), 0.1)], axis=1)
-    assert np.isfinite(tiny().fit(x).score_samples(x)).all()
+    assert x[:, -1].std() > 0  # By rounding.
+    detector = tiny().fit(x)
+    np.testing.assert_array_equal(detector.scale_[-2:], 1.0)
+    # Rounding of another kind is no outlier.
+    np.testing.assert_allclose(
+        detector.score_samples(x + 1e-13), detector.score_samples(x), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_features", "latent_dim"), [(2, 2), (8, 4), (200, 32)]
+)
+def test_latents_are_half_as_many_as_features_from_2_to_32(
+    num_features, latent_dim
+):
+    asked = []
+
+    def networks(*sizes):
+        asked.append(sizes)
+        return linear_networks(*sizes)
+
+    x = np.random.default_rng(0).normal(size=(5, num_features))
+    tiny(networks=networks, pretraining_epochs=0, epochs=0).fit(x)
+    assert asked == [(num_features, latent_dim)]

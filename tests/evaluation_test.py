@@ -104,6 +104,32 @@ def test_a_method_without_reconstructions_shows_none():
     assert evaluation.inliers.lowest.reconstructions is None
 
 
+def test_methods_see_the_same_resamples():
+    task = make_task()
+    intervals = [
+        evaluate_method(name, MeanDetector(scale), task)
+        .outliers["near"]
+        .estimates
+        for name, scale in [("AE", 1.0), ("longer", 3.0)]
+    ]
+    # Scores that rank alike have the same metrics in every resample.
+    assert intervals[0] == intervals[1]
+
+
+def test_results_tell_how_they_came_about():
+    task = make_task()
+    model = MeanDetector()
+    evaluations = {"mean": evaluate_method("mean", model, task, limit=7)}
+    results = results_of(evaluations, experiment_of(task), 0.4)
+    assert results["inliers"] == {"name": "test", "count": 7}
+    assert results["outliers"] == {"near": {"count": 7}, "far": {"count": 5}}
+    # As docs/evaluation.md has it.
+    assert results["confidence"] == 0.95
+    assert results["num_resamples"] == 1000
+    assert results["signal_efficiency"] == 0.4
+    assert (results["task"], results["seed"]) == ("task", 3)
+
+
 def test_results_are_strict_json_with_null_for_infinity():
     task = make_task()
     evaluations = {"mean": evaluate_method("mean", MeanDetector(), task)}

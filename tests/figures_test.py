@@ -5,6 +5,14 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from nae_tf import figures, plane_figures
+from nae_tf.density_figures import (
+    Panel,
+    Reconstructions,
+    density_figure,
+    manifold_figure,
+)
+from nae_tf.density_grid import Grid
+from nae_tf.sample_figures import stages_figure
 
 RNG = np.random.default_rng(0)
 
@@ -22,6 +30,7 @@ def test_an_image_table_has_every_image_at_its_place():
         assert panel_row[0].get_ylabel() == name
         for panel, image in zip(panel_row, images, strict=True):
             np.testing.assert_array_equal(shown(panel), image[..., 0])
+            assert panel.images[0].get_clim() == (0, 1)
     titles = [panel.get_title(loc="left") for panel in panels[0]]
     assert titles == ["left", "right", ""]
 
@@ -67,6 +76,60 @@ def test_the_latent_size_figure_shows_means_quantiles_and_aurocs():
         )
     for line, values in zip(right.lines, aurocs.values(), strict=True):
         np.testing.assert_array_equal(line.get_ydata(), values)
+
+
+def test_stages_show_a_sample_at_the_same_place():
+    stages = {
+        name: RNG.uniform(*ends, [3, 4, 4, 1])
+        for name, ends in [("start", (-1.0, 2.0)), ("end", (0.2, 0.8))]
+    }
+    figure = stages_figure(stages)
+    for panel, (name, samples) in zip(figure.axes, stages.items(), strict=True):
+        assert panel.get_title() == name
+        assert panel.images[0].get_clim() == (0, 1)
+        # Two rows of two, with a gap of one pixel.
+        for index, (row, column) in enumerate([(0, 0), (0, 5), (5, 0)]):
+            np.testing.assert_array_equal(
+                shown(panel)[row : row + 4, column : column + 4],
+                np.clip(samples[index, ..., 0], 0, 1),
+            )
+    points = RNG.normal(size=[6, 2])
+    (panel,) = stages_figure({"x": points}).axes
+    np.testing.assert_array_equal(panel.collections[0].get_offsets(), points)
+
+
+def test_a_density_has_its_low_end_below_and_left_and_one_scale():
+    density, samples = RNG.uniform(0, 1, [4, 4]), RNG.uniform(-2, 2, [3, 2])
+    panels = [Panel("a", density, samples), Panel("b", 2 * density)]
+    figure = density_figure([panels], Grid(-2.0, 2.0, 4), peak=0.5)
+    for axes, panel in zip(figure.axes, panels, strict=True):
+        (image,) = axes.images
+        assert axes.get_title() == panel.title
+        np.testing.assert_array_equal(shown(axes), panel.density)
+        assert image.origin == "lower"
+        assert list(image.get_extent()) == [-2, 2, -2, 2]
+        assert image.get_clim() == (0, 0.5)
+    (dots,) = figure.axes[0].collections
+    np.testing.assert_array_equal(dots.get_offsets(), samples)
+    assert not figure.axes[1].collections
+
+
+def test_points_are_linked_to_their_reconstructions():
+    result = Reconstructions(
+        *[RNG.normal(size=[count, 2]) for count in (2, 3, 2, 3, 4)]
+    )
+    (axes,) = manifold_figure({"AE": result}).axes
+    *links, manifold = [line.get_xydata() for line in axes.lines]
+    points = np.concatenate([result.inliers, result.outliers])
+    targets = np.concatenate(
+        [result.reconstructed_inliers, result.reconstructed_outliers]
+    )
+    np.testing.assert_array_equal(links, np.stack([points, targets], axis=1))
+    np.testing.assert_array_equal(manifold, result.manifold)
+    for dots, expected in zip(
+        axes.collections, [result.inliers, result.outliers], strict=True
+    ):
+        np.testing.assert_array_equal(dots.get_offsets(), expected)
 
 
 def test_arrows_point_up_where_the_energy_rises():

@@ -1,21 +1,26 @@
 """The page of a run, as text and in a browser, with awkward names in it."""
 
+import base64
 import functools
 import html
 import json
+import math
 import operator
 import re
 import shutil
 import types
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import scipy.integrate
 import tensorflow as tf
 from evaluation_stand_in import MeanDetector, examples
 
 from nae_tf import report
 from nae_tf.data import Task
 from nae_tf.evaluation import evaluate_method, results_of
+from nae_tf.galleries import gallery
 from nae_tf.report import report_page
 
 NASTY = """</style><script>alert("1")</script>&amp; 'x' {{ 7*7 }} <img src=x>"""
@@ -147,6 +152,89 @@ def test_pictures_are_the_examples():
     assert image.shape == (8, 8, 1)
     # The stand-in's score is the mean of the example.
     assert image.mean() == pytest.approx(first["score"], abs=2e-3)
+
+
+def test_a_roc_curve_is_that_of_its_set():
+    results, page = make_page(outliers=("near", "far"))
+    charts = map(ElementTree.fromstring, re.findall("<svg.*?</svg>", page))
+    by_title = {chart.get("aria-label"): chart for chart in charts}
+    for name in ("near", "far"):
+        chart = by_title[f"ROC curves, {name} and inliers <test>"]
+        for method, kind in [("AE", "base"), ("NAE", "own")]:
+            metrics = results["methods"][method]["outliers"][name]["metrics"]
+            (path,) = chart.iterfind(f"path[@class='curve {kind}']")
+            points = [point.split() for point in path.get("d")[1:].split("L")]
+            x, y = (np.array(points, float) - np.array(points[0], float)).T
+            area = scipy.integrate.trapezoid(y / y[-1], x / x[-1])
+            assert area == pytest.approx(metrics["auroc"]["value"], abs=0.01)
+
+
+def test_dots_and_bars_of_the_overview_stand_at_their_values():
+    results, page = make_page(outliers=("near", "far"))
+    labels = re.findall(
+        r'<i class="label" style="left: ([\d.]+)%">([\d.]+)</i>', page
+    )
+    first = float(labels[0][1])
+    assert first <= 0.5 and labels[-1] == ("100.00", "1.0")
+    drawn = re.findall(
+        r'<i class="bar" style="left: ([\d.]+)%; right: calc\(100% - '
+        r'([\d.]+)%\)"></i><i class="dot" style="left: ([\d.]+)%"></i>',
+        page,
+    )
+    expected = [
+        [auroc[key] for key in ("low", "high", "value")]
+        for name in ("near", "far")
+        for method in ("AE", "NAE")
+        for auroc in [
+            results["methods"][method]["outliers"][name]["metrics"]["auroc"]
+        ]
+    ]
+    for places, values in [
+        *zip(drawn, expected, strict=True),
+        *[([place], [float(value)]) for place, value in labels],
+    ]:
+        np.testing.assert_allclose(
+            first + (1 - first) * np.array(places, float) / 100,
+            values,
+            atol=1e-4,
+        )
+
+
+def test_a_gallery_has_errors_of_one_scale_and_says_what_they_mean():
+    def constant(name, *levels):
+        return examples(
+            name, np.multiply.outer(np.array(levels), np.ones([2, 2, 1]))
+        )
+
+    inliers = constant("test", 0.0, math.sqrt(0.5))
+    task = Task("t", *[inliers] * 3, outliers={"far": constant("far", 1.0)})
+    evaluation = evaluate_method("m", MeanDetector(), task)
+    groups = {
+        group.title: group
+        for group in gallery("m", evaluation, "inliers").groups
+    }
+
+    def colours(title, row):
+        return [
+            tf.io.decode_png(
+                base64.b64decode(picture.url.partition(",")[2])
+            ).numpy()[0, 0]
+            for picture in groups[title].examples[row].pictures
+        ]
+
+    # The stand-in reconstructs x as -x, with the squared error 4 x**2: here
+    # nothing, half of the largest on the page, and the largest.
+    _, _, none = colours("inliers, lowest scores", 0)
+    _, _, half = colours("inliers, lowest scores", 1)
+    x, reconstruction, largest = colours("far, highest scores", 0)
+    assert (x, reconstruction) == (255, 0)
+    np.testing.assert_array_equal(none, [12, 10, 30])
+    np.testing.assert_array_equal(largest, [252, 253, 200])
+    # Half way between the colours of 0.4 and 0.6.
+    between = np.mean([[166, 44, 92], [229, 92, 48]], axis=0)
+    np.testing.assert_allclose(half, between, atol=1)
+    assert "false alarm" in groups["inliers, highest scores"].meaning
+    assert "missed" in groups["far, lowest scores"].meaning
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (6, 5, 2), (7,)])

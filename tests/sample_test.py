@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny_models import vector_nae
+from tiny_models import short_sampler, vector_nae
 from tiny_runs import DIGITS, TINY_DIGITS, run_module
 
 from nae_tf import (
@@ -139,6 +139,15 @@ def test_the_latent_chain_is_as_long_as_asked():
     assert way(8) / way(1) == pytest.approx(8, rel=0.1)
 
 
+def test_every_stage_is_in_the_box_of_the_visible_chain():
+    model = vector_nae(sampler=short_sampler((0.0, 0.01)))
+    (stages,) = sample.draw_samples(model, 8)
+    for name in ("decoded_z0", "x0", "x"):
+        assert stages[name].min() >= 0 and stages[name].max() <= 0.01
+    # What a linear decoder makes of random latents is not.
+    assert np.ptp(model.decode(stages["z0"])) > 0.01
+
+
 def test_samplers_without_a_latent_chain():
     model = vector_nae(
         sampler=PersistentContrastiveDivergence(visible_chain=CHAIN)
@@ -154,6 +163,45 @@ def test_samples_that_are_test_images_are_at_no_distance():
     assert quality["samples"]["frechet_distance"] == pytest.approx(0, abs=1e-6)
     assert quality["samples"]["kernel_distance"] < 0
     assert quality["validation"]["frechet_distance"] > 0.1
+    limited = sample.measure_quality(x, task, features.values, limit=30)
+    assert limited["validation"]["size"] == 30
+
+
+def test_the_table_of_distances_has_errors_where_there_are_some():
+    quality = {
+        title: {
+            "size": size,
+            "frechet_distance": frechet,
+            "kernel_distance": kernel,
+            "kernel_distance_standard_error": error,
+        }
+        for title, size, frechet, kernel, error in [
+            ("samples", 2000, 1.25, 0.5, 0.0625),
+            ("validation", 20, 0.75, -0.25, None),
+        ]
+    }
+    _, samples, validation = sample.format_quality(quality).splitlines()
+    assert samples.split() == [
+        *("samples", "(2000)", "1.2500", "0.50000", "+-", "0.06250")
+    ]
+    assert validation.split() == [*("validation", "(20)", "0.7500", "-0.25000")]
+
+
+def test_vectors_of_many_features_have_no_picture(tmp_path):
+    stages = {name: np.zeros((3, 5)) for name in ("x0", "x")}
+    told = sample.write_picture(runtime.RunDirectory(tmp_path), stages)
+    assert told.startswith("no picture: ") and "vectors of 5 values" in told
+
+
+def test_features_are_those_that_are_named(monkeypatch):
+    monkeypatch.setattr(sample, "_CLASSIFIER_STEPS", 1)
+    task = digits.digits_holdout()
+    x = next(task.test.batches(4).as_numpy_iterator())
+    name, classifier = sample.choose_features("classifier", task)
+    assert "classifier of rotations" in name
+    assert classifier(x).shape == (4, 128)
+    _, values = sample.choose_features("values", task)
+    np.testing.assert_array_equal(values(x), x.reshape(4, 64))
 
 
 def test_a_run_that_is_none_ends_in_one_line(tmp_path):

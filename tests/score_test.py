@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import h5py
 import numpy as np
@@ -14,7 +15,7 @@ import tensorflow as tf
 from data_files import write_tfrecord
 from tiny_models import image_networks, vector_nae
 
-from nae_tf import Autoencoder
+from nae_tf import Autoencoder, score
 from nae_tf.calibration import Calibration
 from nae_tf.example_stream import Batch, ExampleStream, open_stream
 from nae_tf.export import export_model
@@ -72,6 +73,52 @@ def write(path, x):
             file["x"] = x
     else:
         write_tfrecord(path, [{"x": row} for row in x])
+
+
+def rows_of(model, ids, x, done=()):
+    """The rows of one batch."""
+    stream = ExampleStream(len(x), iter([Batch(ids, lambda: x)]))
+    [rows] = score_batches(model, stream, list(done))
+    return rows
+
+
+# Reads energy, p-value and decision off the examples.
+GIVEN = types.SimpleNamespace(
+    score=lambda x: {
+        "energy": x[:, 0],
+        "p_value": x[:, 1],
+        "is_outlier": x[:, 2] > 0,
+    }
+)
+
+
+def test_a_row_is_an_example_s_energy_p_value_and_decision():
+    x = np.array([[0.5, 1.0, 0.0], [3.25, 0.125, 1.0]], np.float32)
+    rows = [("a", "0.5", "1.0", "0"), ("b", "3.25", "0.125", "1")]
+    assert rows_of(GIVEN, ["a", "b"], x) == rows
+    assert rows_of(GIVEN, ["a", "b"], x, done=rows[:1]) == rows[1:]
+
+
+def test_equal_scores_of_another_example_do_not_go_on():
+    x = np.array([[0.5, 1.0, 0.0]])
+    with pytest.raises(ValueError, match="another model or other examples"):
+        rows_of(GIVEN, ["a"], x, done=[("b", "0.5", "1.0", "0")])
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_a_key_names_the_examples_among_several_arrays(suffix, tmp_path):
+    arrays = {"a": np.zeros((3, 2)), "b": np.ones((3, 2))}
+    file = tmp_path / f"x.{suffix}"
+    if suffix == "npz":
+        np.savez(file, **arrays)
+    else:
+        with h5py.File(file, "w") as out:
+            out.update(arrays)
+    np.testing.assert_array_equal(
+        read(open_stream(str(file), (2,), 8, key="b")), arrays["b"]
+    )
+    with pytest.raises(ValueError, match=r"set (--)?key to the one"):
+        open_stream(str(file), (2,), 8)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "npy", "npz", "h5", "tfrecord"])
@@ -217,7 +264,7 @@ def test_an_interrupted_output_goes_on_and_ends_as_if_it_had_not(
 def test_an_output_cut_within_a_character_goes_on(tmp_path):
     output = tmp_path / "scores.csv"
     # The second is how Python has the bytes of a name that is not UTF-8.
-    rows = [("a.png", "1", "2", "0"), ("\u00dc\udcff.png", "1", "2", "0")]
+    rows = [('a,"b.png', "1", "2", "0"), ("\u00dc\udcff.png", "1", "2", "0")]
     with pytest.raises(Interruption), PartialFile(output) as partial:
         partial.write(rows)
         raise Interruption
@@ -260,6 +307,53 @@ def test_scores_are_written_as_arrays(suffix, vector_model, tmp_path):
         scores["energy"], model.predict_outlier_score(x), rtol=1e-4
     )
     assert [file.name for file in tmp_path.iterdir()] == [output.name]
+
+
+def test_a_name_that_is_not_utf_8_is_printed_as_it_is(tmp_path, monkeypatch):
+    data = tf.io.encode_png(np.zeros((2, 2, 1), np.uint8)).numpy()
+    (tmp_path / "\udcff.png").write_bytes(data)
+    model = types.SimpleNamespace(
+        example_shape=(2, 2, 1),
+        score=lambda x: {
+            "energy": np.array([0.5]),
+            "p_value": np.array([1.0]),
+            "is_outlier": np.array([False]),
+        },
+    )
+    options = types.SimpleNamespace(
+        model="", input=str(tmp_path), output="-", key=None, batch_size=8
+    )
+    printed = io.BytesIO()
+    stdout = io.TextIOWrapper(printed, encoding="utf-8")
+    monkeypatch.setattr(score.flags, "FLAGS", options)
+    monkeypatch.setattr(score, "ExportedModel", lambda path: model)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    score.main()
+    assert printed.getvalue().splitlines()[1:] == [b"\xff.png,0.5,1.0,0"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name"), [("npz", "\udcff.png"), ("parquet", "\\xff.png")]
+)
+def test_columns_keep_what_the_rows_say(suffix, name, tmp_path):
+    output = tmp_path / f"scores.{suffix}"
+    # The first is how Python has the bytes of a name that is not UTF-8.
+    rows = [("\udcff.png", "0.5", "1.0", "0"), ("b", "inf", "0.125", "1")]
+    with PartialFile(output) as partial:
+        partial.write(rows)
+        partial.finish()
+    if suffix == "npz":
+        arrays = dict(np.load(output))
+        columns = {key: array.tolist() for key, array in arrays.items()}
+    else:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        columns = parquet.read_table(output).to_pydict()
+    assert columns == {
+        "id": [name, "b"],
+        "energy": [0.5, np.inf],
+        "p_value": [1.0, 0.125],
+        "is_outlier": [False, True],
+    }
 
 
 def test_a_pickled_array_is_not_loaded(tmp_path):

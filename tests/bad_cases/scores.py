@@ -100,6 +100,10 @@ CASES = {
         lambda: benjamini_hochberg([0.5, 3.0], 0.1),
         "not the scores",
     ),
+    "a rate of false discoveries": (
+        lambda: benjamini_hochberg([0.5], 1.5),
+        r"false_discovery_rate in \[0, 1\], received 1.5",
+    ),
     **{
         f"calibration {text!r}": (
             lambda text=text: Calibration.from_json(text),
@@ -158,6 +162,12 @@ CASES = {
     "features for other examples": (
         features_by_another_shape,
         r"takes shape \(None, 4, 3, 1\)",
+    ),
+    "features of several outputs": (
+        lambda exported_vectors: features.saved_model_features(
+            exported_vectors, (4,)
+        ),
+        r"must map one tensor to one.*\['examples'\].*'p_value'",
     ),
     "features from nowhere": (
         lambda tmp_path: features.saved_model_features(
