@@ -54,7 +54,8 @@ def saved_model_features(path, example_shape) -> FeatureFunction:
 
     Raises:
         FileNotFoundError: there is no SavedModel.
-        ValueError: it is damaged, has another signature or takes other shapes.
+        ValueError: it is damaged, has another signature, or takes other shapes
+            or types.
     """
     loaded = load_saved_model(path)
     signature = loaded.signatures.get("serving_default")
@@ -76,6 +77,12 @@ def saved_model_features(path, example_shape) -> FeatureFunction:
         raise ValueError(
             f"the SavedModel {str(path)!r} takes shape {spec.shape}, but the "
             f"run's examples have {list(example_shape)}."
+        )
+    if not spec.dtype.is_floating:
+        raise ValueError(
+            f"the SavedModel {str(path)!r} takes {spec.dtype.name}, but the "
+            "run's examples are floats; let it take floats in [0, 1] and "
+            "rescale them itself."
         )
 
     def features(x, owner=loaded):

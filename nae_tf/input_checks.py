@@ -7,6 +7,7 @@ or when a graph runs.
 import contextlib
 import re
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 
 import keras
 import numpy as np
@@ -119,7 +120,7 @@ def as_batches(x, batch_size: int):
         Iterable of batches.
 
     Raises:
-        ValueError: the batches have no end.
+        ValueError: the batches have no end; there is no such batch size.
     """
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches is None:
@@ -137,6 +138,11 @@ def as_batches(x, batch_size: int):
         )
     if isinstance(x, Iterable) and not _is_array(x):
         return x
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise ValueError(
+            f"{BAD_INPUT} expected an integer batch_size >= 1, received "
+            f"{batch_size!r}."
+        )
     x = np.asarray(x)
     starts = range(0, len(x), batch_size)
     return (x[start : start + batch_size] for start in starts)

@@ -107,7 +107,9 @@ def main():
         stream = open_stream(
             options.input, model.example_shape, options.batch_size, options.key
         )
-        bar = stack.enter_context(progress_bar(stream.size, "example"))
+        bar = stack.enter_context(
+            progress_bar(stream.size, "example", initial=len(done))
+        )
         for batch in score_batches(model, stream, done):
             write(batch)
             bar.update(len(batch))

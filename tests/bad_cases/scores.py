@@ -51,6 +51,13 @@ def features_by_another_shape(tmp_path):
     features.saved_model_features(tmp_path / "model", (8, 8, 1))
 
 
+def features_of_bytes(tmp_path):
+    images = keras.Input((8, 8, 1), dtype="uint8")
+    sums = keras.ops.sum(keras.ops.cast(images, "float32"), axis=(2, 3))
+    keras.Model(images, sums).export(tmp_path / "model", verbose=False)
+    features.saved_model_features(tmp_path / "model", (8, 8, 1))
+
+
 def rotations_of_oblong_images():
     task = digits_holdout()
     oblong = dataclasses.replace(task.train, shape=(8, 4, 1), read=lambda: None)
@@ -163,6 +170,7 @@ CASES = {
         features_by_another_shape,
         r"takes shape \(None, 4, 3, 1\)",
     ),
+    "features of bytes": (features_of_bytes, "takes uint8.*floats in"),
     "features of several outputs": (
         lambda exported_vectors: features.saved_model_features(
             exported_vectors, (4,)

@@ -107,6 +107,13 @@ CASES = {
         lambda: trainable_nae().predict_outlier_score(batches(X).repeat()),
         r"the dataset has no end; leave repeat\(\) out",
     ),
+    **{
+        f"batches of {size}": (
+            lambda size=size: trainable_nae().predict_outlier_score(X, size),
+            f"integer batch_size >= 1, received {size}",
+        )
+        for size in (0, -1, 2.5, None)
+    },
     "nothing but empty batches": (
         lambda: trainable_nae().predict_outlier_score(iter([X[:0]] * 2)),
         "no examples to score",
