@@ -1,10 +1,8 @@
 """Exports: which models, what is written, and what is refused."""
 
 import json
-import math
 import os
 import pathlib
-import struct
 import types
 
 import keras
@@ -23,21 +21,14 @@ from tiny_models import (
 from tiny_runs import DIGITS, TINY_DIGITS, run_module
 
 from nae_tf import NAE, Autoencoder, ContrastiveDivergence, LangevinChain
-from nae_tf.calibration import Calibration, conditional_levels
+from nae_tf.calibration import Calibration
 from nae_tf.checkpoints import restore
 from nae_tf.data import Task
 from nae_tf.detector import OutlierDetector
-from nae_tf.encoded_images import decode_images
 from nae_tf.experiment import Experiment
 from nae_tf.export import calibrate, export_model
 from nae_tf.exported_model import ExportedModel
 from nae_tf.runtime import RunDirectory
-from nae_tf.serving import (
-    error_map,
-    make_signatures,
-    score_outputs,
-    takes_images,
-)
 
 CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
 
@@ -108,32 +99,6 @@ def test_exported_scores_are_outlier_scores(kind, count, tmp_path):
     )
 
 
-def test_an_energy_that_is_no_number_is_an_outlier_s():
-    model = types.SimpleNamespace(
-        outlier_score=lambda x: tf.constant([math.nan, 0.5, math.inf])
-    )
-    served = score_outputs(model, Calibration(np.linspace(0, 2, 99), 0.1), None)
-    np.testing.assert_array_equal(served["energy"], [math.inf, 0.5, math.inf])
-    assert served["is_outlier"].numpy().tolist() == [True, False, True]
-    np.testing.assert_allclose(served["p_value"], [0.01, 0.75, 0.01], rtol=1e-2)
-    levels = served["conditional_p_value"].numpy()
-    assert levels[0] == levels[2] < levels[1]
-
-
-def test_energies_of_calibration_inliers_count_themselves():
-    calibration = Calibration(np.arange(1.0, 20.0), 0.1)
-    energies = np.array([17.0, 18.0, 19.0])
-    model = types.SimpleNamespace(outlier_score=tf.constant)
-    served = score_outputs(model, calibration, energies)
-    # Of 19 scores 3, 2 and 1 are as high; the threshold is 18.
-    np.testing.assert_allclose(served["p_value"], [0.2, 0.15, 0.1])
-    np.testing.assert_allclose(
-        served["conditional_p_value"],
-        conditional_levels(19, 0.1)[[3, 2, 1]],
-    )
-    assert served["is_outlier"].numpy().tolist() == [False, False, True]
-
-
 def test_exported_p_values_of_fresh_inliers_are_uniform(tmp_path):
     rng = np.random.default_rng(3)
     model = vector_nae()
@@ -174,42 +139,6 @@ def test_a_model_answers_what_it_can(tmp_path):
         assert set(signatures(model, tmp_path / name)) == expected, name
 
 
-@pytest.mark.parametrize(
-    ("shape", "value_range", "expected"),
-    [
-        ((8, 8, 1), (0.0, 1.0), True),
-        ((8, 8, 3), None, True),
-        ((8, 8, 3), (-1.0, 1.0), False),
-        ((8, 8, 2), (0.0, 1.0), False),
-        ((3,), (0.0, 1.0), False),
-    ],
-)
-def test_only_what_files_hold_is_scored_from_files(
-    shape, value_range, expected
-):
-    model = types.SimpleNamespace(example_shape=shape, value_range=value_range)
-    assert takes_images(model) == expected
-
-
-def test_as_many_samples_are_drawn_as_the_documentation_allows():
-    sample = make_signatures(vector_nae(), CALIBRATION)["sample"]
-    seed = tf.constant(0)
-    most = sample(count=tf.constant(256), seed=seed)
-    assert most["samples"].shape == (256, 4)
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match="expected a count"
-    ):
-        sample(count=tf.constant(257), seed=seed)
-
-
-def test_the_error_map_of_vectors_is_theirs_by_feature():
-    x, reconstruction = np.array([[1.0, 5.0], [2.0, 2.0]]), np.ones((2, 2))
-    np.testing.assert_array_equal(
-        error_map(tf.constant(x), tf.constant(reconstruction)),
-        [[0, 16], [1, 1]],
-    )
-
-
 def test_reconstruction_error_map_and_latent_belong_together(tmp_path):
     model = colour_autoencoder()
     served = signatures(model, tmp_path)
@@ -237,46 +166,6 @@ def test_encoded_images_are_resized_as_training_images_are(encode, tmp_path):
         model.predict_outlier_score(resized[None]),
         rtol=1e-5,
     )
-
-
-def claimed_png(height, width):
-    """The beginning of a PNG file that claims a size."""
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(
-        ">I4sII", 13, b"IHDR", width, height
-    )
-
-
-def claimed_jpeg(height, width):
-    """A small JPEG file that claims another size."""
-    data = tf.io.encode_jpeg(np.zeros((20, 20, 1), np.uint8)).numpy()
-    size = data.index(b"\xff\xc0") + 5
-    return data[:size] + struct.pack(">HH", height, width) + data[size + 4 :]
-
-
-@pytest.mark.parametrize(
-    ("claimed", "height", "width"),
-    [
-        (claimed_jpeg, 4097, 4096),
-        (claimed_png, 4097, 4096),
-        (claimed_png, 1, 2**24 + 1),
-        (claimed_png, 257, 2**16),
-        (claimed_png, 0, 5),
-    ],
-)
-def test_an_image_is_refused_for_the_size_that_its_header_claims(
-    claimed, height, width
-):
-    with pytest.raises(
-        tf.errors.InvalidArgumentError,
-        match=rf"height and width\W+{height}\W+{width}\b",
-    ):
-        decode_images(tf.constant([claimed(height, width)]), (4, 4, 1))
-
-
-def test_the_largest_image_is_decoded():
-    data = tf.io.encode_png(np.full((4096, 4096, 1), 7, np.uint8))
-    image = decode_images(data[None], (1, 1, 1))
-    assert image.numpy().ravel() == [7]
 
 
 def test_versions_count_up(tmp_path):
