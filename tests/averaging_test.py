@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from resume_test import assert_same_end, final_state, rows, send_once
+from run_ends import assert_same_end, final_state, rows, send_once
 from tiny_runs import (
     EPOCHS,
     STEPS,

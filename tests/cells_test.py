@@ -14,7 +14,7 @@ import time
 import cells
 import pytest
 from learning_curve import selection_figures
-from resume_test import rows, send_once
+from run_ends import rows, send_once
 from tiny_runs import ROOT, TINY_AUTOENCODER
 
 from nae_tf import runtime

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from averaging_test import AVERAGING, averages
-from resume_test import assert_same_end, send_once
+from run_ends import assert_same_end, send_once
 from tiny_runs import (
     EPOCHS,
     STEPS,
