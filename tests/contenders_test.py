@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from contenders import Contender, forward_flops
+from cells import REPOSITORY
+from contenders import Contender, Ours, forward_flops
 
 from nae_tf.networks import Conv28Decoder, Conv28Encoder, MLPEncoder
 
@@ -26,6 +27,32 @@ def test_a_contender_lives_in_a_process_of_its_own():
     assert contender.seconds("add", 1) > 0
     with pytest.raises(RuntimeError, match="no such thing"):
         contender.call("fail")
+    contender.close()
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_our_model_needs_no_data(jit_compile, monkeypatch, tmp_path):
+    monkeypatch.setenv("NAE_TF_DATA_DIR", str(tmp_path))  # Where there is none.
+    bindings = [
+        "training/Phase.batch_size = 3",
+        "latent/LangevinChain.num_steps = 1",
+        "visible/LangevinChain.num_steps = 2",
+        "Conv28Encoder.width = 2",
+        "Conv28Decoder.width = 2",
+        "Conv28Encoder.hidden_units = 4",
+    ]
+    gin_file = str(REPOSITORY / "gin" / "mnist.gin")
+    contender = Contender(Ours, [gin_file], bindings, "float32", jit_compile)
+    before, _ = contender.call("weights")
+    contender.call("step")
+    after, _ = contender.call("weights")
+    pairs = zip(before, after, strict=True)
+    assert not any(np.array_equal(*pair) for pair in pairs)
+    assert contender.call("chains") == {
+        "latent_steps": 1,
+        "visible_steps": 2,
+        "batch_size": 3,
+    }
     contender.close()
 
 

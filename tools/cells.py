@@ -26,6 +26,7 @@ import gin
 import keras
 import numpy as np
 import scipy.stats
+import tensorflow as tf
 
 from nae_tf.checkpoints import CheckpointDirectory
 from nae_tf.evaluation import aurocs
@@ -300,7 +301,7 @@ def commit() -> str:
 
 
 def machine() -> str:
-    """Return the processor's name and the number of cores."""
+    """Return the processor's name, the number of cores, and the GPUs."""
     name = platform.processor() or platform.machine()
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -308,7 +309,11 @@ def machine() -> str:
             if line.startswith("model name"):
                 name = line.split(":", 1)[1].strip()
                 break
-    return f"{name}, {os.cpu_count()} cores"
+    parts = [f"{name}, {os.cpu_count()} cores"]
+    for gpu in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(gpu)
+        parts.append(details.get("device_name", gpu.name))
+    return ", ".join(parts)
 
 
 def provenance(results: Iterable[dict]) -> str:

@@ -74,7 +74,7 @@ def _serve(connection, make, arguments):
 class Ours:
     """The model of a gin configuration, on noise instead of its data."""
 
-    def __init__(self, gin_files, bindings, precision):
+    def __init__(self, gin_files, bindings, precision, jit_compile=False):
         """Build and compile it; its first step is not measured."""
         import keras
         import tensorflow as tf
@@ -82,8 +82,9 @@ class Ours:
         from nae_tf.experiment import Experiment
         from nae_tf.runtime import parse_config
 
-        # The data need not be there.
-        parse_config(gin_files, [*bindings, "Experiment.task = None"])
+        # The data of the configuration need not be there; the digits are.
+        no_data = "Experiment.task = @digits_holdout()"
+        parse_config(gin_files, [*bindings, no_data])
         experiment = Experiment.from_config()
         keras.utils.set_random_seed(experiment.seed)
         keras.config.set_dtype_policy(precision)
@@ -92,7 +93,7 @@ class Ours:
         self.batch_size = experiment.training.batch_size
         shape = (self.batch_size, *self.model.example_shape)
         self._batch = tf.random.stateless_uniform(shape, (0, 1))
-        self._step = tf.function(self.model.train_step)
+        self._step = tf.function(self.model.train_step, jit_compile=jit_compile)
 
     def step(self, count: int = 1):
         """Train for some iterations."""
@@ -130,6 +131,12 @@ class Ours:
             )
             return ExportedModel(path)
 
+    def matmul_size(self) -> int:
+        """Rows and columns of a matrix that keeps the device busy."""
+        import tensorflow as tf
+
+        return 8192 if tf.config.list_physical_devices("GPU") else 2048
+
     def matmul_rate(self, repeats: int = 8) -> float:
         """FLOP/s of a large matrix product in the networks' type."""
         multiply, matrix = self._matmul
@@ -144,8 +151,9 @@ class Ours:
     def _matmul(self):
         import tensorflow as tf
 
+        size = self.matmul_size()
         matrix = tf.cast(
-            tf.random.stateless_normal((2048, 2048), (0, 1)),
+            tf.random.stateless_normal((size, size), (0, 1)),
             self.model.encoder.compute_dtype,
         )
         multiply = tf.function(lambda matrix: matrix @ matrix)
@@ -200,12 +208,15 @@ class Twin:
         import torch
         import torch_twin
 
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._images = torch_twin.images
-        self._model = torch_twin.Twin(weights, channels_last, bfloat16)
+        self._model = torch_twin.Twin(
+            weights, channels_last, bfloat16, self._device
+        )
         self._optimizer = torch.optim.Adam(self._model.parameters(), 1e-5)
         self._chains = dict(chains)
         batch_size = self._chains.pop("batch_size")
-        self._batch = torch.rand(batch_size, 1, 28, 28)
+        self._batch = torch.rand(batch_size, 1, 28, 28, device=self._device)
 
     def step(self, count: int = 1):
         """Train for some iterations."""
@@ -215,7 +226,9 @@ class Twin:
     def score(self, examples):
         """Score examples."""
         scores = [
-            self._model.outlier_score(self._images(batch)).numpy()
+            self._model.outlier_score(self._images(batch).to(self._device))
+            .cpu()
+            .numpy()
             for batch in batches(examples)
         ]
         return np.concatenate(scores)

@@ -68,15 +68,19 @@ class Twin(nn.Module):
         weights: of our encoder and decoder, lists of NumPy arrays.
         channels_last: keep images and kernels in that memory format.
         bfloat16: run the networks under bfloat16 autocast.
+        device: where they run, "cpu" or "cuda".
     """
 
-    def __init__(self, weights, channels_last=False, bfloat16=False):
+    def __init__(
+        self, weights, channels_last=False, bfloat16=False, device="cpu"
+    ):
         super().__init__()
         encoder, decoder = weights
         self.latent_dim, width = len(encoder[-1]), len(encoder[1])
         self.encoder = Encoder(self.latent_dim, width, len(encoder[-3]))
         self.decoder = Decoder(self.latent_dim, width)
         self.uses_bfloat16 = bfloat16
+        self.device = device
         with torch.no_grad():
             for (name, parameter), value in zip(
                 self.named_parameters(), [*encoder, *decoder], strict=True
@@ -91,11 +95,12 @@ class Twin(nn.Module):
                 parameter.data = parameter.data.contiguous(
                     memory_format=self.memory_format
                 )
+        self.to(device)
 
     def autocast(self):
         """Return the context that the networks run in."""
         if self.uses_bfloat16:
-            return torch.autocast("cpu", torch.bfloat16)
+            return torch.autocast(self.device, torch.bfloat16)
         return contextlib.nullcontext()
 
     def encode(self, x):
@@ -145,7 +150,8 @@ class Twin(nn.Module):
         x = x.contiguous(memory_format=self.memory_format)
         for parameter in self.parameters():
             parameter.requires_grad_(False)
-        z = functional.normalize(torch.randn(len(x), self.latent_dim))
+        z = torch.randn(len(x), self.latent_dim, device=self.device)
+        z = functional.normalize(z)
         z = self.latent_chain(z, latent_steps)
         with torch.no_grad():
             start = self.decode(z)
