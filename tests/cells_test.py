@@ -13,6 +13,7 @@ import time
 
 import cells
 import pytest
+import tensorflow as tf
 from learning_curve import selection_figures
 from run_ends import rows, send_once
 from tiny_runs import ROOT, TINY_AUTOENCODER
@@ -276,3 +277,17 @@ def test_stored_cells_are_not_trained_again(repository, monkeypatch):
     cell.stored.write_text("{}")
     monkeypatch.setattr(cells.concurrent.futures, "ProcessPoolExecutor", None)
     cells.run_missing([cell], jobs=1)
+
+
+def test_results_name_the_gpus(monkeypatch):
+    gpus = [tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")] * 2
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", {"GPU": gpus}.__getitem__
+    )
+    details = iter([{"device_name": "A GPU"}, {}])
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", lambda gpu: next(details)
+    )
+    assert cells.machine().endswith(
+        f"{os.cpu_count()} cores, A GPU, /physical_device:GPU:0"
+    )
