@@ -163,3 +163,18 @@ def test_splits_are_random_disjoint_and_complete():
     # Random, not the head or the tail of the file: mean rank of the pieces.
     z = (np.mean(parts[2]) - 49.5) / (100 / np.sqrt(12 * 20))
     assert abs(z) < 5
+
+
+@pytest.mark.parametrize(
+    "part", ["validation", "test", "selection", "outliers"]
+)
+def test_a_task_refuses_examples_of_another_shape(part):
+    equal = {name: numbered(3) for name in ("train", "validation", "test")}
+    other = array_examples(np.zeros((3, 2), np.float32), name="others")
+    odd = {"odd": other} if part in ("selection", "outliers") else other
+    data.Task("task", **equal)
+    with pytest.raises(
+        ValueError,
+        match=r"task: others has examples of shape \(2,\), but test has \(1,\)",
+    ):
+        data.Task("task", **equal | {part: odd})

@@ -164,6 +164,19 @@ def test_a_gray_variant_keeps_the_energy_of_the_colours(small_sets):
     )
 
 
+def test_outliers_for_selection_follow_the_split_seed(tiny_mnist):
+    def selection(split_seed):
+        task = datasets.out_of_distribution(
+            "mnist", ["noise"], ["mnist"], split_seed=split_seed
+        )
+        return grey_levels(task.selection["mnist"])
+
+    first, second = selection(0), selection(1)
+    assert first.shape == second.shape
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(first, selection(0))
+
+
 def test_tasks_are_built_from_gin(real):
     real(image_sets.image_examples, "mnist", "train")
     gin.clear_config()

@@ -37,6 +37,38 @@ TINY = [
 # --- Several devices ----------------------------------------------------------
 
 
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """A machine with two GPUs, whose strategy is the list of its devices."""
+    gpus = [
+        tf.config.PhysicalDevice(f"/physical_device:GPU:{i}", "GPU")
+        for i in (0, 1)
+    ]
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", {"GPU": gpus}.__getitem__
+    )
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", list)
+
+
+@pytest.mark.parametrize("num_replicas", [None, 2])
+def test_all_gpus_mirror_the_weights(two_gpus, num_replicas):
+    strategy = distribution.make_strategy(num_replicas)
+    assert strategy == ["GPU:0", "GPU:1"]
+
+
+def test_one_of_two_gpus_needs_no_strategy(two_gpus):
+    assert distribution.make_strategy(1) is tf.distribute.get_strategy()
+
+
+@pytest.mark.parametrize("num_replicas", [0, 3])
+def test_there_are_no_more_replicas_than_gpus(two_gpus, num_replicas):
+    with pytest.raises(
+        ValueError,
+        match=f"--num_replicas between 1 and 2, .* received {num_replicas}",
+    ):
+        distribution.make_strategy(num_replicas)
+
+
 @pytest.fixture(scope="module")
 def two_replicas(tmp_path_factory):
     """What tests/two_replicas.py found."""

@@ -1,7 +1,13 @@
 import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
 
 import gin
 import pytest
+from tiny_runs import ROOT
 
 from nae_tf import NAE, LangevinChain, runtime
 from nae_tf.experiment import Phase
@@ -133,6 +139,30 @@ def test_a_command_ends_expected_errors_in_one_line(error, status, command):
     with pytest.raises(SystemExit) as end:
         command(main)
     assert end.value.code == status
+
+
+def test_a_command_ends_silently_when_its_reader_has_gone():
+    script = """
+    from nae_tf import runtime
+
+    def main():
+        for line in range(100_000):
+            print(line)
+
+    runtime.run_command(main)
+    """
+    command = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stdout.readline() == "0\n"
+    command.stdout.close()
+    with command.stderr as log:
+        assert "Traceback" not in log.read()
+    assert command.wait() == 128 + signal.SIGPIPE
 
 
 def test_a_command_shows_the_traceback_of_errors_of_ours(command):
