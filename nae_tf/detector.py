@@ -103,6 +103,7 @@ class OutlierDetector(LossModel):
 
         Raises:
             ValueError: if a loss or metrics are given; they would be ignored.
+                XLA is asked for on several parts of a CPU.
         """
         given = kwargs | {"loss": loss}
         for ignored in ("loss", "metrics", "weighted_metrics", "loss_weights"):
@@ -112,6 +113,12 @@ class OutlierDetector(LossModel):
                     "because the method defines its own; received "
                     f"{given[ignored]!r}. Remove the argument."
                 )
+        if jit_compile and _divides_cpu(self.distribute_strategy):
+            raise ValueError(
+                f"{type(self).__name__}.compile: expected jit_compile=False on "
+                "several parts of a CPU, because XLA does not reach the "
+                "variables of all; leave it out, or train on one device."
+            )
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         for name in [key for key in vars(self) if key.startswith(_COMPILED)]:
             delattr(self, name)
@@ -266,3 +273,11 @@ class OutlierDetector(LossModel):
             x = tf.ensure_shape(x, (None, *self.example_shape))
         with tf.control_dependencies(value_checks(x, self.value_range)):
             return tf.identity(x)
+
+
+def _divides_cpu(strategy):
+    """Tell whether a strategy has several replicas here that are no GPUs."""
+    if strategy.num_replicas_in_sync == 1:
+        return False
+    devices = strategy.extended.worker_devices
+    return not all("GPU" in device.upper() for device in devices)

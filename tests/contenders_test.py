@@ -30,8 +30,7 @@ def test_a_contender_lives_in_a_process_of_its_own():
     contender.close()
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_our_model_needs_no_data(jit_compile, monkeypatch, tmp_path):
+def test_our_model_needs_no_data(monkeypatch, tmp_path):
     monkeypatch.setenv("NAE_TF_DATA_DIR", str(tmp_path))  # Where there is none.
     bindings = [
         "training/Phase.batch_size = 3",
@@ -42,7 +41,7 @@ def test_our_model_needs_no_data(jit_compile, monkeypatch, tmp_path):
         "Conv28Encoder.hidden_units = 4",
     ]
     gin_file = str(REPOSITORY / "gin" / "mnist.gin")
-    contender = Contender(Ours, [gin_file], bindings, "float32", jit_compile)
+    contender = Contender(Ours, [gin_file], bindings, "float32")
     before, _ = contender.call("weights")
     contender.call("step")
     after, _ = contender.call("weights")

@@ -1,5 +1,7 @@
 """The contract of every method, on a detector with a single weight."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -192,6 +194,29 @@ def test_a_loaded_model_is_compiled_as_it_was(setting, value):
     assert getattr(loaded, setting) != value
     loaded.compile_from_config(model.get_compile_config())
     assert getattr(loaded, setting) == value
+
+
+@pytest.mark.parametrize(
+    ("devices", "fits"),
+    [
+        (["/device:CPU:0"], True),
+        (["/device:CPU:0", "/device:CPU:1"], False),
+        (["/device:GPU:0", "/device:GPU:1"], True),
+    ],
+)
+def test_xla_is_refused_on_parts_of_a_cpu(devices, fits, monkeypatch):
+    extended = types.SimpleNamespace(worker_devices=devices)
+    strategy = types.SimpleNamespace(
+        num_replicas_in_sync=len(devices), extended=extended
+    )
+    model = detector()
+    monkeypatch.setattr(type(model), "distribute_strategy", strategy)
+    model.compile(jit_compile=False)
+    if fits:
+        model.compile(jit_compile=True)
+    else:
+        with pytest.raises(ValueError, match="several parts of a CPU"):
+            model.compile(jit_compile=True)
 
 
 def test_labels_are_not_looked_at(x):

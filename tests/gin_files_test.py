@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+import gin
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -156,6 +157,18 @@ def test_other_chain_starts_are_one_binding_away(start, all_sets, tmp_path):
     assert type(model.sampler).__name__ == start
     assert model.sampler.visible_chain.step_size == 10.0
     train(runtime.RunDirectory(tmp_path / "run"), experiment)
+
+
+def test_a_preset_trains_as_on_a_gpu(tmp_path):
+    gpu = str(GIN / "devices" / "gpu.gin")
+    runtime.parse_config([str(GIN / "mnist.gin"), gpu])
+    chains = gin.get_configurable("OnManifold")()
+    assert chains.latent_chain.num_parts == chains.visible_chain.num_parts == 1
+    runtime.parse_config([str(GIN / "digits.gin"), SMOKE, gpu], NARROW)
+    experiment = Experiment.from_config()
+    assert experiment.jit_compile
+    results = train(runtime.RunDirectory(tmp_path / "run"), experiment)
+    assert list(aurocs(results)["NAE"]) == ["digit 9"]
 
 
 @pytest.mark.parametrize(
