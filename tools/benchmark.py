@@ -72,7 +72,8 @@ def contenders() -> dict[str, Contender]:
     np.testing.assert_allclose(
         twins["PyTorch"].call("score", examples),
         reference.call("score", examples),
-        rtol=1e-3,  # GPUs round factors of float32 products to TF32.
+        # GPUs round factors of float32 products to TF32.
+        rtol=1e-3 if reference.call("on_gpu") else 1e-4,
         err_msg="the twin is not the same model",
     )
     return {**twins, **ours}

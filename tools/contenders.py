@@ -131,11 +131,15 @@ class Ours:
             )
             return ExportedModel(path)
 
-    def matmul_size(self) -> int:
-        """Rows and columns of a matrix that keeps the device busy."""
+    def on_gpu(self) -> bool:
+        """Whether it computes on a GPU."""
         import tensorflow as tf
 
-        return 8192 if tf.config.list_physical_devices("GPU") else 2048
+        return bool(tf.config.list_physical_devices("GPU"))
+
+    def matmul_size(self) -> int:
+        """Rows and columns of a matrix that keeps the device busy."""
+        return 8192 if self.on_gpu() else 2048
 
     def matmul_rate(self, repeats: int = 8) -> float:
         """FLOP/s of a large matrix product in the networks' type."""
