@@ -1,6 +1,7 @@
 """Langevin Monte Carlo (paper Eq. 8 and 16, section D.3).
 
-    x' = x - step_size / T * clip(dE/dx) + noise_std * normal(0, 1)
+    x' = x + drift + noise_std * normal(0, 1)
+    drift = -step_size / T * clip(dE/dx)
 
 Pure functions that take the noise, so a recorded trajectory can be replayed
 exactly. `langevin_chain` makes chains of them.
@@ -17,24 +18,34 @@ import tensorflow as tf
 from nae_tf.energy import scalar_like
 
 
-def langevin_step(x, gradient, noise, step_size, noise_std, temperature=1.0):
-    """One step of unadjusted Langevin dynamics (Eq. 8).
+def langevin_drift(gradient, step_size, temperature=1.0):
+    """Deterministic part of a Langevin move, -step_size / T * gradient (Eq. 8).
 
-    x' = x - step_size / temperature * gradient + noise_std * noise
+    Args:
+        gradient: float [batch, ...], gradient of the energy, clipped if at all.
+        step_size: float, in units of x**2 / energy.
+        temperature: float > 0. It scales the drift only.
+
+    Returns:
+        Same shape as `gradient`, in units of x.
+    """
+    scale = scalar_like(step_size, gradient)
+    return -scale / scalar_like(temperature, gradient) * gradient
+
+
+def langevin_step(x, drift, noise, noise_std):
+    """One step of unadjusted Langevin dynamics, x + drift + noise (Eq. 8).
 
     Args:
         x: float [batch, ...], chain states.
-        gradient: same shape as `x`, gradient of the energy.
+        drift: same shape as `x`, see `langevin_drift`.
         noise: same shape as `x`, standard normal.
-        step_size: float, in units of x**2 / energy.
         noise_std: float, in units of x.
-        temperature: float > 0. It scales the drift only.
 
     Returns:
         Next states, same shape as `x`.
     """
-    drift = scalar_like(step_size, x) / scalar_like(temperature, x)
-    return x - drift * gradient + scalar_like(noise_std, x) * noise
+    return x + drift + scalar_like(noise_std, x) * noise
 
 
 def clip_by_element(gradient, limit):
@@ -104,8 +115,7 @@ def metropolis_hastings_log_ratio(
         proposal: same shape as `x`, proposed states y.
         energy: float [batch], E(x).
         proposal_energy: float [batch], E(y).
-        drift: same shape as `x`, the move's deterministic part at x,
-            -step_size / T * clip(dE/dx).
+        drift: same shape as `x`, `langevin_drift` at x.
         proposal_drift: same shape as `x`, the same at y.
         noise_std: float > 0, of this step.
         temperature: float > 0.

@@ -19,12 +19,12 @@ from nae_tf import randomness
 from nae_tf.energy import (
     energy_and_gradient,
     pad_batch,
-    scalar_like,
     split_batch,
 )
 from nae_tf.langevin import (
     GRADIENT_CLIPS,
     NOISE_SCHEDULES,
+    langevin_drift,
     langevin_step,
     metropolis_hastings_log_ratio,
 )
@@ -181,6 +181,10 @@ class LangevinChain(SerializableDataclass):
             return gradient
         return GRADIENT_CLIPS[self.gradient_clip](gradient, self.clip_limit)
 
+    def drift(self, gradient, temperature=1.0):
+        """Deterministic part of a move: clipped, then scaled (Eq. 8)."""
+        return langevin_drift(self.clip(gradient), self.step_size, temperature)
+
     def clamp(self, x):
         """Move every element of the states to the nearest point of the box."""
         if self.bounds is None:
@@ -203,14 +207,8 @@ class LangevinChain(SerializableDataclass):
         Returns:
             Next states, same shape as `x`.
         """
-        y = langevin_step(
-            x,
-            self.clip(gradient),
-            noise,
-            self.step_size,
-            self.noise_std_at(step),
-            temperature,
-        )
+        drift = self.drift(gradient, temperature)
+        y = langevin_step(x, drift, noise, self.noise_std_at(step))
         if self.boundary == "clamp":
             y = self.clamp(y)
         else:
@@ -295,30 +293,20 @@ class LangevinChain(SerializableDataclass):
         return x, self._diagnostics(x, norm, moved)
 
     def _run_adjusted(self, x, gradient_fn, seed, temperature):
-        def drift(gradient):
-            scale = scalar_like(self.step_size, x)
-            return -scale / scalar_like(temperature, x) * self.clip(gradient)
-
         def body(step, x, energy, gradient, norm, accepted):
             step_seed = randomness.fold_in(seed, step)
             noise = randomness.normal(tf.shape(x), step_seed, x.dtype)
             noise_std = self.noise_std_at(step)
-            y = langevin_step(
-                x,
-                self.clip(gradient),
-                noise,
-                self.step_size,
-                noise_std,
-                temperature,
-            )
+            drift = self.drift(gradient, temperature)
+            y = langevin_step(x, drift, noise, noise_std)
             y_energy, y_gradient = gradient_fn(y)
             log_ratio = metropolis_hastings_log_ratio(
                 x,
                 y,
                 energy,
                 y_energy,
-                drift(gradient),
-                drift(y_gradient),
+                drift,
+                self.drift(y_gradient, temperature),
                 noise_std,
                 temperature,
             )

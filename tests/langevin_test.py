@@ -10,6 +10,7 @@ from nae_tf.langevin import (
     clip_by_element,
     clip_by_example_norm,
     clip_by_row_norm,
+    langevin_drift,
     langevin_step,
     metropolis_hastings_log_ratio,
 )
@@ -31,7 +32,8 @@ def schedule(name):
 
 def test_temperature_divides_the_drift_and_not_the_noise():
     x, slope, noise = np.random.default_rng(0).normal(size=(3, 4, 2))
-    y = langevin_step(*map(tf.constant, (x, slope, noise)), 0.3, 0.7, 0.5)
+    drift = langevin_drift(tf.constant(slope), 0.3, 0.5)
+    y = langevin_step(tf.constant(x), drift, tf.constant(noise), 0.7)
     np.testing.assert_allclose(
         y, x - 0.3 / 0.5 * slope + 0.7 * noise, rtol=1e-12
     )

@@ -25,6 +25,7 @@ from nae_tf.langevin import (
     clip_by_element,
     clip_by_example_norm,
     clip_by_row_norm,
+    langevin_drift,
     langevin_step,
 )
 from nae_tf.metrics import auroc
@@ -121,9 +122,8 @@ def test_a_step_is_its_formula(draw, shape, dtype, step_size):
     x, gradient, noise = (draw.draw(arrays(shape, dtype)) for _ in range(3))
     with np.errstate(all="ignore"):
         expected = x - step_size / 2 * gradient + dtype(0.5) * noise
-    moved = langevin_step(
-        *map(tf.constant, (x, gradient, noise)), step_size, 0.5, 2.0
-    )
+    drift = langevin_drift(tf.constant(gradient), step_size, 2.0)
+    moved = langevin_step(tf.constant(x), drift, tf.constant(noise), 0.5)
     assert moved.dtype == dtype
     finite = np.isfinite(expected) & np.isfinite(moved.numpy())
     np.testing.assert_allclose(
