@@ -7,7 +7,6 @@ examples are resampled alike.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -126,10 +125,8 @@ def percentile_interval(values, confidence: float) -> tuple[float, float]:
         confidence: in (0, 1).
     """
     tail = (1 - confidence) / 2
-    values = np.sort(values)
-    last = len(values) - 1
-    low = values[math.floor(tail * last)]
-    high = values[math.ceil((1 - tail) * last)]
+    low = np.quantile(values, tail, method="lower")
+    high = np.quantile(values, 1 - tail, method="higher")
     return float(low), float(high)
 
 

@@ -18,6 +18,8 @@ import functools
 import json
 
 import numpy as np
+import scipy.special
+import scipy.stats
 
 
 def conformal_p_values(scores, calibration_scores) -> np.ndarray:
@@ -58,8 +60,7 @@ def conditional_levels(n: int, failure_probability: float) -> np.ndarray:
     # rank = n + 1 - j; the product telescopes to a ratio of factorials, and
     # vanishes for rank < k.
     levels = np.ones(n + 1)
-    logs = np.log(np.arange(1, n + 1, dtype=np.float64))
-    log_factorial = np.concatenate([[0.0], np.cumsum(logs)])
+    log_factorial = scipy.special.gammaln(np.arange(n + 1) + 1.0)
     rank = np.arange(n, k - 1, -1)
     log_ratio = (
         log_factorial[rank]
@@ -120,12 +121,11 @@ def benjamini_hochberg(p_values, false_discovery_rate: float) -> np.ndarray:
             f"an array of shape {p_values.shape} with other values; pass the "
             "p-values, not the scores."
         )
-    count = len(p_values)
-    limits = false_discovery_rate * np.arange(1, count + 1) / max(count, 1)
-    passing = np.flatnonzero(np.sort(p_values) <= limits * (1 + 1e-12))
-    if not passing.size:
-        return np.zeros(count, bool)
-    return p_values <= np.sort(p_values)[passing[-1]]
+    if not p_values.size:
+        return np.zeros(0, bool)
+    adjusted = scipy.stats.false_discovery_control(p_values, method="bh")
+    # Products such as 3 * 0.1 exceed their limit by rounding.
+    return adjusted <= false_discovery_rate * (1 + 1e-12)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
