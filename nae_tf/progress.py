@@ -1,9 +1,11 @@
 """Progress on the terminal: bars with the time left, and being quiet.
 
 Progress goes to standard error, results to standard output. Where standard
-error is no terminal there are lines instead of bars.
+error is no terminal there are lines instead of bars: one an epoch of a
+training, one every half a minute of anything else.
 """
 
+import io
 import os
 import sys
 import time
@@ -13,6 +15,8 @@ from absl import flags
 from tqdm import tqdm
 
 _display = {"quiet": False, "color": False}
+
+_SECONDS_BETWEEN_LINES = 30.0
 
 
 def define_progress_flags():
@@ -43,10 +47,35 @@ def error_line(text: str) -> str:
     return f"{label} {text}"
 
 
+class _LogLines(tqdm):
+    """Progress as a line now and then, for logs."""
+
+    def __init__(self, total, unit, title, initial):
+        line = "{desc}{n_fmt}/{total_fmt} {unit}s  ({remaining} left)"
+        super().__init__(
+            total=total,
+            unit=unit,
+            desc=f"{title}: " if title else None,
+            initial=initial,
+            # What tqdm itself writes is made for terminals.
+            file=io.StringIO(),
+            leave=False,
+            mininterval=_SECONDS_BETWEEN_LINES,
+            maxinterval=_SECONDS_BETWEEN_LINES,
+            bar_format=line if total else "{desc}{n_fmt} {unit}s",
+        )
+
+    def display(self, msg=None, pos=None):
+        """Print the line, but not that of the beginning or of the end."""
+        if msg is None and self.n > self.initial:
+            note(str(self))
+
+
 def progress_bar(total: int | None, unit: str, title: str = "", initial=0):
     """Return a bar that shows the time left; update it by `bar.update(n)`.
 
-    It shows nothing if it is to be quiet or standard error is no terminal.
+    It shows nothing if it is to be quiet, and lines where standard error is no
+    terminal.
 
     Args:
         total: how many units there are, None if that is not known.
@@ -54,6 +83,12 @@ def progress_bar(total: int | None, unit: str, title: str = "", initial=0):
         title: stands before the bar.
         initial: units that are done already.
     """
+    if not sys.stderr.isatty() and not _display["quiet"]:
+        return _LogLines(total, unit, title, initial)
+    return _terminal_bar(total, unit, title, initial)
+
+
+def _terminal_bar(total, unit, title, initial):
     return tqdm(
         total=total,
         unit=unit,
@@ -80,7 +115,9 @@ class TrainingProgress(keras.callbacks.Callback):
         """Show the bar."""
         self.start = time.monotonic()
         self.first_step = self._step()
-        self.bar = progress_bar(self.total, "step", self.title, self.first_step)
+        self.bar = _terminal_bar(
+            self.total, "step", self.title, self.first_step
+        )
 
     def on_train_batch_end(self, batch, logs=None):
         """Count a step."""

@@ -47,11 +47,48 @@ def test_a_bar_on_a_terminal_tells_the_time_left(display):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"terminal": False}, {"quiet": True}], ids=["pipe", "quiet"]
+    "settings",
+    [{"quiet": True}, {"quiet": True, "terminal": False}],
+    ids=["terminal", "pipe"],
 )
-def test_there_is_no_bar_in_a_pipe_or_when_quiet(display, settings):
+def test_there_is_no_bar_when_quiet(display, settings):
     shown = display(**settings)
     use_bar()
+    assert shown.getvalue() == ""
+
+
+def test_a_pipe_gets_a_line_every_half_a_minute(display, monkeypatch):
+    shown = display(terminal=False)
+    now = 1_000.0
+    with progress.progress_bar(80, "example", "evaluate", initial=20) as bar:
+        monkeypatch.setattr(bar, "_time", lambda: now)
+        bar.start_t = bar.last_print_t = now
+        for _ in range(50):
+            now += 7.0
+            bar.update(1)
+    # A line after 5, 10, ... examples; 35 seconds for 5, so 385 for 55.
+    lines = shown.getvalue().splitlines()
+    assert lines[0] == "evaluate: 25/80 examples  (06:25 left)"
+    assert [line.split()[1] for line in lines] == [
+        f"{count}/80" for count in range(25, 71, 5)
+    ]
+    assert "\r" not in shown.getvalue()
+
+
+def test_a_line_tells_no_time_left_where_the_end_is_not_known(
+    display, monkeypatch
+):
+    shown = display(terminal=False)
+    with progress.progress_bar(None, "example") as bar:
+        monkeypatch.setattr(bar, "_time", lambda: bar.start_t + 31.0)
+        bar.update(5)
+    assert shown.getvalue() == "5 examples\n"
+
+
+def test_what_takes_no_half_a_minute_leaves_nothing_in_a_pipe(display):
+    shown = display(terminal=False)
+    with progress.progress_bar(4, "step", "training") as bar:
+        bar.update(4)
     assert shown.getvalue() == ""
 
 
