@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import shutil
 import sys
 
 import keras
@@ -94,8 +95,14 @@ def test_figure_3_measures_every_chain_start_and_draws(
         distance = 0.5 * np.abs(values - truth).sum() * 0.25
         assert density["total_variation"] == pytest.approx(distance, rel=1e-4)
         assert len(data) == 60
+    # Stored results need no run; a picture does.
+    shutil.rmtree(tiny / "runs")
+    (tiny / "docs" / "figures" / "figure3.png").unlink()
     laboratory.figure3(num_seeds=1, jobs=1, show=True)
     assert table == capsys.readouterr().out.splitlines()[:8]
+    assert not (tiny / "docs" / "figures" / "figure3.png").exists()
+    with pytest.raises(FileNotFoundError, match=r"remove .* to train it"):
+        laboratory.figure3(num_seeds=1, jobs=1, show=False)
 
 
 def test_an_autoencoder_is_a_normal_distribution_around_its_reconstruction():

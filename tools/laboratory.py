@@ -173,7 +173,10 @@ def _bandwidth(data):
 
 
 def figure3(num_seeds: int, jobs: int, show: bool):
-    """Train with all chain starts; print the table, draw the first seed."""
+    """Train with all chain starts; print the table, draw the first seed.
+
+    `show` neither trains nor draws.
+    """
     ways = [(start, moves) for moves in MOVES for start in CHAIN_STARTS]
     cells = {
         (*way, seed): chain_start_cell(*way, seed)
@@ -207,6 +210,8 @@ def figure3(num_seeds: int, jobs: int, show: bool):
     )
     print(f"\nMean and standard deviation of seeds 0 to {num_seeds - 1}.")
     print(provenance(results.values()))
+    if show:
+        return
     truth = true_density()
     panels = [
         [Panel("data", truth)]
@@ -229,7 +234,10 @@ def chain_start_panel(start: str, moves: str) -> Panel:
 
 
 def figure5(jobs: int, show: bool):
-    """Train AE, VAE and NAE with one and three latent dimensions; draw them."""
+    """Train AE, VAE and NAE with one and three latent dimensions; draw them.
+
+    `show` neither trains nor draws: it prints the table.
+    """
     cells = {key: dimension_cell(*key) for key in DIMENSIONS}
     results = finished(cells, jobs, show)
     densities = {key: result["density"] for key, result in results.items()}
@@ -246,6 +254,8 @@ def figure5(jobs: int, show: bool):
         ],
     )
     print(f"\n{provenance(results.values())}")
+    if show:
+        return
     truth = true_density()
     rows = []
     for dimension in (1, 3):

@@ -15,7 +15,7 @@
                                               figure5 and figure11
 
 A training that was interrupted goes on when its command is given again. One
-cell: `table1 --methods=nae --digits=9 --seeds=0`.
+cell: `table1 --methods=nae --digits=0 --seeds=1`.
 
 `cells.py` has what a table is made of, `mnist_tables.py` and `ablations.py` the
 tables of MNIST, `laboratory.py` and `two_blobs.py` the 2-D experiments,
