@@ -20,7 +20,8 @@ from nae_tf import randomness
 
 # Streams of random numbers that share the run's seed. They stand where
 # `randomness.step_seed` puts the step, and are negative so as never to equal
-# one: data and chains never see the same numbers.
+# one. What models draw outside of a step has negative ones too, and then a
+# `randomness.Purpose` folded in: data and chains never see the same numbers.
 SHUFFLE, DEQUANTIZE, FLIP, SAMPLE = -1, -2, -3, -4
 
 

@@ -28,7 +28,8 @@ def step_seed(seed, step, replica=0):
 
     Args:
         seed: int, the run's seed.
-        step: int, the optimizer's step counter.
+        step: int, number of the training step, from 0; what does not belong to
+            a step has a negative one.
         replica: int, index of the replica.
 
     Returns:

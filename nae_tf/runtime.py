@@ -95,8 +95,8 @@ def _end(error: Exception):
 class RunDirectory:
     """Paths of a run, and writing that never leaves half a file.
 
-    config.gin  checkpoints/<phase>/  tensorboard/  metrics.csv  results.json
-    report.html  figures/  samples/
+    config.gin  checkpoints/<phase>/  snapshots/<phase>/  tensorboard/
+    metrics.csv  results.json  report.html  figures/  samples/
     """
 
     def __init__(self, path):
