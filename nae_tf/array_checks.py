@@ -8,7 +8,7 @@ from nae_tf.image_resizing import ImageShape, resize_images
 
 
 def check_kind(title, shape: tuple[int, ...], dtype: np.dtype):
-    """Refuses an array that cannot hold examples, by its shape and type.
+    """Refuse an array that cannot hold examples, by its shape and type.
 
     Args:
         title: of the array, for messages.

@@ -44,7 +44,7 @@ def read_array(
     label_key: str | None = None,
     image_shape: ImageShape | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Reads a .npy, .npz, HDF5, CSV or TFRecord file.
+    """Read a .npy, .npz, HDF5, CSV or TFRecord file.
 
     Args:
         path: the suffix tells the format.
@@ -140,7 +140,7 @@ def open_hdf5(path):
 
 
 def hdf5_arrays(path, file) -> list[str]:
-    """Names of the arrays in an open HDF5 file and its groups.
+    """List the names of the arrays in an open HDF5 file and its groups.
 
     Raises:
         ValueError: the file is damaged.
@@ -176,7 +176,7 @@ def _read_hdf5(path, key, label_key, image_shape):
 
 
 def _keyed(path, names, key, label_key, read):
-    """Examples and labels of a file of named arrays."""
+    """Read examples and labels from a file of named arrays."""
     key = _only_key(path, names, key, label_key)
     check_names(path, names, key, label_key)
     try:
@@ -212,7 +212,7 @@ def _read_csv(path, key, label_key, image_shape):
 
 
 def _read_tfrecord(path, key, label_key, image_shape):
-    """Records of tf.train.Example: encoded images or lists of numbers."""
+    """Read records of tf.train.Example: encoded images or lists of numbers."""
     values: list[np.ndarray] = []
     labels = []
     num_bytes = 0
@@ -250,7 +250,7 @@ def _read_tfrecord(path, key, label_key, image_shape):
 
 
 def _parse_record(title, record):
-    """Features of one tf.train.Example as arrays; bytes as objects."""
+    """Parse a tf.train.Example into arrays by name; bytes as objects."""
     try:
         parsed = tf.train.Example.FromString(record)
     except message.DecodeError as error:

@@ -26,7 +26,7 @@ SHUFFLE, DEQUANTIZE, FLIP, SAMPLE = -1, -2, -3, -4
 
 
 def add_dequantization_noise(x, noise, num_levels: int):
-    """Turns quantised pixels into samples of a continuous density.
+    """Turn quantised pixels into samples of a continuous density.
 
         dequantized = (x * (num_levels - 1) + noise) / num_levels
 
@@ -196,7 +196,7 @@ class Task:
     outliers: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        """Refuses data sets whose examples have different shapes."""
+        """Refuse data sets whose examples have different shapes."""
         for examples in (
             self.validation,
             self.test,
@@ -219,7 +219,7 @@ class Task:
 def split_indices(
     num_examples: int, sizes: Sequence[int], seed: int
 ) -> list[np.ndarray]:
-    """Splits 0 ... num_examples - 1 at random, reproducibly.
+    """Split 0 ... num_examples - 1 at random, reproducibly.
 
     numpy.random.default_rng(seed) permutes the indices, and the permutation
     is cut into consecutive pieces: first the rest, then the given sizes.

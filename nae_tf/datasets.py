@@ -42,7 +42,7 @@ def class_holdout(
     split_seed: int = 0,
     data_dir: str | None = None,
 ) -> data.Task:
-    """One class of a data set is the outlier class (Section 6.3).
+    """Hold out one class of a data set as the outlier class (Section 6.3).
 
     The training file is split at random as in Table 9 (MNIST: 54,000 for
     training, 6,000 for validation); then the class is removed from both parts
@@ -106,7 +106,7 @@ def out_of_distribution(
     split_seed: int = 0,
     data_dir: str | None = None,
 ) -> data.Task:
-    """One data set is normal, others are outliers (Section 6.3).
+    """Take one data set as normal, others as outliers (Section 6.3).
 
     Names are the keys of `image_sets.IMAGE_SETS`, the synthetic "constant",
     "constant_gray", "noise", "half_mnist" and "chimera_mnist", "<name>_padded"

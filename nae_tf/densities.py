@@ -34,7 +34,7 @@ def eight_gaussians_centers() -> np.ndarray:
 
 
 def sample_eight_gaussians(num_samples, seed, std=EIGHT_GAUSSIANS_STD):
-    """Draws from the mixture of eight Gaussians of equal weight.
+    """Draw from the mixture of eight Gaussians of equal weight.
 
     Args:
         num_samples: how many.
@@ -75,7 +75,7 @@ def eight_gaussians_log_density(
 
 
 def sample_two_blobs(num_samples, seed):
-    """Draws from two equal, disjoint discs, uniformly (Figure 11).
+    """Draw from two equal, disjoint discs, uniformly (Figure 11).
 
     The paper gives no numbers: the discs have radius 1 and centres (-2, 0)
     and (2, 0).
@@ -104,7 +104,7 @@ def two_blobs_log_density(x: np.ndarray) -> np.ndarray:
 
 
 def sample_box(num_samples, seed, low, high):
-    """Draws uniformly from the box low <= x < high, float32 [number, 2]."""
+    """Draw uniformly from the box low <= x < high, float32 [number, 2]."""
     uniforms = randomness.uniform([num_samples, 2], seed, tf.float32)
     return tf.constant(low) + uniforms * (tf.constant(high) - tf.constant(low))
 

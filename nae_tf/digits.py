@@ -12,7 +12,7 @@ from nae_tf import data, examples, synthetic
 
 @gin.register(module="nae_tf")
 def digits_holdout(held_out_class: int = 9, split_seed: int = 0) -> data.Task:
-    """One class of scikit-learn's handwritten digits is the outlier class.
+    """Hold out one class of scikit-learn's handwritten digits as outliers.
 
     1,797 images, 8x8x1, 17 grey levels (value / 16), bundled with
     scikit-learn. The n images of the nine other classes are split at random
@@ -81,7 +81,7 @@ def _chimeras(indices, seed):
 
 @functools.cache
 def _images_and_labels():
-    """All images, uint8 [1797, 8, 8, 1] in 0 ... 16, and labels."""
+    """Load all images, uint8 [1797, 8, 8, 1] in 0 ... 16, and labels."""
     from sklearn import datasets  # Slow to import.
 
     bundle = datasets.load_digits()

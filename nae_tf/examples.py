@@ -165,7 +165,7 @@ def from_indices(
 
 
 def to_array(stored: tf.data.Dataset) -> np.ndarray:
-    """All elements of an unbatched data set as one array."""
+    """Read all elements of an unbatched data set into one array."""
     batches = stored.batch(1_000).prefetch(tf.data.AUTOTUNE)
     return np.concatenate(list(batches.as_numpy_iterator()))
 

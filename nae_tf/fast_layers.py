@@ -87,7 +87,7 @@ class UpsampledConv2DTranspose(keras.layers.Layer):
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape):
-        """Creates the weights and computes the constant matrices."""
+        """Create the weights and compute the constant matrices."""
         _, height, width, channels = input_shape
         if height is None or width is None:
             raise ValueError(
@@ -113,7 +113,7 @@ class UpsampledConv2DTranspose(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs):
-        """Mixes channels, then spreads the columns, then the rows."""
+        """Mix channels, then spread the columns, then the rows."""
         _, height, width, channels = inputs.shape
         size, filters = self.kernel_size, self.filters
         _, out_height, out_width, _ = self.compute_output_shape(inputs.shape)
@@ -135,7 +135,7 @@ class UpsampledConv2DTranspose(keras.layers.Layer):
         return self.activation(x + self.bias)
 
     def compute_output_shape(self, input_shape):
-        """The upsampled shape grows by kernel_size - 1."""
+        """Return the upsampled shape, grown by kernel_size - 1."""
         batch, height, width, _ = input_shape
         growth = self.kernel_size - 1
         return (
@@ -146,7 +146,7 @@ class UpsampledConv2DTranspose(keras.layers.Layer):
         )
 
     def get_config(self):
-        """Returns the constructor's arguments."""
+        """Return the constructor's arguments."""
         return super().get_config() | {
             "filters": self.filters,
             "kernel_size": self.kernel_size,
@@ -170,7 +170,7 @@ class OneChannelConv2D(keras.layers.Conv2D):
     """
 
     def convolution_op(self, inputs, kernel):
-        """Convolves."""
+        """Convolve."""
         return conv2d_of_one_channel(inputs, tf.convert_to_tensor(kernel))
 
 
@@ -182,7 +182,7 @@ class OneFilterConv2DTranspose(keras.layers.Conv2DTranspose):
     """
 
     def call(self, inputs):
-        """Convolves."""
+        """Convolve."""
         kernel = tf.convert_to_tensor(self.kernel)
         y = conv2d_transpose_to_one_channel(inputs, kernel)
         return self.activation(y + self.bias)

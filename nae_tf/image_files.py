@@ -35,7 +35,7 @@ def _files_below(folder, above=()):
 def list_images(
     folder: pathlib.Path,
 ) -> tuple[list[pathlib.Path], list[str | None]]:
-    """Image files of a folder and its subfolders, in alphabetical order.
+    """List the images of a folder and its subfolders, in alphabetical order.
 
     Args:
         folder: to look into; links are followed. Hidden files are none of its
@@ -67,7 +67,7 @@ def list_images(
 def read_images(
     files: Sequence[pathlib.Path], image_shape: ImageShape | None = None
 ) -> tuple[tuple[int, ...], np.ndarray | None]:
-    """Decodes every image once, so that none can end a training later.
+    """Decode every image once, so that none can end a training later.
 
     Args:
         files: at least one image.
@@ -107,14 +107,14 @@ def read_images(
 def read_image(
     file: pathlib.Path, image_shape: ImageShape | None = None
 ) -> np.ndarray:
-    """One image, uint8 [height, width, channels]; see `read_images`."""
+    """Read one image, uint8 [height, width, channels]; see `read_images`."""
     return decode_image(file.read_bytes(), str(file), image_shape)
 
 
 def decode_image(
     encoded: bytes, title: str, image_shape: ImageShape | None = None
 ) -> np.ndarray:
-    """Decodes one PNG, JPEG or BMP image.
+    """Decode one PNG, JPEG or BMP image.
 
     Args:
         encoded: contents of the file.

@@ -8,7 +8,7 @@ ImageShape = tuple[int, ...]
 
 
 def resize_images(images, image_shape: ImageShape):
-    """Brings images to another size and number of channels.
+    """Bring images to another size and number of channels.
 
     Resizing is bilinear with antialiasing; the result is rounded, so that
     resized images have 256 levels like the originals.
@@ -33,7 +33,7 @@ def resize_images(images, image_shape: ImageShape):
 
 
 def pad_images(images, image_shape: ImageShape):
-    """Surrounds smaller images with zeros; see `resize_images`.
+    """Surround smaller images with zeros; see `resize_images`.
 
     Raises:
         ValueError: if the images are larger than `image_shape`.
@@ -49,7 +49,7 @@ def pad_images(images, image_shape: ImageShape):
 
 
 def gray_images(images, image_shape: ImageShape):
-    """Resizes, then replaces every colour by a grey of the same energy.
+    """Resize, then replace every colour by a grey of the same energy.
 
         gray = sqrt(mean over the channels of x**2)
 

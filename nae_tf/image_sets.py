@@ -157,7 +157,7 @@ def image_examples(
 def read_labels(
     name: str, split: str, data_dir: str | None = None
 ) -> np.ndarray:
-    """Labels, int [size], of the file that `split` is taken from.
+    """Read the labels, int [size], of the file that `split` is taken from.
 
     Arguments and exceptions are those of `image_examples`.
     """

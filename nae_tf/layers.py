@@ -73,7 +73,7 @@ class SpectralNormConv2D(keras.layers.Conv2D):
     """
 
     def build(self, input_shape):
-        """Creates the kernel, the bias and the vector u."""
+        """Create the kernel, the bias and the vector u."""
         super().build(input_shape)
         self.u = self.add_weight(
             name="u",
@@ -84,7 +84,7 @@ class SpectralNormConv2D(keras.layers.Conv2D):
         )
 
     def call(self, inputs, training=False):
-        """Convolves; iterates u first if `training`."""
+        """Convolve; iterate u first if `training`."""
         if training:
             matrix = self._as_matrix(self.kernel)
             direction = keras.ops.matmul(matrix, self.u)
@@ -93,7 +93,7 @@ class SpectralNormConv2D(keras.layers.Conv2D):
         return super().call(inputs)
 
     def convolution_op(self, inputs, kernel):
-        """Convolves with the normalised kernel."""
+        """Convolve with the normalised kernel."""
         direction = self.u / _norm(self.u)
         sigma = _norm(keras.ops.matmul(self._as_matrix(kernel), direction))
         kernel = kernel / keras.ops.cast(sigma, kernel.dtype)
@@ -102,11 +102,11 @@ class SpectralNormConv2D(keras.layers.Conv2D):
     # Convolutions save their kernel and bias only; plain layers save all.
 
     def save_own_variables(self, store):
-        """Saves u too."""
+        """Save u too."""
         keras.layers.Layer.save_own_variables(self, store)
 
     def load_own_variables(self, store):
-        """Loads u too."""
+        """Load u too."""
         keras.layers.Layer.load_own_variables(self, store)
 
     def _as_matrix(self, kernel):

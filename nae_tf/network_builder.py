@@ -35,7 +35,7 @@ class Network(keras.Model):
         self._arguments = tuple(arguments.items())
 
     def get_config(self):
-        """Returns the constructor's arguments, and whether it is trainable.
+        """Return the constructor's arguments, and whether it is trainable.
 
         The dtype is resolved.
         """
@@ -48,7 +48,7 @@ class Network(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        """Rebuilds the network from `get_config`."""
+        """Rebuild the network from `get_config`."""
         return rebuild(cls, config)
 
 

@@ -129,7 +129,7 @@ def _damage(reason, remedy):
 
 
 def _wrong_size(split):
-    """What is wrong with the files of a split by their sizes, or None."""
+    """Return what is wrong with a split's files by their sizes, or None."""
     size = 0
     for path in split.filepaths:
         try:

@@ -58,7 +58,7 @@ def noise_images(
 
 
 def half_images(rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
-    """Replaces the upper or the lower half of every image by zeros.
+    """Replace the upper or the lower half of every image by zeros.
 
     The half is chosen at random, as the paper says (the authors' code takes
     the halves in turn).
@@ -84,7 +84,7 @@ def chimera_images(
     labels: np.ndarray,
     num_blank_rows: int = 6,
 ) -> np.ndarray:
-    """Joins upper and lower halves of images of two different classes.
+    """Join upper and lower halves of images of two different classes.
 
     Image i has the upper half of image i and the lower half of an image drawn
     at random among all images of other classes; the middle rows are zero.

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 def read_table(
     title, lines: Iterable[str], label_key: str | None = None
 ) -> Iterator[tuple[list[float], str | None]]:
-    """Reads a table of numbers whose first line may name the columns.
+    """Read a table of numbers whose first line may name the columns.
 
     Args:
         title: of the table, for messages.
@@ -70,7 +70,7 @@ def _is_number(text):
 
 
 def check_names(title, names: Collection[str], *needed: str | None):
-    """Refuses a file that lacks a column or an array.
+    """Refuse a file that lacks a column or an array.
 
     Args:
         title: of the file, for messages.

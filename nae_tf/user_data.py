@@ -40,7 +40,7 @@ def read_files(
     label_key: str | None = None,
     image_shape: ImageShape | None = None,
 ) -> UserFiles:
-    """Reads folders of images, or files of arrays, tables or records.
+    """Read folders of images, or files of arrays, tables or records.
 
     A folder holds PNG, JPEG or BMP images; subfolders are classes. Folders of
     more than 1 GiB of pixels are read again in every epoch. Files are .npy,
@@ -150,7 +150,7 @@ def user_data_holdout(
     test_fraction: float = 0.2,
     split_seed: int = 0,
 ) -> data.Task:
-    """One class of own data is the outlier class; cf. `user_data`.
+    """Hold out one class of own data as the outlier class; cf. `user_data`.
 
         user_data_holdout.paths = "flowers"          # flowers/rose/1.png, ...
         user_data_holdout.held_out_class = "rose"

@@ -13,7 +13,7 @@ from nae_tf import datasets, examples, image_sets
 
 @pytest.fixture
 def real():
-    """Makes a task or skips the test where its data are not on disk."""
+    """Make a task or skip the test where its data are not on disk."""
     if not os.environ.get("NAE_TF_DATA_DIR"):
         pytest.skip("NAE_TF_DATA_DIR is not set")
 

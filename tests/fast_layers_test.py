@@ -17,7 +17,7 @@ TOLERANCES = {"float64": 1e-11, "float32": 1e-5, "bfloat16": 5e-2}
 
 
 def value_and_gradients(function, inputs):
-    """Returns y, and the gradients of sum(y * weight) for a fixed weight."""
+    """Return y, and the gradients of sum(y * weight) for a fixed weight."""
     with tf.GradientTape() as tape:
         for value in inputs:
             tape.watch(value)
@@ -46,7 +46,7 @@ def random_tensor(*shape, seed=0):
 
 
 def layer_function(layer, weights, dtype):
-    """Makes the function of examples and weights that a layer computes."""
+    """Make the function of examples and weights that a layer computes."""
     layer.build((None, *weights["x"].shape[1:]))
 
     def function(x, kernel, bias):

@@ -24,7 +24,7 @@ class Golden(NamedTuple):
 
 
 def load_golden(name: str) -> Golden:
-    """Reads `$NAE_TF_GOLDEN_DIR/<name>.npz`; skips the test if there is none.
+    """Read `$NAE_TF_GOLDEN_DIR/<name>.npz`; skip the test if there is none.
 
     Args:
         name: "conv28_small" or "conv64_small".
@@ -51,7 +51,7 @@ def load_golden(name: str) -> Golden:
 def set_torch_weights(
     model: keras.Model, torch_weights: list[np.ndarray]
 ) -> None:
-    """Sets a network's weights from those of its PyTorch twin.
+    """Set a network's weights from those of its PyTorch twin.
 
     Args:
         model: a network of `nae_tf.networks` whose layers form a chain.

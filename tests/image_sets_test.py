@@ -20,7 +20,7 @@ def read(*args, **kwargs):
 
 
 def need(name, split="test"):
-    """Skips a test where the real data set is not on disk."""
+    """Skip a test where the real data set is not on disk."""
     if not os.environ.get("NAE_TF_DATA_DIR"):
         pytest.skip("NAE_TF_DATA_DIR is not set")
     try:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def with_random_weights(model):
-    """Sets all weights, no scale to 1 and no offset to 0; returns both."""
+    """Set all weights, no scale to 1 and no offset to 0; return both."""
     rng = np.random.default_rng(0)
     weights = []
     for weight in model.weights:

@@ -87,7 +87,7 @@ def write_tar(path, images):
 
 @pytest.fixture
 def imagenet_images(tmp_path, monkeypatch):
-    """Makes the archives of a tiny ImageNet32 pass for the originals."""
+    """Make the archives of a tiny ImageNet32 pass for the originals."""
     import tensorflow_datasets as tfds
 
     raw = tmp_path / "raw"

@@ -65,7 +65,7 @@ class LocalFiles:
     """
 
     def __init__(self, manager, url_infos, md5_of_contents, folder, work_dir):
-        """Takes the real manager, which extracts archives.
+        """Take the real manager, which extracts archives.
 
         Args:
             manager: tfds.download.DownloadManager.
@@ -82,19 +82,19 @@ class LocalFiles:
         self._work_dir = work_dir
 
     def download(self, urls):
-        """Checked local files in place of URLs, in the same structure."""
+        """Return checked local files for URLs, in the same structure."""
         return _map_structure(self._raw_file, urls)
 
     def extract(self, paths):
-        """Extracted archives."""
+        """Extract archives."""
         return self._manager.extract(paths)
 
     def download_and_extract(self, urls):
-        """Checked local files, decompressed or extracted."""
+        """Return checked local files, decompressed or extracted."""
         return _map_structure(self._extracted, urls)
 
     def iter_archive(self, path):
-        """Members of an archive."""
+        """Iterate over the members of an archive."""
         return self._manager.iter_archive(path)
 
     def _raw_file(self, url):
@@ -126,7 +126,7 @@ class LocalFiles:
 def prepare(
     name: str, data_dir: str | None = None, import_from: str | None = None
 ) -> pathlib.Path:
-    """Downloads or imports a data set, unless it is there already.
+    """Download or import a data set, unless it is there already.
 
     Args:
         name: key of `nae_tf.image_sets.IMAGE_SETS`.
@@ -176,7 +176,7 @@ def prepare(
 
 
 def _take_local_files(builder, name, folder, work_dir):
-    """Makes a builder read raw files of a folder instead of downloads."""
+    """Make a builder read raw files of a folder instead of downloads."""
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder} to import from.")
     split_generators = builder._split_generators
@@ -223,7 +223,7 @@ def _hash_of(path, algorithm):
 
 
 def _decompress(source, target):
-    """Copies a file, decompressed if its name says so; MD5 of the copy."""
+    """Copy a file, decompressed if its name says so; return the copy's MD5."""
     digest = hashlib.md5()
     with (
         source.open("rb") as raw,
@@ -259,7 +259,7 @@ def _file_name(url):
 
 
 def _map_structure(function, urls):
-    """Applies a function to one URL, or to all in a list or a dictionary."""
+    """Apply a function to one URL, or to all in a list or a dictionary."""
     if isinstance(urls, dict):
         return {key: function(url) for key, url in urls.items()}
     if isinstance(urls, (list, tuple)):
@@ -268,7 +268,7 @@ def _map_structure(function, urls):
 
 
 def main(argv):
-    """Prepares the data set that the flags name."""
+    """Prepare the data set that the flags name."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     try:
