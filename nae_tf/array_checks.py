@@ -21,14 +21,14 @@ def check_kind(title, shape: tuple[int, ...], dtype: np.dtype):
     if len(shape) not in (2, 3, 4) or 0 in shape:
         raise ValueError(
             f"{title}: expected vectors [number, features] or images [number, "
-            f"height, width(, channels)], got an array of shape {shape}."
+            f"height, width(, channels)], received an array of shape {shape}."
         )
     is_image = len(shape) > 2
     allowed = "uint8 or floats" if is_image else "numbers"
     if dtype.kind != "f" and (
         dtype != np.uint8 if is_image else dtype.kind not in "iub"
     ):
-        raise ValueError(f"{title}: expected {allowed}, got {dtype}.")
+        raise ValueError(f"{title}: expected {allowed}, received {dtype}.")
 
 
 def checked_examples(
@@ -74,13 +74,13 @@ def checked_examples(
         )
     if is_image and (values.min() < 0.0 or values.max() > 1.0):
         raise ValueError(
-            f"{title}: float images must lie in [0, 1], found "
+            f"{title}: expected float images in [0, 1], received "
             f"{values.min():g} ... {values.max():g}; scale them."
         )
     if image_shape is not None and values.shape[1:] != tuple(image_shape):
         raise ValueError(
-            f"{title}: expected examples of shape {tuple(image_shape)}, got "
-            f"{values.shape[1:]}; only uint8 images are resized."
+            f"{title}: expected examples of shape {tuple(image_shape)}, "
+            f"received {values.shape[1:]}; only uint8 images are resized."
         )
     return values
 

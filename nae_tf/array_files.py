@@ -267,7 +267,7 @@ def _parse_record(title, record):
 def _only_value(title, name, values):
     if len(values) != 1:
         raise ValueError(
-            f"{title}: expected one value of {name!r}, got {len(values)}."
+            f"{title}: expected one value of {name!r}, received {len(values)}."
         )
     return values[0]
 

@@ -138,7 +138,7 @@ class Conv32BigEncoder(Network):
         self,
         latent_dim: int = 32,
         width: int = 128,
-        # Differs from the paper: Section D.3 has spectral normalisation; the
+        # Differs from the paper: section D.3 has spectral normalisation; the
         # experiment behind Table 2 did without.
         spectral_norm: bool = False,
         dtype=None,
@@ -218,7 +218,7 @@ class Conv32BigDecoder(Network):
         self,
         latent_dim: int = 32,
         width: int = 128,
-        # Differs from the paper: Section D.3 has 8 groups; the experiment
+        # Differs from the paper: section D.3 has 8 groups; the experiment
         # behind Table 2 had 1 and 2.
         block_groups: int = 1,
         output_groups: int = 2,

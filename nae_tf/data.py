@@ -39,7 +39,7 @@ def add_dequantization_noise(x, noise, num_levels: int):
         float [batch, ...] in [0, 1].
 
     References:
-        Yoon et al. 2021, Appendix D.1.
+        Yoon et al. 2021, appendix D.1.
     """
     return (x * (num_levels - 1) + noise) / num_levels
 
@@ -135,11 +135,14 @@ class Examples(abc.ABC):
         """
         _check_batch_size(batch_size)
         if start_step < 0:
-            raise ValueError(f"start_step must be >= 0, got {start_step}.")
+            raise ValueError(
+                f"expected start_step >= 0, received {start_step}."
+            )
         if flip and len(self.shape) != 3:
             raise ValueError(
-                f"{self.name}: flip needs images [height, width, channels], "
-                f"got examples of shape {self.shape}; use flip=False."
+                f"{self.name}: expected images [height, width, channels] to "
+                f"flip, received examples of shape {self.shape}; use "
+                "flip=False."
             )
         if self.size == 0:
             raise ValueError(f"{self.name}: there is no example to train on.")
@@ -262,4 +265,4 @@ def _split_batches(batches):
 
 def _check_batch_size(batch_size):
     if batch_size < 1:
-        raise ValueError(f"batch_size must be >= 1, got {batch_size}.")
+        raise ValueError(f"expected batch_size >= 1, received {batch_size}.")

@@ -1,4 +1,4 @@
-"""Tasks of the paper on image data sets (Appendix D.1).
+"""Tasks of the paper on image data sets (appendix D.1).
 
 A task holds out one class of a data set (Tables 1 and 3) or takes other data
 sets as outliers (Tables 2 and 4). Nothing is downloaded here: see
@@ -42,7 +42,7 @@ def class_holdout(
     split_seed: int = 0,
     data_dir: str | None = None,
 ) -> data.Task:
-    """Hold out one class of a data set as the outlier class (Section 6.3).
+    """Hold out one class of a data set as the outlier class (section 6.3).
 
     The training file is split at random as in Table 9 (MNIST: 54,000 for
     training, 6,000 for validation); then the class is removed from both parts
@@ -62,14 +62,14 @@ def class_holdout(
     if dataset not in IMAGE_SETS or not IMAGE_SETS[dataset].num_classes:
         with_classes = [k for k, v in IMAGE_SETS.items() if v.num_classes]
         raise ValueError(
-            f"class_holdout: dataset must be one of {with_classes}, got "
+            f"class_holdout: expected dataset in {with_classes}, received "
             f"{dataset!r}."
         )
     classes = range(IMAGE_SETS[dataset].num_classes or 0)
     if held_out_class not in classes:
         raise ValueError(
-            f"class_holdout: held_out_class of {dataset} must be an integer "
-            f"0 ... {classes[-1]}, got {held_out_class!r}."
+            f"class_holdout: expected an integer held_out_class of {dataset} "
+            f"in 0 ... {classes[-1]}, received {held_out_class!r}."
         )
     inlier_classes = set(classes) - {held_out_class}
 
@@ -106,7 +106,7 @@ def out_of_distribution(
     split_seed: int = 0,
     data_dir: str | None = None,
 ) -> data.Task:
-    """Take one data set as normal, others as outliers (Section 6.3).
+    """Take one data set as normal, others as outliers (section 6.3).
 
     Names are the keys of `image_sets.IMAGE_SETS`, the synthetic "constant",
     "constant_gray", "noise", "half_mnist" and "chimera_mnist", "<name>_padded"

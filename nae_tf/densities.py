@@ -111,7 +111,7 @@ def sample_box(num_samples, seed, low, high):
 
 @gin.register(module="nae_tf")
 def eight_gaussians(std: float = EIGHT_GAUSSIANS_STD) -> data.Task:
-    """The paper's 2-D experiment (Section 6.2): fresh samples every batch.
+    """The paper's 2-D experiment (section 6.2): fresh samples every batch.
 
     Outliers are uniform in the square [-5, 5]^2 that also bounds the chains;
     some of them lie among the inliers.

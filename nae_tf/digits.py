@@ -34,8 +34,8 @@ def digits_holdout(held_out_class: int = 9, split_seed: int = 0) -> data.Task:
     """
     if held_out_class not in range(10):
         raise ValueError(
-            "digits_holdout: held_out_class must be a digit 0 ... 9, got "
-            f"{held_out_class!r}."
+            "digits_holdout: expected an integer held_out_class in 0 ... 9, "
+            f"received {held_out_class!r}."
         )
     images, labels = _images_and_labels()
     inliers = np.flatnonzero(labels != held_out_class)

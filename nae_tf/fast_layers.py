@@ -91,8 +91,8 @@ class UpsampledConv2DTranspose(keras.layers.Layer):
         _, height, width, channels = input_shape
         if height is None or width is None:
             raise ValueError(
-                "UpsampledConv2DTranspose needs a static height and width. "
-                f"Received: input_shape={tuple(input_shape)}. Give the model's "
+                "UpsampledConv2DTranspose: expected a static height and width, "
+                f"received input_shape={tuple(input_shape)}; give the model's "
                 "`keras.Input` the image size."
             )
         size = self.kernel_size

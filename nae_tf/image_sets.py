@@ -191,7 +191,7 @@ def _checked_shape(name, image_shape):
         or image_shape[-1] not in (1, 3)
     ):
         raise ValueError(
-            f"{name}: image_shape must be (height, width, 1 or 3), got "
+            f"{name}: expected image_shape (height, width, 1 or 3), received "
             f"{tuple(image_shape)}."
         )
     return tuple(image_shape)

@@ -1,7 +1,7 @@
 """How a network of Table 10 is put together.
 
 A `Network` is a functional Keras model. Its graph is written with a
-`LayerBuilder`, whose methods are the operations of Appendix D.2.
+`LayerBuilder`, whose methods are the operations of appendix D.2.
 """
 
 from collections.abc import Callable
@@ -167,9 +167,9 @@ class LayerBuilder:
         """Group normalisation with PyTorch's epsilon."""
         if x.shape[-1] % groups:
             raise ValueError(
-                "The groups of a group normalisation must divide its channels. "
-                f"Received: groups={groups}, {x.shape[-1]} channels. Change "
-                "the network's groups or width."
+                "group normalisation: expected groups that divide the "
+                f"channels, received groups={groups} and {x.shape[-1]} "
+                "channels; change the network's groups or width."
             )
         layer = keras.layers.GroupNormalization(
             groups, epsilon=GROUP_NORM_EPSILON, dtype=self.dtype_policy

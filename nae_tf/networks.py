@@ -1,4 +1,4 @@
-"""Encoders and decoders of Table 10 (Appendix D.2), and an MLP pair.
+"""Encoders and decoders of Table 10 (appendix D.2), and an MLP pair.
 
 An encoder maps examples [batch, ...] to codes [batch, latent_dim]; its output
 is linear, and it is the autoencoder that projects codes to the sphere. A

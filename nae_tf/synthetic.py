@@ -1,4 +1,4 @@
-"""Synthetic outlier images of the paper's Appendix D.1 (Table 9).
+"""Synthetic outlier images of the paper's appendix D.1 (Table 9).
 
 Values are integers 0 ... 255, to be divided by 255. Images are made from a
 seed when first used; validation and test images come from different streams
@@ -103,8 +103,8 @@ def chimera_images(
     """
     if len(np.unique(labels)) < 2:
         raise ValueError(
-            "chimera_images: needs images of at least two classes, got the "
-            f"classes {np.unique(labels).tolist()}."
+            "chimera_images: expected images of at least two classes, received "
+            f"the classes {np.unique(labels).tolist()}."
         )
     partners = rng.integers(len(images), size=len(images))
     while (same := labels[partners] == labels).any():
@@ -158,8 +158,8 @@ def stream(split: str, seed: int) -> np.random.Generator:
     """Random numbers of one split of one synthetic data set."""
     if split not in _STREAMS:
         raise ValueError(
-            f"split must be one of {sorted(_STREAMS)} for synthetic images, "
-            f"got {split!r}."
+            f"synthetic images: expected split in {sorted(_STREAMS)}, received "
+            f"{split!r}."
         )
     return np.random.default_rng([seed, _STREAMS[split]])
 

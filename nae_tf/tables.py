@@ -36,7 +36,8 @@ def read_table(
             place = f"{title}, line {rows.line_num}"
             if len(row) != len(first):
                 raise ValueError(
-                    f"{place}: expected {len(first)} fields, got {len(row)}."
+                    f"{place}: expected {len(first)} fields, received "
+                    f"{len(row)}."
                 )
             label = None if label_column is None else row.pop(label_column)
             yield _as_numbers(place, row), label
@@ -49,7 +50,7 @@ def _names_columns(place, fields):
     is_number = [_is_number(text) for text in fields]
     if any(is_number) and not all(is_number):
         raise ValueError(
-            f"{place}: expected numbers or names of columns, got both."
+            f"{place}: expected numbers or names of columns, received both."
         )
     return not any(is_number)
 

@@ -71,8 +71,8 @@ def read_files(
         len(image_shape) != 3 or min(image_shape) < 1
     ):
         raise ValueError(
-            f"{title}: image_shape must be (height, width, channels), all "
-            f">= 1, got {tuple(image_shape)}."
+            f"{title}: expected image_shape (height, width, channels), all "
+            f">= 1, received {tuple(image_shape)}."
         )
     folders = [path for path in found if path.is_dir()]
     if folders and len(folders) < len(found):
@@ -205,7 +205,7 @@ def _existing(paths):
             raise FileNotFoundError(f"there is no file or folder {pattern}.")
         found += sorted(matches)
     if not found:
-        raise ValueError("expected one path or more, got an empty list.")
+        raise ValueError("expected one path or more, received an empty list.")
     return [pathlib.Path(path) for path in found]
 
 
@@ -244,8 +244,8 @@ def _from_arrays(title, paths, key, label_key, image_shape):
     kinds = {(array.shape[1:], array.dtype) for array in arrays}
     if len(kinds) > 1:
         raise ValueError(
-            f"{title}: all files must hold examples of one shape and type, "
-            f"got {sorted(map(str, kinds))}."
+            f"{title}: expected examples of one shape and type in all files, "
+            f"received {sorted(map(str, kinds))}."
         )
     values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
     num_levels = 256 if values.dtype == np.uint8 else None

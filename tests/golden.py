@@ -61,8 +61,8 @@ def set_torch_weights(
     shapes = [weight.shape for weight in torch_weights]
     if len(shapes) != len(model.weights):
         raise ValueError(
-            f"{model.name} has {len(model.weights)} weights. Received "
-            f"{len(shapes)} of shapes {shapes}. Give those of its twin."
+            f"{model.name}: expected {len(model.weights)} weights, received "
+            f"{len(shapes)} of shapes {shapes}; give those of its twin."
         )
     remaining = iter(torch_weights)
     for layer in model.layers:

@@ -128,7 +128,9 @@ def kill_at(process: int, run: RunDirectory, step: int, delay: float):
     os.kill(process, signal.SIGKILL)
     status = exit_status(process)
     if status != -signal.SIGKILL:
-        raise AssertionError(f"expected a killed process, got status {status}.")
+        raise AssertionError(
+            f"expected a killed process, received status {status}."
+        )
 
 
 def soak(directory: pathlib.Path, kills: int, seed: int):

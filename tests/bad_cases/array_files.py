@@ -148,17 +148,21 @@ CASES = {
         "a.npy", npy(np.zeros((0, 3))), r"expected vectors .*\(0, 3\)"
     ),
     "too large": file(
-        "a.npy", npy(np.full((2, 4, 4), 1.5)), r"must lie in \[0, 1\]"
+        "a.npy",
+        npy(np.full((2, 4, 4), 1.5)),
+        r"expected float images in \[0, 1\]",
     ),
     "too small": file(
-        "a.npy", npy(np.full((2, 4, 4), -0.5)), r"must lie in \[0, 1\]"
+        "a.npy",
+        npy(np.full((2, 4, 4), -0.5)),
+        r"expected float images in \[0, 1\]",
     ),
     "images of int32": file(
         "a.npy",
         npy(np.zeros((2, 4, 4), np.int32)),
-        "expected uint8 or floats, got int32",
+        "expected uint8 or floats, received int32",
     ),
-    "words": file("a.npy", npy([["a"]]), "expected numbers, got <U1"),
+    "words": file("a.npy", npy([["a"]]), "expected numbers, received <U1"),
     "no labels": file(
         "a.npy", npy(np.zeros((2, 3))), "has no labels", label_key="y"
     ),
@@ -186,13 +190,13 @@ CASES = {
     "an image shape of nothing": file(
         "a.npy",
         npy(np.zeros((2, 4, 4), np.uint8)),
-        r"image_shape must be .*>= 1, got \(0, 0, 1\)",
+        r"expected image_shape .*>= 1, received \(0, 0, 1\)",
         image_shape=(0, 0, 1),
     ),
     "an image shape without channels": file(
         "a.npy",
         npy(np.zeros((2, 4, 4), np.uint8)),
-        r"image_shape must be .*got \(8, 8\)",
+        r"expected image_shape .*received \(8, 8\)",
         image_shape=(8, 8),
     ),
     # --- Archives ---
@@ -260,15 +264,15 @@ CASES = {
     "empty table": file("a.csv", raw(b""), "is empty"),
     "nothing but a header": file("a.csv", text("a,b\n"), "expected vectors"),
     "a short line": file(
-        "a.csv", text("a,b\n1,2\n3\n"), "line 3: expected 2 fields, got 1"
+        "a.csv", text("a,b\n1,2\n3\n"), "line 3: expected 2 fields, received 1"
     ),
     "a word": file("a.csv", text("a,b\n1,2\n3,x\n"), "line 3: .*'x'"),
     "a missing value": file("a.csv", text("1,2\n3,\n"), "line 2: "),
     "half a header line": file(
-        "a.csv", text("1,x\n3,4\n"), "line 1: .* got both"
+        "a.csv", text("1,x\n3,4\n"), "line 1: .* received both"
     ),
     "half a header line and no more": file(
-        "a.csv", text("1,2,3,x\n"), "line 1: .* got both"
+        "a.csv", text("1,2,3,x\n"), "line 1: .* received both"
     ),
     "NaN in a table": file("a.csv", text("a,b\n1,nan\n"), "NaN or infinite"),
     "another column": file(
@@ -308,7 +312,7 @@ CASES = {
     "a record of two labels": file(
         "a.tfrecord",
         records({"x": [1.0], "y": [1.0, 2.0]}),
-        "record 0: expected one value of 'y', got 2",
+        "record 0: expected one value of 'y', received 2",
         label_key="y",
     ),
     **{

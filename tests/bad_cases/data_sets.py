@@ -116,10 +116,13 @@ DAMAGED_SETS = {
 }
 
 CASES = {
-    "batch size": (training_batches(batch_size=0), "batch_size must be >= 1"),
+    "batch size": (
+        training_batches(batch_size=0),
+        "expected batch_size >= 1, received 0",
+    ),
     "start step": (
         training_batches(start_step=-1),
-        "start_step must be >= 0, got -1",
+        "expected start_step >= 0, received -1",
     ),
     "flipped vectors": (training_batches(flip=True), "use flip=False"),
     "no example": (training_batches(count=0), "no example to train on"),
@@ -138,19 +141,19 @@ CASES = {
     **{
         f"digit {digit!r}": (
             lambda digit=digit: digits_holdout(digit),
-            f"0 ... 9, got {digit!r}",
+            f"0 ... 9, received {digit!r}",
         )
         for digit in (-1, 10, "9")
     },
-    "class 10": (lambda: datasets.mnist_holdout(10), "0 ... 9, got 10"),
-    "class -1": (lambda: datasets.mnist_holdout(-1), "0 ... 9, got -1"),
+    "class 10": (lambda: datasets.mnist_holdout(10), "0 ... 9, received 10"),
+    "class -1": (lambda: datasets.mnist_holdout(-1), "0 ... 9, received -1"),
     "class 'nine'": (
         lambda: datasets.mnist_holdout("nine"),
-        "0 ... 9, got 'nine'",
+        "0 ... 9, received 'nine'",
     ),
     "classes of CelebA": (
         lambda: datasets.class_holdout("celeba", 0),
-        "dataset must be one of .*'celeba'",
+        "expected dataset in .*received 'celeba'",
     ),
     "labels of CelebA": (
         lambda: image_sets.read_labels("celeba", "test"),
@@ -188,11 +191,11 @@ CASES = {
     ),
     "flat images": (
         lambda: image_sets.image_examples("mnist", "test", (28, 28)),
-        "image_shape must be",
+        "expected image_shape .*received",
     ),
     "images of two channels": (
         lambda: image_sets.image_examples("mnist", "test", (28, 28, 2)),
-        "image_shape must be",
+        "expected image_shape .*received",
     ),
     "padding too small": (
         lambda: image_resizing.pad_images(
@@ -204,11 +207,11 @@ CASES = {
         lambda: synthetic.chimera_images(
             np.random.default_rng(0), np.zeros([3, 4, 4, 1]), np.full(3, 7), 2
         ),
-        "at least two classes, got .*7",
+        "at least two classes, received .*7",
     ),
     "training data of noise": (
         lambda: synthetic.noise((4, 4, 3), split="train"),
-        "split must be one of .*'train'",
+        "expected split in .*received 'train'",
     ),
     "a broken tensorflow-datasets": (
         broken_tensorflow_datasets,
@@ -218,7 +221,7 @@ CASES = {
     **{f"a data set {name}": case for name, case in DAMAGED_SETS.items()},
     "images of no pixels": (
         lambda: image_sets.image_examples("mnist", "test", (0, 28, 1)),
-        "image_shape must be",
+        "expected image_shape .*received",
     ),
     "a data set that is not on disk": (
         lambda tmp_path: image_sets.image_examples(

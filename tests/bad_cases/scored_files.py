@@ -40,24 +40,24 @@ CASES = {
     "a damaged first line": scored(
         "a.csv",
         text("0.1,N/A,0.3,0.4\n1,2,3,4\n5,6,7,8\n"),
-        "line 1: expected numbers or names of columns, got both",
+        "line 1: expected numbers or names of columns, received both",
     ),
     "nothing but a damaged line": scored(
-        "a.csv", text("1,2,3,x\n"), "line 1: .* got both"
+        "a.csv", text("1,2,3,x\n"), "line 1: .* received both"
     ),
     "a short line of a later batch": scored(
-        "a.csv", text("1,2\n3,4\n5\n"), "line 3: expected 2 fields, got 1"
+        "a.csv", text("1,2\n3,4\n5\n"), "line 3: expected 2 fields, received 1"
     ),
     "bright images": scored(
         "a.h5",
         hdf5(np.full((5, 3, 3, 1), 255.0)),
-        r"must lie in \[0, 1\], found 255",
+        r"expected float images in \[0, 1\], received 255",
         (3, 3, 1),
     ),
     "images of int32": scored(
         "a.h5",
         hdf5(np.ones((5, 3, 3, 1), np.int32)),
-        "expected uint8 or floats, got int32",
+        "expected uint8 or floats, received int32",
         (3, 3, 1),
     ),
     "colours": scored(
@@ -71,7 +71,9 @@ CASES = {
         hdf5(np.array([[0.0]] * 4 + [[np.nan]])),
         "1 of 1 examples .* number 4 ",
     ),
-    "words": scored("a.h5", hdf5([[b"a"]] * 3), "expected numbers, got object"),
+    "words": scored(
+        "a.h5", hdf5([[b"a"]] * 3), "expected numbers, received object"
+    ),
     "one number": scored("a.h5", hdf5(3.0), r"expected vectors .* shape \(\)"),
     "no number": scored(
         "a.h5", hdf5(h5py.Empty("f4")), r"expected vectors .* shape \(\)"
