@@ -150,8 +150,13 @@ class OutlierDetector(LossModel):
         if is_empty(x):
             raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
         refuse_sample_weight(kwargs.get("sample_weight"))
-        with one_line_errors():
-            history = super().fit(x, y, *args, **kwargs)
+        try:
+            with one_line_errors():
+                history = super().fit(x, y, *args, **kwargs)
+        except BaseException:
+            # Keras would go on with a step that is traced in part.
+            self.train_function = None
+            raise
         if history.epoch and not history.history:
             raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
         return history
@@ -180,14 +185,25 @@ class OutlierDetector(LossModel):
         first, *others = results.values()
         return [first, *others] if others else first
 
+    def make_train_function(self, force=False):
+        """Compile the training step, once there is an optimizer's state.
+
+        Keras makes the state while it traces the first step. Where that step is
+        refused, the state would belong to a graph that is gone, and no later
+        step could train.
+        """
+        if self.built and self.optimizer and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Build, in `fit`, what is not built yet.
 
         Keras's own way reduces a batch over all replicas, which fails on
         several machines (keras-team/keras issue 20585), and builds the networks
         where the variables of a replay buffer cannot be made. With several
-        replicas they must be built, so that nothing is left to do but the
-        optimizer.
+        replicas they must be built.
         """
         if self.distribute_strategy.num_replicas_in_sync == 1:
             return super()._maybe_symbolic_build(*args, **kwargs)
@@ -196,9 +212,6 @@ class OutlierDetector(LossModel):
                 f"{type(self).__name__}: the networks must be built before fit "
                 "runs on several replicas; begin them with keras.Input."
             )
-        if self.optimizer is not None and not self.optimizer.built:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
 
     # --- Saving -------------------------------------------------------------
 

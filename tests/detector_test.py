@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nae_tf import randomness
+from nae_tf import Autoencoder, randomness
 from nae_tf.detector import OutlierDetector
 from nae_tf.input_checks import as_batches, shape_checks
 
@@ -173,6 +173,29 @@ def test_training_takes_the_optimizers_step(x, scaled):
     np.testing.assert_allclose(
         model.center, [0.0, 0.5, 1.0] - 0.3 * slope, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_training_goes_on_after_a_refused_batch(x, built, tmp_path):
+    layers = [keras.layers.Dense(2), keras.layers.Dense(3)]
+    inputs = [[keras.Input([size])] if built else [] for size in (3, 2)]
+    encoder, decoder = (
+        keras.Sequential([*first, layer])
+        for first, layer in zip(inputs, layers, strict=True)
+    )
+    model = Autoencoder(encoder, decoder)
+    model.compile("adam")
+    # A shape would be taken for that of networks that have none yet.
+    for refused in [(x * 255).astype("uint8"), *([x[:, :2]] if built else [])]:
+        with pytest.raises(ValueError, match="Bad input"):
+            model.fit(refused, verbose=0)
+    model.fit(x, batch_size=10, epochs=2, verbose=0)
+    assert model.optimizer.iterations == 10
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    loaded.fit(x, batch_size=10, verbose=0)
+    assert loaded.optimizer.iterations == 15
 
 
 def test_compile_lets_scores_follow_a_changed_setting(x):
