@@ -10,6 +10,7 @@ and -1 for outliers.
 import contextlib
 import random
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any
 
 import keras
@@ -184,6 +185,11 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         # Rounding gives a constant feature a spread of about this much.
         is_constant = spread <= 1e-12 * np.abs(self.mean_)
         self.scale_ = np.where(is_constant | (spread == 0), 1.0, spread)
+        if not np.all(np.isfinite([self.mean_, self.scale_])):
+            raise ValueError(
+                "NAEDetector: expected features of finite mean and deviation, "
+                f"received values up to {np.abs(X).max():g}; scale them first."
+            )
         model = self._make_model(seed)
         self._fit_phase(
             model.autoencoder(),
@@ -198,6 +204,12 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         self.offset_ = float(
             np.percentile(self._scores(X), 100 * self.contamination)
         )
+        if not np.isfinite(self.offset_):
+            raise ValueError(
+                "NAEDetector: the training diverged, the scores of its own "
+                "examples are not finite; lower learning_rate, or clip the "
+                "gradients of the sampler's chains."
+            )
         return self
 
     def score_samples(self, X) -> np.ndarray:
@@ -237,7 +249,9 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def _scores(self, X):
-        return -self.model_.predict_outlier_score(self._standardize(X), 1024)
+        scores = -self.model_.predict_outlier_score(self._standardize(X), 1024)
+        # What overflows is no inlier.
+        return np.where(np.isnan(scores), -np.inf, scores)
 
     def _standardize(self, X):
         return (X - self.mean_) / self.scale_
@@ -279,12 +293,15 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         )
 
     def _check_settings(self):
-        if not 0 < self.contamination <= 0.5:
+        if (
+            not isinstance(self.contamination, Real)
+            or not 0 < self.contamination <= 0.5
+        ):
             raise ValueError(
                 "NAEDetector: expected contamination in (0, 0.5], received "
-                f"{self.contamination}."
+                f"{self.contamination!r}."
             )
-        if not callable(self.networks) and self.networks not in NETWORKS:
+        if not callable(self.networks) and self.networks not in list(NETWORKS):
             raise ValueError(
                 f"NAEDetector: expected networks in {sorted(NETWORKS)} or a "
                 f"function, received {self.networks!r}."
@@ -296,16 +313,18 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             ("latent_dim", 2),
         ]:
             value = getattr(self, name)
-            if value is not None and value < smallest:
+            if value is None and name == "latent_dim":
+                continue
+            if not isinstance(value, Integral) or value < smallest:
                 raise ValueError(
-                    f"NAEDetector: expected {name} >= {smallest}, received "
-                    f"{value}."
+                    f"NAEDetector: expected an integer {name} >= {smallest}, "
+                    f"received {value!r}."
                 )
         for name in ("pretraining_learning_rate", "learning_rate"):
-            if not getattr(self, name) > 0:
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not value > 0:
                 raise ValueError(
-                    f"NAEDetector: expected {name} > 0, received "
-                    f"{getattr(self, name)}."
+                    f"NAEDetector: expected {name} > 0, received {value!r}."
                 )
 
 

@@ -7,6 +7,7 @@ of a run directory tells `evaluate` which model it is and which data to read.
 import dataclasses
 import math
 from collections.abc import Callable
+from numbers import Integral
 
 import gin
 import keras
@@ -77,10 +78,24 @@ class Phase:
             ("num_snapshots", 0),
         ]:
             value = getattr(self, name)
-            if value is not None and value < smallest:
+            if value is None and name in ("steps_per_epoch", "patience"):
+                continue
+            if not isinstance(value, Integral) or value < smallest:
                 raise ValueError(
-                    f"Phase: expected {name} >= {smallest}, received {value}."
+                    f"Phase: expected an integer {name} >= {smallest}, "
+                    f"received {value!r}."
                 )
+        for name in ("dequantize", "flip"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(
+                    f"Phase: expected {name} True or False, received "
+                    f"{getattr(self, name)!r}."
+                )
+        if not callable(self.optimizer):
+            raise ValueError(
+                "Phase: expected optimizer = @Name without brackets, which is "
+                f"called later, received {self.optimizer!r}."
+            )
         if self.keep not in ("best", "last"):
             raise ValueError(
                 "Phase: expected keep 'best' or 'last', received "
@@ -150,11 +165,31 @@ class Experiment:
                 f"Experiment: expected precision in {PRECISIONS}, received "
                 f"{self.precision!r}."
             )
-        if self.picture_interval < 1:
+        for name, kind in [
+            ("training", Phase),
+            ("pretraining", Phase | None),
+            ("checkpoints", CheckpointSchedule),
+            ("guard", DivergenceGuard | None),
+        ]:
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(
+                    f"Experiment: expected {name} = @name() with brackets, "
+                    f"received {getattr(self, name)!r}."
+                )
+        if not isinstance(self.jit_compile, bool):
             raise ValueError(
-                "Experiment: expected picture_interval >= 1, received "
-                f"{self.picture_interval}."
+                "Experiment: expected jit_compile True or False, received "
+                f"{self.jit_compile!r}."
             )
+        for name in ("picture_interval", "evaluation_limit"):
+            value = getattr(self, name)
+            if value is None and name == "evaluation_limit":
+                continue
+            if not isinstance(value, Integral) or value < 1:
+                raise ValueError(
+                    f"Experiment: expected an integer {name} >= 1, received "
+                    f"{value!r}."
+                )
 
     @classmethod
     def from_config(cls) -> "Experiment":

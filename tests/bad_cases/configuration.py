@@ -201,8 +201,9 @@ CASES = {
         "^%nope stands for nothing; bind nope = value.$",
     ),
     "type": (
-        as_a_command_says_it("training/Phase.epochs = '3'"),
-        "^a parameter of training/Phase has a value of a wrong type: .*'str'",
+        as_a_command_says_it("CheckpointSchedule.max_share = '3'"),
+        "^a parameter of CheckpointSchedule has a value of a wrong type: "
+        ".*'str'",
     ),
     **{
         f"a link in a run to {name}": (
@@ -247,6 +248,21 @@ CASES = {
         as_a_command_says_it("Experiment.picture_interval=0"),
         "picture_interval >= 1, received 0",
     ),
+    **{
+        f"experiment's {name} {value}": (
+            as_a_command_says_it(f"Experiment.{name}={value}"),
+            f"Experiment: expected .*{name}.*received",
+        )
+        for name, value in [
+            ("training", "@training/Phase"),
+            ("pretraining", "3"),
+            ("guard", "3"),
+            ("checkpoints", "None"),
+            ("jit_compile", "'no'"),
+            ("evaluation_limit", "0"),
+            ("evaluation_limit", "'64'"),
+        ]
+    },
     "networks for other data": (
         networks_for_other_data,
         r"\(9, 9, 1\).*\(8, 8, 1\)",

@@ -3,11 +3,12 @@
 import functools
 import math
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tiny_models import short_sampler, vector_networks
 
-from nae_tf import NAE, NAEDetector
+from nae_tf import NAE, LangevinChain, NAEDetector, OnManifold
 from nae_tf.experiment import Phase
 from nae_tf.guard import DivergenceGuard
 from nae_tf.resume import CheckpointSchedule
@@ -41,7 +42,22 @@ def estimator(**settings):
 
 
 def phase(**settings):
-    return lambda: Phase(optimizer=None, **({"epochs": 1} | settings))
+    settings = {"optimizer": keras.optimizers.Adam, "epochs": 1} | settings
+    return lambda: Phase(**settings)
+
+
+def estimator_of_huge_features():
+    x = np.eye(5)
+    x[3, 2] = np.finfo(float).max
+    NAEDetector().fit(x)
+
+
+def estimator_that_diverges():
+    visible = LangevinChain(50, 100.0, 0.05)
+    latent = LangevinChain(1, 0.2, 0.05)
+    sampler = OnManifold(latent_chain=latent, visible_chain=visible)
+    x = np.random.default_rng(0).normal(size=(100, 4))
+    NAEDetector(networks="MLP", random_state=0, sampler=sampler).fit(x)
 
 
 def with_value(value):
@@ -140,6 +156,39 @@ CASES = {
     "negative epochs": (estimator(epochs=-1), "epochs >= 0, received -1"),
     "estimator's batches": (estimator(batch_size=0), "batch_size >= 1"),
     "learning rate": (estimator(learning_rate=0.0), "learning_rate > 0"),
+    **{
+        f"estimator's {name} {value!r}": (
+            estimator(**{name: value}),
+            rf"expected .*{name}.*received {value!r}",
+        )
+        for name, value in [
+            ("contamination", "auto"),
+            ("epochs", 1.0),
+            ("batch_size", None),
+            ("learning_rate", "1e-3"),
+        ]
+    },
+    "a list of networks": (estimator(networks=["MLP"]), "received .'MLP'."),
+    "huge features": (estimator_of_huge_features, "scale them first"),
+    "estimator that diverges": (
+        estimator_that_diverges,
+        "training diverged.*lower learning_rate",
+    ),
+    **{
+        f"phase's {name} {value!r}": (
+            phase(**{name: value}),
+            f"Phase: expected .*{name}.*received",
+        )
+        for name, value in [
+            ("epochs", None),
+            ("epochs", 1.5),
+            ("batch_size", 8.0),
+            ("steps_per_epoch", "2"),
+            ("flip", "no"),
+            ("dequantize", 1),
+            ("optimizer", keras.optimizers.Adam()),
+        ]
+    },
     "phase's epochs": (phase(epochs=-1), "epochs >= 0"),
     "phase's batches": (phase(batch_size=0), "batch_size >= 1"),
     "phase's steps": (phase(steps_per_epoch=0), "steps_per_epoch >= 1"),
