@@ -48,6 +48,10 @@ def run_command(main: Callable[[], None]):
     Args:
         main: takes nothing, reads the flags.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Closed by whoever started the command, as a daemon's may be.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     define_progress_flags()
     _show_in_help("quiet", "color")
 

@@ -12,7 +12,7 @@ from baselines_contract_test import METHODS, experiment
 from run_ends import assert_same_end, final_state, rows, send_once
 from tiny_runs import ROOT, train_autoencoder
 
-from nae_tf import resume, runtime
+from nae_tf import resume, runtime, train
 from nae_tf.checkpoints import CheckpointDirectory
 from nae_tf.data import Examples
 from nae_tf.experiment import Phase
@@ -58,6 +58,20 @@ def test_a_signal_after_the_last_step_comes_before_the_evaluation(
         train_autoencoder(tmp_path / "run", "training/Phase.epochs=0")
     assert stop.value.code == 75
     assert not (tmp_path / "run" / "results.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_evaluation_at_once(
+    number, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(
+        train, "evaluate", lambda *unused: os.kill(os.getpid(), number)
+    )
+    with pytest.raises(SystemExit) as stop:
+        train_autoencoder(tmp_path / "run", "training/Phase.epochs=0")
+    assert stop.value.code == 75
+    assert f"{number.name}: the training is saved" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_second_ctrl_c_ends_at_once():

@@ -165,6 +165,28 @@ def test_a_command_ends_silently_when_its_reader_has_gone():
     assert command.wait() == 128 + signal.SIGPIPE
 
 
+def test_a_command_does_its_work_without_standard_output_and_error(tmp_path):
+    script = """
+    import pathlib
+    from nae_tf import progress, runtime
+
+    def main():
+        print("a result")
+        progress.note("a note")
+        pathlib.Path("done").touch()
+
+    runtime.run_command(main)
+    """
+    (tmp_path / "command.py").write_text(textwrap.dedent(script))
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} command.py >&- 2>&-"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0 and (tmp_path / "done").exists()
+
+
 def test_a_command_shows_the_traceback_of_errors_of_ours(command):
     def main():
         raise TypeError("a bug")
