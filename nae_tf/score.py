@@ -91,8 +91,19 @@ _NOT_THE_SAME = (
 def main():
     """Score what --input names by the model that --model names."""
     options = flags.FLAGS
+    if not options.input:
+        raise ValueError("--input is empty; name a file or a folder.")
     model = ExportedModel(options.model)
     output = None if options.output == "-" else pathlib.Path(options.output)
+    examples = pathlib.Path(options.input).resolve()
+    if output is not None and examples in output.resolve().parents:
+        raise ValueError(
+            f"--output={options.output} lies in the folder of examples "
+            f"{options.input}; choose a place outside of it."
+        )
+    stream = open_stream(
+        options.input, model.example_shape, options.batch_size, options.key
+    )
     with contextlib.ExitStack() as stack:
         done: list[Row] = []
         write = _print_rows
@@ -104,9 +115,6 @@ def main():
         else:
             partial = stack.enter_context(PartialFile(output))
             done, write = partial.rows, partial.write
-        stream = open_stream(
-            options.input, model.example_shape, options.batch_size, options.key
-        )
         bar = stack.enter_context(
             progress_bar(stream.size, "example", initial=len(done))
         )

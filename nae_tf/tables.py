@@ -52,14 +52,27 @@ def _names_columns(place, fields):
         raise ValueError(
             f"{place}: expected numbers or names of columns, received both."
         )
+    if len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
+        # As pandas writes columns that have no names.
+        raise ValueError(
+            f"{place} counts the columns, 0 to {fields[-1]}; remove it, or "
+            "name the columns."
+        )
     return not any(is_number)
 
 
 def _as_numbers(place, fields):
-    try:
-        return [float(text) for text in fields]
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}.") from error
+    for text in fields:
+        if not _is_number(text):
+            hint = (
+                "; separate the fields by commas"
+                if len(fields) == 1 and (";" in text or "\t" in text)
+                else ""
+            )
+            raise ValueError(
+                f"{place}: expected numbers, received {text!r}{hint}."
+            )
+    return [float(text) for text in fields]
 
 
 def _is_number(text):
@@ -67,7 +80,8 @@ def _is_number(text):
         float(text)
     except ValueError:
         return False
-    return True
+    # Python reads 1_000 as a thousand; whoever wrote a table did not mean that.
+    return "_" not in text
 
 
 def check_names(title, names: Collection[str], *needed: str | None):

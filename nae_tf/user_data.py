@@ -117,6 +117,12 @@ def user_data(
     """
 
     def read_all(named):
+        for name in named or {}:
+            if not isinstance(name, str):
+                raise ValueError(
+                    "user_data: expected sets of outliers by name, received "
+                    f"the name {name!r}; put it into quotes."
+                )
         files = {
             name: read_files(paths, key, image_shape=image_shape)
             for name, paths in (named or {}).items()

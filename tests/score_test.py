@@ -213,7 +213,19 @@ def test_a_bad_line_ends_in_one_line_and_exit_status_1(vector_model):
     finished = run_score(f"--model={path}", "--input=-", stdin=text)
     assert finished.returncode == 1
     last = finished.stderr.strip().splitlines()[-1]
-    assert last.startswith("error: -, line 3: could not convert")
+    assert last.startswith("error: -, line 3: expected numbers, received")
+
+
+def test_scores_do_not_go_into_the_folder_of_examples(image_model, tmp_path):
+    _, path = image_model
+    for arguments in (
+        [f"--input={tmp_path}", f"--output={tmp_path}/scores.csv"],
+        ["--input=", f"--output={tmp_path}/scores.csv"],
+    ):
+        finished = run_score(f"--model={path}", *arguments)
+        assert finished.returncode == 1
+        assert finished.stderr.splitlines()[-1].startswith("error: --")
+        assert not any(tmp_path.iterdir())
 
 
 class Interruption(Exception):

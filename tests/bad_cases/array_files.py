@@ -131,6 +131,11 @@ def too_few_to_split(tmp_path):
     user_data.user_data(str(tmp_path / "a.npy"))
 
 
+def outliers_named_by_a_number(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((20, 2)))
+    user_data.user_data(str(tmp_path / "a.npy"), {1: str(tmp_path / "a.npy")})
+
+
 def outliers_of_another_shape(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((20, 2)))
     np.save(tmp_path / "b.npy", np.zeros((20, 3)))
@@ -349,6 +354,10 @@ CASES = {
     "too few to split": (
         too_few_to_split,
         "4 inliers cannot be split into 0 for validation",
+    ),
+    "outliers named by a number": (
+        outliers_named_by_a_number,
+        "name 1; put it into quotes",
     ),
     "outliers of another shape": (
         outliers_of_another_shape,
