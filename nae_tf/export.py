@@ -105,23 +105,18 @@ def _write_version(path, signatures, requests, calibration, config):
 
 
 def calibrate(
-    run: RunDirectory, experiment: Experiment, model, false_alarm_rate: float
+    experiment: Experiment, model, false_alarm_rate: float
 ) -> Calibration:
-    """Calibrate a run's model on validation inliers, and keep the result.
+    """Calibrate a run's model on validation inliers.
 
     Training looked at them only to choose an epoch.
-
-    Returns:
-        The calibration, which is also in the run's calibration.json.
     """
     task = experiment.task
     with one_line_data_errors(task.name):
         scores = model.predict_outlier_score(
             task.validation.batches(_BATCH_SIZE)
         )
-    calibration = Calibration(scores, false_alarm_rate)
-    write_atomically(run.path / "calibration.json", calibration.to_json())
-    return calibration
+    return Calibration(scores, false_alarm_rate)
 
 
 def _next_version(directory):
@@ -168,9 +163,7 @@ def main():
     experiment = Experiment.from_config()
     model = experiment.build_model()
     restore(model, run.checkpoints("training"))
-    calibration = calibrate(
-        run, experiment, model, flags.FLAGS.false_alarm_rate
-    )
+    calibration = calibrate(experiment, model, flags.FLAGS.false_alarm_rate)
     path = export_model(
         model,
         calibration,
@@ -178,6 +171,7 @@ def main():
         flags.FLAGS.version,
         run.config.read_text(encoding="utf-8"),
     )
+    write_atomically(run.path / "calibration.json", calibration.to_json())
     if math.isinf(calibration.threshold) and calibration.false_alarm_rate > 0:
         needed = math.ceil(1 / calibration.false_alarm_rate) - 1
         print(

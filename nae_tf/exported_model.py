@@ -137,8 +137,8 @@ def check_saved_model(path: pathlib.Path):
     file = path / "saved_model.pb"
     if not file.exists():
         raise FileNotFoundError(
-            f"{str(path)!r} holds no saved_model.pb; name a version directory "
-            "that nae_tf.export wrote, as runs/digits/export/1."
+            f"{str(path)!r} holds no saved_model.pb; name the folder of a "
+            "SavedModel, of an export its version, as runs/digits/export/1."
         )
     try:
         saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())

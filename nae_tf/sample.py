@@ -224,6 +224,16 @@ def main():
     restore(model, run.checkpoints("training"))
     if options.generation_factor is not None:
         lengthen_latent_chain(model, options.generation_factor)
+    task = experiment.task
+    if options.features is not None:
+        if options.num_samples < 2:
+            raise ValueError(
+                "--features compares distributions: expected --num_samples >= "
+                f"2, received {options.num_samples}."
+            )
+        # First: what cannot be measured is not to cost the samples of before.
+        with one_line_data_errors(task.name):
+            name_of_features, features = choose_features(options.features, task)
     batches = []
     with progress_bar(options.num_samples, "sample") as bar:
         for batch in draw_samples(model, options.num_samples, options.seed):
@@ -234,6 +244,8 @@ def main():
         for name in batches[0]
     }
     run.samples.mkdir(exist_ok=True)
+    # Of earlier samples, if there is one.
+    (run.samples / "quality.json").unlink(missing_ok=True)
     print(write_arrays(run, stages))
     print(write_picture(run, stages))
     for name, title in _STAGES.items():
@@ -241,17 +253,16 @@ def main():
             energy = np.mean(model.predict_outlier_score(stages[name]))
             print(f"mean energy {energy:.6f}  {title}")
     if options.features is not None:
-        task = experiment.task
         with one_line_data_errors(task.name):
-            name, features = choose_features(options.features, task)
             quality = measure_quality(
                 stages["x"], task, features, experiment.evaluation_limit
             )
         write_atomically(
             run.samples / "quality.json",
-            json.dumps({"features": name, **quality}, indent=2) + "\n",
+            json.dumps({"features": name_of_features, **quality}, indent=2)
+            + "\n",
         )
-        print(f"\nfeatures: {name}\n{format_quality(quality)}")
+        print(f"\nfeatures: {name_of_features}\n{format_quality(quality)}")
 
 
 if __name__ == "__main__":

@@ -274,7 +274,7 @@ def test_train_evaluate_and_export_run_from_the_run_directory(method, tmp_path):
     assert evaluate(run, again) == results
     model = again.build_model()
     restore(model, run.checkpoints("training"))
-    calibration = calibrate(run, again, model, 0.1)
+    calibration = calibrate(again, model, 0.1)
     exported = ExportedModel(export_model(model, calibration, tmp_path / "out"))
     outputs = exported.score(images(3))
     np.testing.assert_array_equal(

@@ -1,6 +1,7 @@
 """The command that draws samples, as a user runs it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -202,6 +203,30 @@ def test_features_are_those_that_are_named(monkeypatch):
     assert classifier(x).shape == (4, 128)
     _, values = sample.choose_features("values", task)
     np.testing.assert_array_equal(values(x), x.reshape(4, 64))
+
+
+def test_what_cannot_be_measured_does_not_cost_earlier_samples(
+    run, tmp_path, monkeypatch
+):
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy)
+    samples = copy / "samples"
+    shutil.rmtree(samples, ignore_errors=True)
+    samples.mkdir()
+    for name in ("samples.npz", "quality.json"):
+        (samples / name).write_text("earlier")
+    for arguments in (
+        ["--features=/nope", "--num_samples=2"],
+        ["--features=values", "--num_samples=1"],
+    ):
+        failed = run_module("sample", f"--run_dir={copy}", *arguments)
+        assert failed.returncode == 1
+        assert failed.stderr.splitlines()[-1].startswith("error: ")
+        assert (samples / "samples.npz").read_text() == "earlier"
+    # Samples that are not measured have no quality.
+    sampled = run_module("sample", f"--run_dir={copy}", "--num_samples=2")
+    assert sampled.returncode == 0, sampled.stderr
+    assert not (samples / "quality.json").exists()
 
 
 def test_a_run_that_is_none_ends_in_one_line(tmp_path):
