@@ -1,7 +1,5 @@
 """Checks of arrays that files hold: what a network must not see."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from nae_tf.image_resizing import ImageShape, resize_images

@@ -4,8 +4,6 @@ A reader returns all examples of a file or raises one line that names the file
 and what is wrong with it.
 """
 
-from __future__ import annotations
-
 import array
 import pathlib
 import tokenize

@@ -7,8 +7,6 @@ exactly the batches that an uninterrupted run would have seen. Next:
 `densities.py` and `user_data.py`, which build tasks.
 """
 
-from __future__ import annotations
-
 import abc
 import dataclasses
 from collections.abc import Mapping, Sequence

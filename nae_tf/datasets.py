@@ -5,8 +5,6 @@ sets as outliers (Tables 2 and 4). Nothing is downloaded here: see
 `tools/prepare_datasets.py`. `image_sets.py` tells how a data set is read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import gin

@@ -4,8 +4,6 @@ Training draws fresh samples for every batch; evaluation uses fixed ones. The
 log-densities are NumPy, for figures and tests.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 

@@ -1,7 +1,5 @@
 """scikit-learn's handwritten digits: a real task that needs no download."""
 
-from __future__ import annotations
-
 import functools
 
 import gin

@@ -1,7 +1,5 @@
 """Where examples come from: an array in memory, a file, a known density."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math

@@ -1,7 +1,5 @@
 """Reads folders of image files, refusing what is damaged or does not fit."""
 
-from __future__ import annotations
-
 import concurrent.futures
 import os
 import pathlib

@@ -1,7 +1,5 @@
 """Images of other sizes and colours; all stay images of 256 levels."""
 
-from __future__ import annotations
-
 import tensorflow as tf
 
 ImageShape = tuple[int, ...]

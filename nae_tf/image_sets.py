@@ -1,7 +1,5 @@
 """Image data sets on disk, as tensorflow-datasets stores them (Table 9)."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import os

@@ -1,7 +1,5 @@
 """What tensorflow-datasets has prepared on disk: found, checked and read."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import types

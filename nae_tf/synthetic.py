@@ -5,8 +5,6 @@ seed when first used; validation and test images come from different streams
 of random numbers.
 """
 
-from __future__ import annotations
-
 import gin
 import numpy as np
 

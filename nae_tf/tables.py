@@ -1,7 +1,5 @@
 """Reads tables of numbers, line by line."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Collection, Iterable, Iterator
 

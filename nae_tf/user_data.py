@@ -1,7 +1,5 @@
 """Tasks on the user's own files: one gin line tells where they are."""
 
-from __future__ import annotations
-
 import glob
 import os
 import pathlib

@@ -11,8 +11,6 @@ name when it is whole: an interrupted command can simply be given again. Files
 that were downloaded completely are not downloaded again.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import os
