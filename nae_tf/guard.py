@@ -149,7 +149,8 @@ class WatchDivergence(ResumableCallback):
             self.first_norm = norm
         if not math.isfinite(norm):
             self._report("the weights became NaN or infinite", "weight_norm")
-        if norm > self.guard.max_weight_growth * self.first_norm:
+        # From nothing every growth is without bounds, as that of a log T of 0.
+        if 0 < self.guard.max_weight_growth * self.first_norm < norm:
             self._report(
                 f"the norm of the weights grew from {self.first_norm:.3g} to "
                 f"{norm:.3g}",

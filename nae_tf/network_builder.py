@@ -35,21 +35,33 @@ class Network(keras.Model):
         self._arguments = tuple(arguments.items())
 
     def get_config(self):
-        """Return the constructor's arguments, and whether it is trainable.
+        """Return the constructor's arguments, and what of it is frozen.
 
         The dtype is resolved.
         """
-        return {
+        config = {
             "name": self.name,
             "dtype": self.dtype_policy.name,
             "trainable": self.trainable,
             **dict(self._arguments),
         }
+        # By number: a rebuilt network may give its layers other names.
+        frozen = [
+            i for i, layer in enumerate(self.layers) if not layer.trainable
+        ]
+        if self.trainable and frozen:
+            config["frozen_layers"] = frozen
+        return config
 
     @classmethod
     def from_config(cls, config):
         """Rebuild the network from `get_config`."""
-        return rebuild(cls, config)
+        arguments = dict(config)
+        frozen = arguments.pop("frozen_layers", [])
+        network = rebuild(cls, arguments)
+        for number in frozen:
+            network.layers[number].trainable = False
+        return network
 
 
 class LayerBuilder:

@@ -8,6 +8,7 @@ import pytest
 from tiny_models import vector_nae, vector_networks
 
 from nae_tf import NAE, Autoencoder
+from nae_tf.guard import DivergenceGuard, WatchDivergence
 from nae_tf.networks import MLPDecoder, MLPEncoder
 
 
@@ -55,6 +56,25 @@ def test_a_loaded_model_keeps_its_decoder_frozen(x, tmp_path):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("copy", ["saved", "cloned"])
+def test_a_single_frozen_layer_stays_frozen(copy, x, tmp_path):
+    model = Autoencoder(*networks())
+    frozen = next(layer for layer in model.encoder.layers if layer.weights)
+    frozen.trainable = False
+    model.compile(keras.optimizers.Adam(1e-2))
+    model.fit(x, verbose=0)
+    if copy == "saved":
+        model.save(tmp_path / "model.keras")
+        again = keras.saving.load_model(tmp_path / "model.keras")
+        assert again.optimizer.iterations == model.optimizer.iterations > 0
+    else:
+        again = keras.models.clone_model(model)
+    assert [layer.trainable for layer in again.encoder.layers] == [
+        layer.trainable for layer in model.encoder.layers
+    ]
+    assert len(again.trainable_variables) == len(model.trainable_variables)
+
+
 def test_a_clone_keeps_its_decoder_frozen():
     clone = keras.models.clone_model(half_frozen())
     assert trainable_parts(clone) == [True, True, False]
@@ -97,6 +117,16 @@ def test_a_model_that_is_frozen_as_a_whole_keeps_its_temperature(x):
     model.fit(x, batch_size=10, epochs=1, verbose=0)
     assert float(model.temperature) == pytest.approx(0.5)
     assert model.num_batches == 2
+
+
+def test_a_temperature_that_leaves_1_is_no_divergence(x):
+    # The norm of all that is trained, log T, begins at 0.
+    model = vector_nae(temperature=1.0, temperature_learning_rate=0.1)
+    model.encoder.trainable = model.decoder.trainable = False
+    model.compile(keras.optimizers.SGD(0.1))
+    watch = WatchDivergence(DivergenceGuard(weights_every=1))
+    model.fit(x, batch_size=10, epochs=1, verbose=0, callbacks=[watch])
+    assert float(model.temperature) != 1.0
 
 
 def test_an_autoencoder_with_nothing_to_train_stays_as_it_is(x):
