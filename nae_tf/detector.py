@@ -120,8 +120,30 @@ class OutlierDetector(LossModel):
                 "variables of all; leave it out, or train on one device."
             )
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self._refuse_clipping_of_parts()
+        self.forget_graphs()
+
+    def forget_graphs(self):
+        """Trace anew what is called next: a setting in the graphs changed."""
+        self.train_function = self.test_function = self.predict_function = None
         for name in [key for key in vars(self) if key.startswith(_COMPILED)]:
             delattr(self, name)
+
+    def _refuse_clipping_of_parts(self):
+        """Refuse an optimizer that would clip each replica's share by itself.
+
+        Keras clips before it adds up the gradients of the replicas.
+        """
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            return
+        for name in ("clipnorm", "global_clipnorm", "clipvalue"):
+            if getattr(self.optimizer, name, None) is not None:
+                raise ValueError(
+                    f"{type(self).__name__}.compile: expected an optimizer "
+                    f"without {name} on several replicas, because Keras clips "
+                    "the share of each by itself; leave it out, or train on "
+                    "one device."
+                )
 
     def get_compile_config(self):
         """Return the arguments of `compile`, serialised, or None."""

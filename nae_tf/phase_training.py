@@ -263,7 +263,8 @@ class PhaseTraining:
             scale = guard.rate_factor**roll_backs
             self.model.optimizer.learning_rate = scaled_rate(self.rate, scale)
             self.model.seed = self.seed + roll_backs
-            # The graph in use has the rate and the seed in it.
+            # The graphs in use have the rate and the seed in them.
+            self.model.forget_graphs()
             self.model.make_train_function(force=True)
         return self.progress
 

@@ -242,6 +242,28 @@ def test_xla_is_refused_on_parts_of_a_cpu(devices, fits, monkeypatch):
             model.compile(jit_compile=True)
 
 
+@pytest.mark.parametrize("name", ["clipnorm", "global_clipnorm", "clipvalue"])
+def test_clipping_is_refused_on_several_replicas(name, monkeypatch):
+    model = detector()
+    optimizer = keras.optimizers.SGD(0.1, **{name: 1.0})
+    model.compile(optimizer)
+    strategy = types.SimpleNamespace(num_replicas_in_sync=2)
+    monkeypatch.setattr(type(model), "distribute_strategy", strategy)
+    with pytest.raises(ValueError, match=f"without {name} on several replicas"):
+        model.compile(optimizer)
+    model.compile("sgd")
+
+
+def test_forgotten_graphs_are_traced_with_the_settings_of_now(x):
+    model = detector()
+    model.outlier_score = lambda x: 0 * x[:, 0] + model.seed
+    for seed in (0, 3):
+        model.seed = seed
+        model.forget_graphs()
+        assert set(model.predict_outlier_score(x)) == {seed}
+        assert model.evaluate(x, verbose=0) == [seed, seed]
+
+
 def test_labels_are_not_looked_at(x):
     labels = np.array(["a"] * 50)[:, None] == "a"
     detector().fit(x, labels, verbose=0)

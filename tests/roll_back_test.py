@@ -5,6 +5,7 @@ from run_ends import assert_same_end, final_state, rows, send_once
 from tiny_runs import train_autoencoder
 
 from nae_tf import callbacks, resume
+from nae_tf.detector import OutlierDetector
 from nae_tf.guard import DivergenceError, WatchDivergence
 
 # The weights explode within an epoch.
@@ -112,6 +113,15 @@ def test_another_seed_shows_other_data(tmp_path, monkeypatch):
         end_epoch(self, epoch, logs)
 
     monkeypatch.setattr(callbacks.MetricsFile, "on_epoch_end", diverge)
+    traced_with = []
+    trace = OutlierDetector.make_train_function
+
+    def trace_and_tell(self, force=False):
+        if force:
+            traced_with.append((self.seed, self.test_function))
+        return trace(self, force)
+
+    monkeypatch.setattr(OutlierDetector, "make_train_function", trace_and_tell)
     train_autoencoder(
         tmp_path / "run",
         "DivergenceGuard.action='roll_back'",
@@ -122,3 +132,5 @@ def test_another_seed_shows_other_data(tmp_path, monkeypatch):
         for path in (tmp_path / "alone", tmp_path / "run")
     ]
     assert first_losses[0] != first_losses[1]
+    # The noise is another one too, in training and where it is measured.
+    assert traced_with == [(1, None)]
