@@ -62,6 +62,24 @@ def test_the_loss_is_the_weighted_sum(decoder_l2, gradient_penalty):
     assert set(values) == set(model.means)
 
 
+def test_a_shape_of_the_latents_changes_no_loss():
+    encoder, decoder = vector_networks()
+    latent_dim = decoder.input_shape[-1]
+    shaped = [
+        keras.Sequential(
+            [*encoder.layers, keras.layers.Reshape([1, latent_dim])]
+        ),
+        keras.Sequential([keras.layers.Reshape([latent_dim]), *decoder.layers]),
+    ]
+    x = tf.random.stateless_normal([7, 4], (1, 2))
+    losses = []
+    for networks in ([encoder, decoder], shaped):
+        model = RAE(*networks, latent_weight=0.5, gradient_penalty=0.3)
+        model.build([None, 4])
+        losses.append(float(model.objective(x)["loss"]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_the_penalty_flattens_the_decoder():
     x = np.random.default_rng(2).normal(size=(64, 4)).astype(np.float32)
     norms = []

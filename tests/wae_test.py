@@ -94,6 +94,21 @@ def linear_model(weight):
     return model, rng.normal(size=(6, 3))
 
 
+def test_a_shape_of_the_latents_changes_no_loss():
+    model, x = linear_model(2.5)
+    shaped = WAE(
+        keras.Sequential([model.encoder, keras.layers.Reshape([1, 2])]),
+        keras.Sequential([keras.layers.Reshape([2]), model.decoder]),
+        mmd_weight=2.5,
+        seed=5,
+        dtype="float64",
+    )
+    shaped.build([None, 3])
+    losses = [m.objective(tf.constant(x))["loss"] for m in (model, shaped)]
+    assert losses[0].shape == losses[1].shape == ()
+    assert float(losses[0]) == pytest.approx(float(losses[1]), rel=1e-5)
+
+
 def numpy_loss(encode, decode, x, prior, weight, squared_width):
     z = x @ encode
     error = np.mean((x - z @ decode) ** 2)

@@ -39,7 +39,12 @@ def jacobian_norm_estimate(function, z, seed):
         outputs = function(z)
         v = randomness.normal(tf.shape(outputs), seed, outputs.dtype)
         projected = tf.reduce_sum(outputs * v)
-    return tf.reduce_sum(tf.square(tape.gradient(projected, z)), axis=1)
+    return squared_norm(tape.gradient(projected, z))
+
+
+def squared_norm(z):
+    """Squared norm of every latent, float [batch], of whatever shape."""
+    return tf.reduce_sum(tf.square(z), list(range(1, z.shape.rank)))
 
 
 @gin.register(module="nae_tf")
@@ -106,7 +111,7 @@ class RAE(Autoencoder):
         z = self.encode(x, training)
         # Differs from the paper: divided by D, as all errors are here.
         error = self.energy_of_latent(x, z, training)
-        latent_norm = tf.reduce_sum(tf.square(z), axis=1)
+        latent_norm = squared_norm(z)
         values = {
             "reconstruction_error": error,
             "squared_latent_norm": latent_norm,

@@ -7,6 +7,8 @@ Tolstikhin, Bousquet, Gelly & Schoelkopf, Wasserstein Auto-Encoders, ICLR 2018.
 The kernel is Gaussian, its width the median heuristic's (appendix D.4).
 """
 
+import math
+
 import gin
 import keras
 import tensorflow as tf
@@ -134,7 +136,8 @@ class WAE(Autoencoder):
         """Reconstruction error and discrepancy of the latents."""
         z = self.encode(x, training)
         error = self.energy_of_latent(x, z, training)
-        batch = rows_of_all(z)
+        # Latents may have a shape, [1, 1, dim] for example.
+        batch = rows_of_all(tf.reshape(z, [-1, math.prod(z.shape[1:])]))
         prior = randomness.normal(
             tf.shape(batch), self.noise_seed(training, shared=True), z.dtype
         )
