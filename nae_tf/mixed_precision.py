@@ -46,11 +46,19 @@ def kernels_cast_once(model: keras.Model):
         model: its layers with a mixed policy are looked for; others and
             layers of unknown classes are left as they are.
     """
+    layers = [
+        layer
+        for layer in _mixed_layers(model)
+        if isinstance(layer, _LAYERS_WITH_KERNEL)
+    ]
+    if not layers:
+        # Layers with a state that changes at every call can have no scope.
+        yield
+        return
     with keras.StatelessScope() as scope:
-        for layer in _mixed_layers(model):
-            if isinstance(layer, _LAYERS_WITH_KERNEL):
-                kernel = keras.ops.cast(layer.kernel, layer.compute_dtype)
-                scope.add_update((layer.kernel, kernel))
+        for layer in layers:
+            kernel = keras.ops.cast(layer.kernel, layer.compute_dtype)
+            scope.add_update((layer.kernel, kernel))
         yield
 
 

@@ -349,3 +349,27 @@ def test_callbacks(x, tmp_path):
     np.testing.assert_allclose(
         np.mean(saved.predict_outlier_score(x)), min(energies), rtol=1e-5
     )
+
+
+class CountsCalls(keras.layers.Layer):
+    """A layer with a state that changes at every call, as noise has."""
+
+    def build(self, input_shape):
+        self.calls = self.add_weight(
+            shape=(), initializer="zeros", trainable=False
+        )
+
+    def call(self, x):
+        self.calls.assign_add(1.0)
+        return x
+
+
+def test_layers_with_a_state_train_inside_of_chains():
+    encoder, decoder = vector_networks()
+    counter = CountsCalls()
+    encoder = keras.Sequential([*encoder.layers, counter])
+    model = NAE(encoder, decoder, sampler=short_sampler())
+    model.compile("sgd")
+    model.fit(np.zeros((8, 4), np.float32), batch_size=4, verbose=0)
+    # More than once a step: chains call the encoder too.
+    assert counter.calls > 4
