@@ -53,6 +53,8 @@ def clip_by_element(gradient, limit):
 
     The rule of Du & Mordatch (2019), whom the paper follows (section D.3).
     """
+    # Differs from the paper: it prints the gradient of log E; its code clips
+    # that of E, before the temperature divides it.
     return tf.clip_by_value(gradient, -limit, limit)
 
 

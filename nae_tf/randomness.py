@@ -8,7 +8,8 @@ import enum
 
 import tensorflow as tf
 
-# Named, not "auto_select": the same numbers on every kind of device.
+# Named, not "auto_select": the same numbers on every kind of device, though XLA
+# draws others.
 _ALGORITHM = "philox"
 
 

@@ -276,6 +276,27 @@ def test_adjusted_chain_has_the_variance_of_its_temperature(
     assert 0.2 < diagnostics.acceptance < 0.99
 
 
+def test_adjusted_chain_tosses_a_coin_that_the_noise_knows_nothing_of():
+    # In one dimension the coin has as many numbers as the noise: from the same
+    # stream, they would accept some proposals more often than others.
+    chain = LangevinChain(80, 0.8, metropolis_hastings=True)
+    x, _ = chain.run(tf.zeros([8_000, 1]), quadratic_energy, SEED)
+    assert abs(variance_z_score(x, 1.0)) < 5
+
+
+@pytest.mark.parametrize(
+    ("rule", "axes"),
+    [("element", ()), ("row_norm", 2), ("example_norm", (1, 2, 3))],
+)
+def test_a_chain_clips_by_the_rule_that_it_is_given(rule, axes):
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 2))
+    chain = LangevinChain(1, 0.5, 0.0, gradient_clip=rule, clip_limit=0.3)
+    moved, _ = chain.run(tf.constant(x), quadratic_energy, SEED)
+    norm = np.sqrt(np.sum(x**2, axes, keepdims=True)) if axes else np.abs(x)
+    clipped = x * np.minimum(1, 0.3 / norm)
+    np.testing.assert_allclose(moved, x - 0.5 * clipped, rtol=1e-12)
+
+
 def test_adjusted_chain_anneals_its_noise():
     # Under constant energy every move is accepted, and variances add up.
     chain = LangevinChain(3, 0.5, 1.0, "reciprocal", metropolis_hastings=True)

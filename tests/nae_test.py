@@ -309,6 +309,16 @@ def test_temperature_moves_by_its_own_optimizer_alone(x):
         np.testing.assert_array_equal(old, new)
 
 
+def test_the_temperature_steps_down_the_gradient_of_log_t(x):
+    model = vector_nae(temperature=0.5, temperature_learning_rate=0.1)
+    model.temperature_optimizer = keras.optimizers.SGD(0.1)
+    model.compile(keras.optimizers.SGD(0.0))
+    history = model.fit(x, batch_size=50, epochs=1, verbose=0).history
+    # d/dlog(T) of gap / T is -gap / T.
+    expected = 0.5 * np.exp(0.1 * history["energy_gap"][0] / 0.5)
+    np.testing.assert_allclose(model.temperature, expected, rtol=1e-5)
+
+
 def test_temperature_stays_without_a_learning_rate(trained, x):
     model, history = trained
     assert model.temperature == 1
