@@ -186,7 +186,7 @@ CASES = {
             ("steps_per_epoch", "2"),
             ("flip", "no"),
             ("dequantize", 1),
-            ("optimizer", keras.optimizers.Adam()),
+            ("optimizer", None),
         ]
     },
     "phase's epochs": (phase(epochs=-1), "epochs >= 0"),
