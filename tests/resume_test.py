@@ -7,6 +7,7 @@ import subprocess
 import sys
 import types
 
+import keras
 import pytest
 from baselines_contract_test import METHODS, experiment
 from run_ends import assert_same_end, final_state, rows, send_once
@@ -221,7 +222,7 @@ def test_a_phase_has_the_batches_that_it_asks_for(tmp_path, monkeypatch):
             "flip": True,
         }
     ]
-    phase = Phase(optimizer=None, epochs=1)
+    phase = Phase(optimizer=keras.optimizers.Adam, epochs=1)
     assert (phase.dequantize, phase.flip) == (True, False)
 
 
