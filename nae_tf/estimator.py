@@ -10,7 +10,7 @@ and -1 for outliers.
 import contextlib
 import random
 from collections.abc import Callable
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import keras
@@ -29,6 +29,7 @@ from nae_tf.networks import (
     MLPEncoder,
 )
 from nae_tf.on_manifold import OnManifold
+from nae_tf.setting_checks import check_integer
 
 # Scores of an example must not depend on its batch: single precision does.
 _DTYPE = "float64"
@@ -301,6 +302,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 "NAEDetector: expected contamination in (0, 0.5], received "
                 f"{self.contamination!r}."
             )
+        # In a list: a dictionary cannot look up what has no hash.
         if not callable(self.networks) and self.networks not in list(NETWORKS):
             raise ValueError(
                 f"NAEDetector: expected networks in {sorted(NETWORKS)} or a "
@@ -315,11 +317,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             value = getattr(self, name)
             if value is None and name == "latent_dim":
                 continue
-            if not isinstance(value, Integral) or value < smallest:
-                raise ValueError(
-                    f"NAEDetector: expected an integer {name} >= {smallest}, "
-                    f"received {value!r}."
-                )
+            check_integer("NAEDetector", name, value, smallest)
         for name in ("pretraining_learning_rate", "learning_rate"):
             value = getattr(self, name)
             if not isinstance(value, Real) or not value > 0:

@@ -7,7 +7,6 @@ of a run directory tells `evaluate` which model it is and which data to read.
 import dataclasses
 import math
 from collections.abc import Callable
-from numbers import Integral
 
 import gin
 import keras
@@ -27,6 +26,7 @@ from nae_tf.data import Examples, Task
 from nae_tf.detector import OutlierDetector
 from nae_tf.guard import DivergenceGuard
 from nae_tf.resume import CheckpointSchedule
+from nae_tf.setting_checks import check_flag, check_integer
 
 for _configurable in (
     keras.optimizers.Adam,
@@ -80,17 +80,9 @@ class Phase:
             value = getattr(self, name)
             if value is None and name in ("steps_per_epoch", "patience"):
                 continue
-            if not isinstance(value, Integral) or value < smallest:
-                raise ValueError(
-                    f"Phase: expected an integer {name} >= {smallest}, "
-                    f"received {value!r}."
-                )
+            check_integer("Phase", name, value, smallest)
         for name in ("dequantize", "flip"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(
-                    f"Phase: expected {name} True or False, received "
-                    f"{getattr(self, name)!r}."
-                )
+            check_flag("Phase", name, getattr(self, name))
         if not callable(self.optimizer):
             raise ValueError(
                 "Phase: expected optimizer = @Name without brackets, which is "
@@ -176,20 +168,11 @@ class Experiment:
                     f"Experiment: expected {name} = @name() with brackets, "
                     f"received {getattr(self, name)!r}."
                 )
-        if not isinstance(self.jit_compile, bool):
-            raise ValueError(
-                "Experiment: expected jit_compile True or False, received "
-                f"{self.jit_compile!r}."
-            )
-        for name in ("picture_interval", "evaluation_limit"):
-            value = getattr(self, name)
-            if value is None and name == "evaluation_limit":
-                continue
-            if not isinstance(value, Integral) or value < 1:
-                raise ValueError(
-                    f"Experiment: expected an integer {name} >= 1, received "
-                    f"{value!r}."
-                )
+        check_flag("Experiment", "jit_compile", self.jit_compile)
+        interval, limit = self.picture_interval, self.evaluation_limit
+        check_integer("Experiment", "picture_interval", interval, 1)
+        if limit is not None:
+            check_integer("Experiment", "evaluation_limit", limit, 1)
 
     @classmethod
     def from_config(cls) -> "Experiment":

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from numbers import Integral
 from typing import NamedTuple
 
 import gin
@@ -29,6 +28,7 @@ from nae_tf.langevin import (
     metropolis_hastings_log_ratio,
 )
 from nae_tf.serializable import SerializableDataclass
+from nae_tf.setting_checks import check_integer
 
 
 class ChainDiagnostics(NamedTuple):
@@ -107,6 +107,8 @@ class LangevinChain(SerializableDataclass):
             object.__setattr__(
                 self, "noise_std", math.sqrt(2 * abs(self.step_size))
             )
+        check_integer("LangevinChain", "num_steps", self.num_steps, 0)
+        check_integer("LangevinChain", "num_parts", self.num_parts, 1)
         problem = self._problem()
         if problem:
             raise ValueError(f"LangevinChain: {problem}.")
@@ -114,16 +116,6 @@ class LangevinChain(SerializableDataclass):
 
     def _problem(self) -> str | None:
         """Name the first setting that has no meaning, or None."""
-        if not isinstance(self.num_steps, Integral) or self.num_steps < 0:
-            return (
-                "expected an integer num_steps >= 0, received "
-                f"{self.num_steps!r}"
-            )
-        if not isinstance(self.num_parts, Integral) or self.num_parts < 1:
-            return (
-                "expected an integer num_parts >= 1, received "
-                f"{self.num_parts!r}"
-            )
         if not 0 < self.step_size < math.inf:
             return f"expected step_size > 0, received {self.step_size}"
         if not 0 <= (self.noise_std or 0.0) < math.inf:

@@ -28,6 +28,7 @@ LAYERS = [
         "serializable",
         "randomness",
         "input_checks",
+        "setting_checks",
         "calibration",
         "progress",
         "io_errors",
