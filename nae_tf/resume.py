@@ -1,6 +1,5 @@
 """When training is saved, and how it ends early without losing anything."""
 
-import contextlib
 import dataclasses
 import signal
 import sys
@@ -111,31 +110,19 @@ class Interruption:
             raise SystemExit(EXIT_INTERRUPTED)
 
 
-@contextlib.contextmanager
-def nothing_to_save():
-    """Let SIGTERM and Ctrl-C end the process at once, by `EXIT_INTERRUPTED`.
+class InterruptionOfEvaluation(Interruption):
+    """Ends the process at the first signal, by `EXIT_INTERRUPTED`.
 
-    For what comes after training, and is done again in no time.
+    For what comes after training: nothing is left to be saved.
     """
 
-    def end(number, unused_frame):
+    def _note(self, number, unused_frame):
         print(
             f"{signal.Signals(number).name}: the training is saved; evaluate "
             "it with --resume.",
             file=sys.stderr,
         )
         raise SystemExit(EXIT_INTERRUPTED)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, end) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class SaveProgress(keras.callbacks.Callback):

@@ -18,7 +18,7 @@ from nae_tf.evaluate import evaluate, format_table
 from nae_tf.experiment import Experiment
 from nae_tf.io_errors import one_line_io_errors
 from nae_tf.phase_training import PhaseTraining
-from nae_tf.resume import Interruption, nothing_to_save
+from nae_tf.resume import Interruption, InterruptionOfEvaluation
 from nae_tf.run_lock import run_lock
 from nae_tf.runtime import (
     RunDirectory,
@@ -68,7 +68,7 @@ def train(
             phase.train()
             interruption.agree()
             interruption.end_training()
-    with nothing_to_save():
+    with InterruptionOfEvaluation():
         return evaluate(run, experiment)
 
 
