@@ -137,7 +137,7 @@ class OutlierDetector(LossModel):
         if self.distribute_strategy.num_replicas_in_sync == 1:
             return
         for name in ("clipnorm", "global_clipnorm", "clipvalue"):
-            if getattr(self.optimizer, name, None) is not None:
+            if getattr(self.unscaled_optimizer, name, None) is not None:
                 raise ValueError(
                     f"{type(self).__name__}.compile: expected an optimizer "
                     f"without {name} on several replicas, because Keras clips "

@@ -265,7 +265,6 @@ class PhaseTraining:
             self.model.seed = self.seed + roll_backs
             # The graphs in use have the rate and the seed in them.
             self.model.forget_graphs()
-            self.model.make_train_function(force=True)
         return self.progress
 
     def _roll_back(self, error: DivergenceError, guard) -> Progress:

@@ -29,7 +29,7 @@ def read_table(
             check_names(f"{place},", first, label_key)
             label_column = first.index(label_key)
         elif not _names_columns(place, first):
-            yield [float(text) for text in first], None
+            yield _as_numbers(place, first), None
         for row in filter(None, rows):
             place = f"{title}, line {rows.line_num}"
             if len(row) != len(first):
@@ -45,7 +45,7 @@ def read_table(
 
 def _names_columns(place, fields):
     """Whether a first line has names; one damaged number is none."""
-    is_number = [_is_number(text) for text in fields]
+    is_number = [_number(text) is not None for text in fields]
     if any(is_number) and not all(is_number):
         raise ValueError(
             f"{place}: expected numbers or names of columns, received both."
@@ -60,8 +60,10 @@ def _names_columns(place, fields):
 
 
 def _as_numbers(place, fields):
+    numbers = []
     for text in fields:
-        if not _is_number(text):
+        number = _number(text)
+        if number is None:
             hint = (
                 "; separate the fields by commas"
                 if len(fields) == 1 and (";" in text or "\t" in text)
@@ -70,16 +72,19 @@ def _as_numbers(place, fields):
             raise ValueError(
                 f"{place}: expected numbers, received {text!r}{hint}."
             )
-    return [float(text) for text in fields]
+        numbers.append(number)
+    return numbers
 
 
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
+def _number(text):
+    """Return the number that a field holds, or None."""
     # Python reads 1_000 as a thousand; whoever wrote a table did not mean that.
-    return "_" not in text
+    if "_" in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def check_names(title, names: Collection[str], *needed: str | None):

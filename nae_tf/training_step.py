@@ -126,10 +126,15 @@ class LossModel(keras.Model):
         """The optimizer's count of training steps, an int variable."""
         # `iterations` counts updates. It stands still while gradients are
         # accumulated, and those steps would share their noise.
+        return self.unscaled_optimizer._iterations
+
+    @property
+    def unscaled_optimizer(self):
+        """The optimizer that steps: what a `LossScaleOptimizer` wraps."""
         optimizer = self.optimizer
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            optimizer = optimizer.inner_optimizer
-        return optimizer._iterations
+            return optimizer.inner_optimizer
+        return optimizer
 
     def track(self, *names: str):
         """Make a running mean for every name; call it in `__init__`."""

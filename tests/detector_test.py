@@ -249,8 +249,10 @@ def test_clipping_is_refused_on_several_replicas(name, monkeypatch):
     model.compile(optimizer)
     strategy = types.SimpleNamespace(num_replicas_in_sync=2)
     monkeypatch.setattr(type(model), "distribute_strategy", strategy)
-    with pytest.raises(ValueError, match=f"without {name} on several replicas"):
-        model.compile(optimizer)
+    refusal = f"without {name} on several replicas"
+    for each in (optimizer, keras.optimizers.LossScaleOptimizer(optimizer)):
+        with pytest.raises(ValueError, match=refusal):
+            model.compile(each)
     model.compile("sgd")
 
 
