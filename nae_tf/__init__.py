@@ -3,19 +3,32 @@
 Yoon, Noh & Park, Autoencoding Under Normalization Constraints, ICML 2021,
 https://arxiv.org/abs/2105.05735. Equation, table and section numbers in the
 documentation are those of this paper.
+
+The paper's own files stand beside this one, in reading order `energy`,
+`latent_space`, `langevin`, `langevin_chain`, `replay_buffer`, `samplers`,
+`losses`, `autoencoder`, `nae`. Everything else has a room: `networks`,
+`baselines`, `metrics`, `data` and `serving` have public names.
 """
 
+from nae_tf import baselines, data, metrics, networks, serving
 from nae_tf.autoencoder import Autoencoder
-from nae_tf.detector import OutlierDetector
+from nae_tf.base import OutlierDetector
 from nae_tf.estimator import NAEDetector
 from nae_tf.langevin_chain import LangevinChain
 from nae_tf.latent_space import Euclidean, Sphere
 from nae_tf.nae import NAE
-from nae_tf.on_manifold import (
+from nae_tf.replay_buffer import ReplayBuffer
+from nae_tf.samplers import (
     ContrastiveDivergence,
     NegativeSample,
     OnManifold,
     PersistentContrastiveDivergence,
+)
+from nae_tf.serving import (
+    Calibration,
+    ExportedModel,
+    benjamini_hochberg,
+    export_model,
 )
 
 __version__ = "0.1.0"
@@ -23,13 +36,23 @@ __version__ = "0.1.0"
 __all__ = [
     "NAE",
     "Autoencoder",
+    "Calibration",
     "ContrastiveDivergence",
     "Euclidean",
+    "ExportedModel",
     "LangevinChain",
     "NAEDetector",
     "NegativeSample",
     "OnManifold",
     "OutlierDetector",
     "PersistentContrastiveDivergence",
+    "ReplayBuffer",
     "Sphere",
+    "baselines",
+    "benjamini_hochberg",
+    "data",
+    "export_model",
+    "metrics",
+    "networks",
+    "serving",
 ]

@@ -10,10 +10,10 @@ import keras
 import tensorflow as tf
 
 from nae_tf import losses
-from nae_tf.detector import OutlierDetector
+from nae_tf.base.detector import OutlierDetector
+from nae_tf.base.replicas import call_network
 from nae_tf.energy import DISTANCES, reconstruction_error
 from nae_tf.latent_space import Sphere
-from nae_tf.replicas import call_network
 
 
 @gin.register(module="nae_tf")

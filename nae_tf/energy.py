@@ -10,18 +10,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from nae_tf.base.batches import scalar_like
+
 # The largest filter that the structural similarity of Wang et al. (2004) uses.
 _SSIM_FILTER_SIZE = 11
-
-
-def scalar_like(value, x):
-    """Convert a number or a scalar tensor to the type of `x`, unrounded.
-
-    `tf.cast` would round a Python number to single precision on the way.
-    """
-    if tf.is_tensor(value):
-        return tf.cast(value, x.dtype)
-    return tf.convert_to_tensor(value, x.dtype)
 
 
 def squared_error(x, reconstruction):
@@ -121,35 +113,6 @@ def energy_and_gradient(energy_fn: Callable, x):
     return energy, tape.gradient(energy, x)
 
 
-def split_batch(x, num_parts: int):
-    """Cut a batch of any size into parts of nearly equal size.
-
-    Args:
-        x: float [batch, ...].
-        num_parts: int > 0.
-
-    Returns:
-        A list of `num_parts` tensors; some are empty if the batch is smaller.
-    """
-    ends = tf.range(num_parts + 1) * tf.shape(x)[0] // num_parts
-    return tf.split(x, ends[1:] - ends[:-1], num=num_parts)
-
-
-def pad_batch(x, num_rows: int):
-    """Append rows of zeros to a batch that has too few.
-
-    Args:
-        x: float [batch, ...].
-        num_rows: int, the fewest rows that are to be.
-
-    Returns:
-        float [max(batch, num_rows), ...].
-    """
-    missing = tf.maximum(num_rows - tf.shape(x)[0], 0)
-    paddings = [[0, missing], *([[0, 0]] * (x.shape.rank - 1))]
-    return tf.ensure_shape(tf.pad(x, paddings), [None, *x.shape[1:]])
-
-
 def unnormalized_log_density(energy, temperature):
     """Log p(x) up to the constant log Omega, -E(x) / T (Eq. 10).
 
@@ -161,3 +124,20 @@ def unnormalized_log_density(energy, temperature):
         float [batch].
     """
     return -energy / scalar_like(temperature, energy)
+
+
+def error_map(x, reconstruction):
+    """Squared error by place: where an example is not reconstructed.
+
+    Args:
+        x: float [batch, ...].
+        reconstruction: float, same shape.
+
+    Returns:
+        float [batch, height, width] for images, the mean over channels; of the
+        shape of `x` for other examples.
+    """
+    squares = tf.math.squared_difference(x, reconstruction)
+    if x.shape.rank == 4:
+        return tf.reduce_mean(squares, axis=-1)
+    return squares

@@ -20,16 +20,12 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from nae_tf.base.setting_checks import check_integer
 from nae_tf.langevin_chain import LangevinChain
 from nae_tf.nae import NAE
-from nae_tf.networks import (
-    FCRes2Decoder,
-    FCRes2Encoder,
-    MLPDecoder,
-    MLPEncoder,
-)
-from nae_tf.on_manifold import OnManifold
-from nae_tf.setting_checks import check_integer
+from nae_tf.networks.fc_res2 import FCRes2Decoder, FCRes2Encoder
+from nae_tf.networks.mlp import MLPDecoder, MLPEncoder
+from nae_tf.samplers import OnManifold
 
 # Scores of an example must not depend on its batch: single precision does.
 _DTYPE = "float64"

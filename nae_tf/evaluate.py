@@ -9,90 +9,12 @@ histograms, ROC curves and examples (docs/evaluation.md). It needs the run
 directory and the data that the run's configuration names.
 """
 
-import json
-
 from absl import flags
 
-from nae_tf.evaluation import (
-    aurocs,
-    evaluate_method,
-    results_of,
-    trained_methods,
-)
-from nae_tf.experiment import Experiment
-from nae_tf.io_errors import one_line_data_errors
-from nae_tf.progress import progress_bar
-from nae_tf.report import report_page
-from nae_tf.runtime import (
-    RunDirectory,
-    define_run_dir_flags,
-    run_command,
-    write_atomically,
-)
-
-
-def evaluate(
-    run: RunDirectory, experiment: Experiment, signal_efficiency: float = 0.3
-) -> dict:
-    """Evaluate the checkpoints of a run; write results.json and report.html.
-
-    Args:
-        run: a trained run.
-        experiment: built from its configuration.
-        signal_efficiency: the background rejection 1/FPR is given at this TPR,
-            in (0, 1].
-
-    Returns:
-        What results.json holds; see docs/evaluation.md.
-
-    Raises:
-        FileNotFoundError: a phase has no checkpoint.
-        OSError: the data cannot be read, or a file cannot be written.
-        ValueError: a phase is not over, scores are NaN, or the TPR is out of
-            range.
-    """
-    if not 0 < signal_efficiency <= 1:
-        raise ValueError(
-            "evaluate: expected signal_efficiency in (0, 1], received "
-            f"{signal_efficiency}."
-        )
-    task, limit = experiment.task, experiment.evaluation_limit
-    sizes = [task.test.size, *(set.size for set in task.outliers.values())]
-    num_methods = 1 if experiment.pretraining is None else 2
-    evaluations = {}
-    total = num_methods * sum(min(size, limit or size) for size in sizes)
-    with (
-        progress_bar(total, "example", "evaluate") as progress,
-        one_line_data_errors(task.name),
-    ):
-        for name, model in trained_methods(run, experiment):
-            evaluations[name] = evaluate_method(
-                name, model, task, limit, signal_efficiency, progress.update
-            )
-    results = results_of(evaluations, experiment, signal_efficiency)
-    text = json.dumps(results, indent=2, allow_nan=False) + "\n"
-    write_atomically(run.results, text)
-    config = run.config.read_text(encoding="utf-8")
-    page = report_page(results, evaluations, run.path.resolve().name, config)
-    write_atomically(run.report, page)
-    return results
-
-
-def format_table(results: dict) -> str:
-    """Lay out results as a table: outlier sets down, methods across."""
-    methods = aurocs(results)
-    rows = [["outliers (AUROC)", *methods]]
-    for outliers in next(iter(methods.values())):
-        values = [f"{scores[outliers]:.3f}" for scores in methods.values()]
-        rows.append([outliers, *values])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
+from nae_tf.evaluation.evaluate import evaluate, format_table
+from nae_tf.runs.command_line import define_run_dir_flags, run_command
+from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.training.experiment import Experiment
 
 
 def main():

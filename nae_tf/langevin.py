@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from nae_tf.energy import scalar_like
+from nae_tf.base.batches import scalar_like
 
 
 def langevin_drift(gradient, step_size, temperature=1.0):

@@ -14,12 +14,11 @@ import gin
 import keras
 import tensorflow as tf
 
-from nae_tf import randomness
-from nae_tf.energy import (
-    energy_and_gradient,
-    pad_batch,
-    split_batch,
-)
+from nae_tf.base import randomness
+from nae_tf.base.batches import pad_batch, split_batch
+from nae_tf.base.saving import SerializableDataclass
+from nae_tf.base.setting_checks import check_integer
+from nae_tf.energy import energy_and_gradient
 from nae_tf.langevin import (
     GRADIENT_CLIPS,
     NOISE_SCHEDULES,
@@ -27,8 +26,6 @@ from nae_tf.langevin import (
     langevin_step,
     metropolis_hastings_log_ratio,
 )
-from nae_tf.serializable import SerializableDataclass
-from nae_tf.setting_checks import check_integer
 
 
 class ChainDiagnostics(NamedTuple):

@@ -11,8 +11,8 @@ import gin
 import keras
 import tensorflow as tf
 
-from nae_tf import randomness
-from nae_tf.serializable import SerializableDataclass
+from nae_tf.base import randomness
+from nae_tf.base.saving import SerializableDataclass
 
 
 @gin.register(module="nae_tf")

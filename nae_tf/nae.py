@@ -14,13 +14,14 @@ import gin
 import keras
 import tensorflow as tf
 
-from nae_tf import losses, randomness
+from nae_tf import losses
 from nae_tf.autoencoder import Autoencoder
+from nae_tf.base import randomness
+from nae_tf.base.mixed_precision import full_precision, kernels_cast_once
+from nae_tf.base.randomness import Purpose
+from nae_tf.base.replicas import batch_share, replica_id
 from nae_tf.energy import unnormalized_log_density
-from nae_tf.mixed_precision import full_precision, kernels_cast_once
-from nae_tf.on_manifold import NegativeSample, OnManifold, mnist_sampler
-from nae_tf.randomness import Purpose
-from nae_tf.replicas import batch_share, replica_id
+from nae_tf.samplers import NegativeSample, OnManifold, mnist_sampler
 
 
 @gin.register(module="nae_tf")

@@ -7,8 +7,8 @@ final visible state.
 
 import tensorflow as tf
 
-from nae_tf import randomness
-from nae_tf.replicas import replica_id
+from nae_tf.base import randomness
+from nae_tf.base.replicas import replica_id
 
 
 class ReplayBuffer(tf.Module):

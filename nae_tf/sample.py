@@ -10,208 +10,30 @@ are comparable in the same features only: they are FID and KID as published if
 the features are those of Inception.
 """
 
-import dataclasses
-import functools
-import io
 import json
-from collections.abc import Iterator
 
-import keras
 import numpy as np
 from absl import flags
 
-from nae_tf.checkpoints import restore
-from nae_tf.data import Task
-from nae_tf.experiment import Experiment
-from nae_tf.features import (
-    FeatureFunction,
-    features_of,
-    saved_model_features,
-    train_rotation_classifier,
-    values,
+from nae_tf.evaluation.samples import (
+    _STAGES,
+    choose_features,
+    draw_samples,
+    format_quality,
+    lengthen_latent_chain,
+    measure_quality,
+    write_arrays,
+    write_picture,
 )
-from nae_tf.io_errors import one_line_data_errors
-from nae_tf.on_manifold import OnManifold
-from nae_tf.progress import progress_bar
-from nae_tf.runtime import (
-    RunDirectory,
-    define_run_dir_flags,
-    run_command,
+from nae_tf.runs.checkpoints import restore
+from nae_tf.runs.command_line import define_run_dir_flags, run_command
+from nae_tf.runs.disk import (
+    one_line_data_errors,
     write_atomically,
-    write_figure,
 )
-from nae_tf.sample_figures import stages_figure
-from nae_tf.sample_quality import frechet_distance, kernel_distance
-
-_BATCH_SIZE = 256
-_CLASSIFIER_STEPS = 1_000
-
-# Titles in the picture of the arrays that it shows.
-_STAGES = {
-    "decoded_z0": "start of the latent chain, decoded",
-    "x0": "start of the visible chain",
-    "x": "final samples",
-}
-
-
-def draw_samples(
-    model, num_samples: int, seed: int = 0
-) -> Iterator[dict[str, np.ndarray]]:
-    """Draw samples of a model, in batches.
-
-    Args:
-        model: has a method `sample`, as `NAE`.
-        num_samples: number of samples, > 0.
-        seed: int >= 0; the same seed and number give the same samples.
-
-    Yields:
-        The final samples "x", float [batch, ...], and the starts "x0" of the
-        visible chain. With a latent chain also its starts "z0", its results
-        "z", float [batch, latent_dim], and "decoded_z0", float [batch, ...].
-
-    Raises:
-        ValueError: the model does not generate samples.
-    """
-    if not hasattr(model, "sample"):
-        raise ValueError(
-            f"{type(model).__name__} does not generate samples; name a run "
-            "whose model is NAE."
-        )
-    for batch, start in enumerate(range(0, num_samples, _BATCH_SIZE)):
-        # One independent seed for every batch.
-        batch_seed = np.random.SeedSequence([seed, batch]).generate_state(1)
-        negative = model.sample(
-            min(_BATCH_SIZE, num_samples - start), int(batch_seed[0] >> 1)
-        )
-        stages = {"x": negative.x, "x0": negative.x0}
-        if negative.z0 is not None:
-            stages |= {
-                "z": negative.z,
-                "z0": negative.z0,
-                "decoded_z0": model.sampler.visible_chain.clamp(
-                    model.decode(negative.z0)
-                ),
-            }
-        yield {name: stage.numpy() for name, stage in stages.items()}
-
-
-def lengthen_latent_chain(model, factor: int):
-    """Make the latent chain of generation `factor` times that of training.
-
-    Raises:
-        ValueError: the model, or its sampler, has no latent chain.
-    """
-    sampler = getattr(model, "sampler", None)
-    if sampler is None:
-        raise ValueError(
-            f"{type(model).__name__} has no latent chain; name a run whose "
-            "model is NAE."
-        )
-    if not isinstance(sampler, OnManifold):
-        raise ValueError(
-            f"{type(sampler).__name__} has no latent chain; leave out "
-            "--generation_factor."
-        )
-    model.sampler = dataclasses.replace(sampler, generation_factor=factor)
-
-
-def measure_quality(
-    samples: np.ndarray,
-    task: Task,
-    features: FeatureFunction,
-    limit: int | None = None,
-) -> dict:
-    """Compare samples with test data.
-
-    Args:
-        samples: float [num_samples, ...].
-        task: its test inliers are the reference.
-        features: the features that are compared.
-        limit: of test and validation examples; None means all.
-
-    Returns:
-        {"samples": distances, "validation": distances}: those of the samples,
-        and those of validation inliers, which tell what real data get. Each is
-        {"size", "frechet_distance", "kernel_distance",
-        "kernel_distance_standard_error"}.
-    """
-
-    def of_examples(examples):
-        return features_of(features, examples.batches(_BATCH_SIZE, limit))
-
-    reference = of_examples(task.test)
-
-    def distances(other):
-        kernel = kernel_distance(other, reference)
-        return {
-            "size": len(other),
-            "frechet_distance": frechet_distance(other, reference),
-            "kernel_distance": kernel.value,
-            "kernel_distance_standard_error": kernel.standard_error,
-        }
-
-    batches = np.array_split(samples, -(-len(samples) // _BATCH_SIZE))
-    return {
-        "samples": distances(features_of(features, batches)),
-        "validation": distances(of_examples(task.validation)),
-    }
-
-
-def write_arrays(run: RunDirectory, stages: dict[str, np.ndarray]):
-    """Write the stages into the run's samples.npz; return its path."""
-    file = io.BytesIO()
-    # No allow_pickle: before NumPy 2.2 it would be taken for an array.
-    np.savez_compressed(file, **stages)  # type: ignore[arg-type]
-    path = run.samples / "samples.npz"
-    write_atomically(path, file.getvalue())
-    return path
-
-
-def write_picture(run: RunDirectory, stages: dict[str, np.ndarray]) -> str:
-    """Draw the stages into the run's samples.png; return what to tell."""
-    try:
-        figure = stages_figure(
-            {_STAGES[name]: stages[name] for name in _STAGES if name in stages}
-        )
-    except (ImportError, ValueError) as error:
-        return f"no picture: {error}"
-    path = run.samples / "samples.png"
-    write_figure(path, figure)
-    return str(path)
-
-
-def choose_features(name: str, task: Task) -> tuple[str, FeatureFunction]:
-    """Return what --features names, described for the report, as a function."""
-    if name == "values":
-        return "values of the examples", values
-    if name != "classifier":
-        return name, saved_model_features(name, task.example_shape)
-    with progress_bar(_CLASSIFIER_STEPS, "step", "classifier") as bar:
-        on_step = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: bar.update()
-        )
-        classifier = train_rotation_classifier(
-            task, num_steps=_CLASSIFIER_STEPS, callbacks=[on_step]
-        )
-    return (
-        "classifier of rotations trained on the run's data, accuracy "
-        f"{classifier.accuracy:.3f}",
-        functools.partial(classifier.features.predict, verbose=0),
-    )
-
-
-def format_quality(quality: dict) -> str:
-    """Lay out what `measure_quality` found as a table."""
-    lines = ["distance to test data       Frechet         kernel"]
-    for title in ("samples", "validation"):
-        row = quality[title]
-        error = row["kernel_distance_standard_error"]
-        lines.append(
-            f"{title} ({row['size']})".ljust(26)
-            + f"{row['frechet_distance']:9.4f}  {row['kernel_distance']:13.5f}"
-            + ("" if error is None else f" +- {error:.5f}")
-        )
-    return "\n".join(lines)
+from nae_tf.runs.progress import progress_bar
+from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.training.experiment import Experiment
 
 
 def main():

@@ -11,81 +11,15 @@ import csv
 import io
 import pathlib
 import sys
-from collections.abc import Iterator
 
-import numpy as np
 from absl import flags
 
-from nae_tf.example_stream import ExampleStream, open_stream
-from nae_tf.exported_model import ExportedModel
-from nae_tf.input_checks import one_line_errors
-from nae_tf.progress import progress_bar
-from nae_tf.runtime import run_command
-from nae_tf.score_files import COLUMNS, PartialFile
-
-Row = tuple[str, str, str, str]
-
-
-def score_batches(
-    model: ExportedModel, stream: ExampleStream, done: list[Row]
-) -> Iterator[list[Row]]:
-    """Score a stream from where an earlier command stopped.
-
-    Args:
-        model: the model.
-        stream: all examples, from the first.
-        done: rows that are written already. The last of them is scored again:
-            another score means another model or other data.
-
-    Yields:
-        The rows of a batch; none for batches that are done.
-
-    Raises:
-        ValueError: bad examples, or rows that do not fit.
-    """
-    start = 0
-    for batch in stream.batches:
-        earlier = done[start : start + len(batch.ids)]
-        if [row[0] for row in earlier] != batch.ids[: len(earlier)]:
-            raise ValueError(_NOT_THE_SAME)
-        start += len(batch.ids)
-        if start < len(done):
-            yield []
-            continue
-        try:
-            with one_line_errors():
-                outputs = model.score(batch.load())
-        except ValueError as error:
-            raise ValueError(
-                f"examples {batch.ids[0]} to {batch.ids[-1]}: {error}"
-            ) from error
-        if earlier and not np.allclose(
-            outputs["energy"][: len(earlier)],
-            [float(row[1]) for row in earlier],
-            rtol=1e-3,
-        ):
-            raise ValueError(_NOT_THE_SAME)
-        rows = [
-            (
-                name,
-                # The shortest text that reads back as the same number.
-                str(outputs["energy"][index]),
-                str(outputs["p_value"][index]),
-                str(int(outputs["is_outlier"][index])),
-            )
-            for index, name in enumerate(batch.ids)
-        ]
-        yield rows[len(earlier) :]
-    if start == 0:
-        raise ValueError("the input holds no examples to score.")
-    if start < len(done):
-        raise ValueError(_NOT_THE_SAME)
-
-
-_NOT_THE_SAME = (
-    "the unfinished output belongs to another model or other examples; remove "
-    "it, or choose another --output."
-)
+from nae_tf.data.readers.stream import open_stream
+from nae_tf.runs.command_line import run_command
+from nae_tf.runs.progress import progress_bar
+from nae_tf.serving.saved_model import ExportedModel
+from nae_tf.serving.score_files import COLUMNS, PartialFile
+from nae_tf.serving.scoring import Row, score_batches
 
 
 def main():

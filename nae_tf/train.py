@@ -13,19 +13,15 @@ import pathlib
 import gin
 from absl import flags
 
-from nae_tf.distribution import make_strategy, shared_run
-from nae_tf.evaluate import evaluate, format_table
-from nae_tf.experiment import Experiment
-from nae_tf.io_errors import one_line_io_errors
-from nae_tf.phase_training import PhaseTraining
-from nae_tf.resume import Interruption, InterruptionOfEvaluation
-from nae_tf.run_lock import run_lock
-from nae_tf.runtime import (
-    RunDirectory,
-    parse_config,
-    run_command,
-    write_atomically,
-)
+from nae_tf.evaluation.evaluate import evaluate, format_table
+from nae_tf.runs.command_line import run_command
+from nae_tf.runs.configuration import parse_config
+from nae_tf.runs.disk import one_line_io_errors, write_atomically
+from nae_tf.runs.run_directory import RunDirectory, run_lock
+from nae_tf.training.distribution import make_strategy, shared_run
+from nae_tf.training.experiment import Experiment
+from nae_tf.training.interruption import Interruption, InterruptionOfEvaluation
+from nae_tf.training.phase_training import PhaseTraining
 
 
 def train(

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from bad_cases.weather import full_disk
 
-from nae_tf.checkpoints import CheckpointDirectory, Progress
-from nae_tf.run_lock import run_lock
-from nae_tf.runtime import write_atomically
+from nae_tf.runs.checkpoints import CheckpointDirectory, Progress
+from nae_tf.runs.disk import write_atomically
+from nae_tf.runs.run_directory import run_lock
 
 
 def test_a_full_disk_leaves_the_checkpoints_before(tmp_path):

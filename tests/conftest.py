@@ -15,20 +15,20 @@ from tiny_runs import (
     untrained_run,
 )
 
-from nae_tf import image_sets, prepared_files
-from nae_tf.calibration import Calibration
-from nae_tf.export import export_model
+from nae_tf.data import tfds_files, tfds_images
+from nae_tf.serving.calibration import Calibration
+from nae_tf.serving.export import export_model
 
 
 @pytest.fixture
 def small_sets(tmp_path, monkeypatch):
     """Real builders whose files hold a few random images."""
-    tfds = prepared_files.import_tfds()
+    tfds = tfds_files.import_tfds()
     monkeypatch.setenv("NAE_TF_DATA_DIR", str(tmp_path))
 
     def write(name, **splits):
         builder = tfds.builder(
-            image_sets.IMAGE_SETS[name].tfds_name, data_dir=str(tmp_path)
+            tfds_images.IMAGE_SETS[name].tfds_name, data_dir=str(tmp_path)
         )
         writer = tfds.core.SequentialWriter(
             tfds.core.DatasetInfo(
@@ -48,9 +48,9 @@ def small_sets(tmp_path, monkeypatch):
 def tiny_mnist(small_sets, monkeypatch):
     """MNIST of a few random images."""
     smaller = dataclasses.replace(
-        image_sets.IMAGE_SETS["mnist"], validation_size=20
+        tfds_images.IMAGE_SETS["mnist"], validation_size=20
     )
-    monkeypatch.setitem(image_sets.IMAGE_SETS, "mnist", smaller)
+    monkeypatch.setitem(tfds_images.IMAGE_SETS, "mnist", smaller)
     rng = np.random.default_rng(0)
 
     def examples(count):

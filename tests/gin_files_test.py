@@ -6,14 +6,16 @@ import pathlib
 import gin
 import numpy as np
 import pytest
-import tensorflow as tf
+from image_set_stand_in import stand_in
 
-from nae_tf import NAEDetector, image_sets, prepared_files, runtime
+from nae_tf import NAEDetector
+from nae_tf.data import tfds_images
 from nae_tf.estimator import fc_res2_networks, tabular_sampler
-from nae_tf.evaluate import evaluate
-from nae_tf.evaluation import aurocs
-from nae_tf.experiment import Experiment
+from nae_tf.evaluation.evaluate import evaluate
+from nae_tf.evaluation.results import aurocs
+from nae_tf.runs import configuration, run_directory
 from nae_tf.train import train
+from nae_tf.training.experiment import Experiment
 
 GIN = pathlib.Path(__file__).resolve().parent.parent / "gin"
 PRESETS = sorted(
@@ -39,33 +41,10 @@ NARROW = [
 SMOKE = str(GIN / "budgets" / "smoke.gin")
 
 
-def stand_in(name, count, seed):
-    """Random examples in the format of a real set, labels 0, 1, ..."""
-    rng = np.random.default_rng(seed)
-    tfds_name = image_sets.IMAGE_SETS[name].tfds_name
-    features = prepared_files.import_tfds().builder(tfds_name).info.features
-    blank = tf.nest.map_structure(
-        lambda info: b"" if info.tf_dtype == tf.string else 0,
-        {
-            key: features[key].get_tensor_info()
-            for key in features
-            if key != "image"
-        },
-    )
-    # ImageNet32 does not declare its 32x32 pixels.
-    shape = [side or 32 for side in features["image"].shape]
-    examples = []
-    for index in range(count):
-        image = rng.integers(0, 256, shape, dtype=np.uint8)
-        label = {"label": index % 10} if "label" in blank else {}
-        examples.append({**blank, **label, "image": image})
-    return examples
-
-
 @pytest.fixture
 def all_sets(small_sets, monkeypatch):
     """Stand-ins for every image set: 40 images a split, 10 for validation."""
-    for seed, (name, image_set) in enumerate(image_sets.IMAGE_SETS.items()):
+    for seed, (name, image_set) in enumerate(tfds_images.IMAGE_SETS.items()):
         splits = {
             split: stand_in(name, 40, 10 * seed + number)
             for number, split in enumerate(image_set.splits.values())
@@ -75,7 +54,7 @@ def all_sets(small_sets, monkeypatch):
             smaller = image_set.__class__(
                 **{**vars(image_set), "validation_size": 10}
             )
-            monkeypatch.setitem(image_sets.IMAGE_SETS, name, smaller)
+            monkeypatch.setitem(tfds_images.IMAGE_SETS, name, smaller)
 
 
 @pytest.fixture
@@ -105,8 +84,8 @@ def test_every_preset_trains_and_evaluates(
 ):
     files = [str(GIN / f"{preset}.gin"), SMOKE]
     own_data = own_table if preset == "vectors" else []
-    runtime.parse_config(files, [*NARROW, *own_data])
-    run = runtime.RunDirectory(tmp_path / "run")
+    configuration.parse_config(files, [*NARROW, *own_data])
+    run = run_directory.RunDirectory(tmp_path / "run")
     results = train(run, Experiment.from_config())
     run.load_config()
     again = evaluate(run, Experiment.from_config())
@@ -120,7 +99,7 @@ def test_every_preset_trains_and_evaluates(
 
 
 def test_vectors_are_trained_as_the_detector_trains_them(own_table):
-    runtime.parse_config([str(GIN / "vectors.gin")], own_table)
+    configuration.parse_config([str(GIN / "vectors.gin")], own_table)
     experiment = Experiment.from_config()
     model = experiment.build_model()
     assert model.sampler == tabular_sampler()
@@ -151,23 +130,23 @@ def test_vectors_are_trained_as_the_detector_trains_them(own_table):
 )
 def test_other_chain_starts_are_one_binding_away(start, all_sets, tmp_path):
     files = [str(GIN / "mnist_holdout.gin"), SMOKE]
-    runtime.parse_config(files, [*NARROW, f"NAE.sampler = @{start}()"])
+    configuration.parse_config(files, [*NARROW, f"NAE.sampler = @{start}()"])
     experiment = Experiment.from_config()
     model = experiment.build_model()
     assert type(model.sampler).__name__ == start
     assert model.sampler.visible_chain.step_size == 10.0
-    train(runtime.RunDirectory(tmp_path / "run"), experiment)
+    train(run_directory.RunDirectory(tmp_path / "run"), experiment)
 
 
 def test_a_preset_trains_as_on_a_gpu(tmp_path):
     gpu = str(GIN / "devices" / "gpu.gin")
-    runtime.parse_config([str(GIN / "mnist.gin"), gpu])
+    configuration.parse_config([str(GIN / "mnist.gin"), gpu])
     chains = gin.get_configurable("OnManifold")()
     assert chains.latent_chain.num_parts == chains.visible_chain.num_parts == 1
-    runtime.parse_config([str(GIN / "digits.gin"), SMOKE, gpu], NARROW)
+    configuration.parse_config([str(GIN / "digits.gin"), SMOKE, gpu], NARROW)
     experiment = Experiment.from_config()
     assert experiment.jit_compile
-    results = train(runtime.RunDirectory(tmp_path / "run"), experiment)
+    results = train(run_directory.RunDirectory(tmp_path / "run"), experiment)
     assert list(aurocs(results)["NAE"]) == ["digit 9"]
 
 
@@ -177,7 +156,7 @@ def test_a_preset_trains_as_on_a_gpu(tmp_path):
 )
 def test_a_budget_after_a_preset_wins(budget, epochs, all_sets):
     files = [str(GIN / "mnist.gin"), str(GIN / "budgets" / f"{budget}.gin")]
-    runtime.parse_config(files)
+    configuration.parse_config(files)
     assert Experiment.from_config().training.epochs == epochs
 
 
@@ -193,7 +172,7 @@ TABLE_11 = {
 
 @pytest.mark.parametrize("preset", TABLE_11)
 def test_chains_are_those_of_table_11(preset, all_sets):
-    runtime.parse_config([str(GIN / f"{preset}.gin")], NARROW)
+    configuration.parse_config([str(GIN / f"{preset}.gin")], NARROW)
     model = Experiment.from_config().build_model()
     chains = (model.sampler.latent_chain, model.sampler.visible_chain)
     settings = tuple(

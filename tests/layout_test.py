@@ -1,139 +1,171 @@
-"""The package's shape: who may import whom, and what must not be there."""
+"""The package's shape: which room may import which, and what is where."""
 
 import ast
 import pathlib
-import tomllib
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "nae_tf"
 
-
-def module_name(path):
-    """Dotted name below nae_tf; that of a sub-package is its folder's."""
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    if len(parts) > 1 and parts[-1] == "__init__":
-        parts = parts[:-1]
-    return ".".join(parts)
-
-
-FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-BASELINES = {name for name in FILES if name.startswith("baselines.")}
-
-# In reading order: a module imports only from layers above its own, or from
-# modules of its own layer.
-LAYERS = [
-    {
-        "serializable",
-        "randomness",
-        "input_checks",
-        "setting_checks",
-        "calibration",
-        "progress",
-        "io_errors",
-        "image_resizing",
-        "tables",
+# What a room may import, beside itself. "paper" is the nine files below.
+ROOMS = {
+    "base": set(),
+    "metrics": set(),
+    "runs": set(),
+    "paper": {"base"},
+    "networks": {"base"},
+    "data": {"base"},
+    "baselines": {"base", "paper"},
+    "estimator": {"base", "paper", "networks"},
+    "serving": {"base", "paper", "data", "runs"},
+    "training": {
+        *("base", "paper", "networks", "baselines", "data", "metrics", "runs"),
     },
-    {"energy", "replicas"},
-    {"latent_space", "langevin", "replay_buffer", "losses"},
-    {"gaussian_mixture"},
-    {"fast_layers", "layers", "metrics", "mixed_precision"},
-    {"network_builder", "networks", "color_networks"},
-    {"bootstrap", "sample_quality", "image_grid", "density_grid"},
-    {"charts"},
-    {"langevin_chain", "training_step"},
-    {"on_manifold", "detector"},
-    {"autoencoder"},
-    {"nae"},
-    BASELINES,
-    {"baselines"},
-    {"estimator"},
-    {"__init__"},
-    {"data"},
-    {"examples"},
-    {"prepared_files", "densities"},
-    {"synthetic", "image_sets"},
-    {"encoded_images", "warmup"},
-    {"serving"},
-    {"array_checks", "array_files", "image_files"},
-    {"digits", "datasets", "user_data"},
-    {"exported_model", "example_stream"},
-    {"run_lock", "distribution", "configuration"},
-    {"checkpoints", "runtime"},
-    {"score_files"},
-    {
-        "callbacks",
-        "buffer_figures",
-        "records",
-        "resume",
-        "running_means",
-        "snapshots",
-        "tensorboard",
+    "evaluation": {
+        *("base", "paper", "data", "metrics", "runs", "serving", "training"),
     },
-    {"guard"},
-    {"experiment"},
-    {
-        "features",
-        "sample_figures",
-        "density_figures",
-        "plane_figures",
-        "evaluation",
-    },
-    {"galleries"},
-    {"report"},
-    {"evaluate", "figures", "export", "score", "sample"},
-    {"phase_training"},
-    {"train"},
+}
+# In reading order: each file imports earlier ones only.
+PAPER = [
+    "energy",
+    "latent_space",
+    "langevin",
+    "langevin_chain",
+    "replay_buffer",
+    "samplers",
+    "losses",
+    "autoencoder",
+    "nae",
 ]
-RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+COMMANDS = {"train", "evaluate", "sample", "export", "score", "prepare"}
+# What nae_tf/__init__.py hands on.
+FACE = {
+    *("base", "paper", "estimator", "networks", "baselines", "metrics"),
+    *("data", "serving"),
+}
+# Files that know neither configuration nor flags.
+MATHEMATICS = [
+    "base/randomness.py",
+    "energy.py",
+    "langevin.py",
+    "losses.py",
+    *(f"metrics/{path.name}" for path in (PACKAGE / "metrics").glob("*.py")),
+]
+# A file of the wheel that no other one imports has to be a way in.
+WAYS_IN = {"__init__", *COMMANDS}
+
+FILES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+TOOLS = sorted((ROOT / "tools").rglob("*.py"))
+
+
+def room(module):
+    """The room of a module, by its dotted name below nae_tf."""
+    first = module.partition(".")[0]
+    return "paper" if first in PAPER else first
 
 
 def imported_modules(path):
-    """Modules of nae_tf that a file imports, by their dotted names."""
+    """Modules of nae_tf that a file imports, by dotted names below it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             package, _, module = node.module.partition(".")
             if package == "nae_tf":
-                names = [
-                    f"{module}.{alias.name}".lstrip(".") for alias in node.names
-                ]
-                modules = [name for name in names if name in RANK]
-                yield from modules or [module or "__init__"]
+                for alias in node.names:
+                    name = _file(f"{module}.{alias.name}".lstrip("."))
+                    yield name if name in FILES else _file(module)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                package, _, module = alias.name.partition(".")
+                if package == "nae_tf":
+                    yield _file(module)
+
+
+def _file(module):
+    """The file of a module: a room's is its face."""
+    return module if module in FILES else f"{module}.__init__".lstrip(".")
+
+
+def test_the_package_fits_one_screen():
+    # Python's own folder, and what installing leaves, do not count.
+    shown = [p for p in PACKAGE.iterdir() if not p.name.startswith("__pycache")]
+    assert sum(path.suffix == ".py" for path in shown) <= 17
+    assert sum(path.is_dir() for path in shown) <= 9
 
 
 @pytest.mark.parametrize("module", FILES)
-def test_imports_run_one_way(module):
-    assert module in RANK, f"give {module} a place in the reading order"
+def test_a_file_has_a_room(module):
+    assert room(module) in {*ROOMS, *COMMANDS, "__init__"}
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_room_imports_what_its_row_allows(module):
+    own = room(module)
+    if own == "__init__":
+        allowed = FACE
+    elif own in COMMANDS:
+        allowed = set(ROOMS) | {"estimator"}
+    else:
+        allowed = ROOMS[own] | {own}
     for imported in imported_modules(FILES[module]):
-        assert RANK[imported] <= RANK[module], f"{module} imports {imported}"
+        assert room(imported) in allowed, f"{module} imports {imported}"
 
 
-@pytest.mark.parametrize("module", sorted(BASELINES))
-def test_baselines_do_not_know_each_other(module):
-    imported = set(imported_modules(FILES[module]))
-    assert not imported & (BASELINES | {"baselines"})
+@pytest.mark.parametrize("module", PAPER)
+def test_the_paper_is_read_from_top_to_bottom(module):
+    earlier = PAPER[: PAPER.index(module)]
+    for imported in imported_modules(FILES[module]):
+        assert room(imported) != "paper" or imported in earlier, imported
 
 
-def test_every_sub_package_is_installed():
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    folders = {path.parent for path in FILES.values()}
-    assert set(settings["tool"]["setuptools"]["packages"]) == {
-        ".".join(folder.relative_to(ROOT).parts) for folder in folders
+@pytest.mark.parametrize(
+    "module", [name for name in FILES if name.startswith("baselines.")]
+)
+def test_a_method_file_imports_no_other_method(module):
+    mixture = "baselines.gaussian_mixture"  # The mathematics of DAGMM.
+    imported = set(imported_modules(FILES[module])) - {mixture}
+    if module != "baselines.__init__":
+        assert "baselines" not in {room(name) for name in imported}
+
+
+@pytest.mark.parametrize("file", MATHEMATICS)
+def test_the_mathematics_knows_neither_gin_nor_flags(file):
+    text = (PACKAGE / file).read_text()
+    assert "import gin" not in text and "absl" not in text
+
+
+def test_metrics_need_no_tensorflow():
+    for path in (PACKAGE / "metrics").glob("*.py"):
+        text = path.read_text()
+        assert "tensorflow" not in text and "keras" not in text
+
+
+@pytest.mark.parametrize(
+    "path", TOOLS, ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_tools_import_rooms_and_training(path):
+    commands = {room(name) for name in imported_modules(path)} & COMMANDS
+    assert commands <= {"train"}
+
+
+def test_no_file_of_the_wheel_is_for_tools_alone():
+    used = {
+        imported
+        for module, path in FILES.items()
+        for imported in imported_modules(path)
+        if imported != module
     }
+    faces = {name for name in FILES if name.endswith("__init__")}
+    assert not set(FILES) - used - WAYS_IN - faces
 
 
-def test_the_mathematics_does_not_depend_on_gin_or_flags():
-    for module in (
-        "bootstrap",
-        "energy",
-        "langevin",
-        "losses",
-        "metrics",
-        "randomness",
-    ):
-        text = FILES[module].read_text()
-        assert "import gin" not in text and "absl" not in text
+def test_tests_stand_in_the_rooms_of_what_they_test():
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    for path in (ROOT / "tests").glob("*/*_test.py"):
+        assert path.parent.name in {*folders, "paper", "tools"}, path
 
 
 def test_the_gin_folder_does_not_shadow_the_gin_package():

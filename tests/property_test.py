@@ -16,11 +16,11 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import roc_auc_score
 from tiny_models import short_sampler, vector_networks
 
-from nae_tf import NAE, Euclidean, LangevinChain, Sphere, data, runtime
-from nae_tf.calibration import Calibration, benjamini_hochberg
-from nae_tf.data import add_dequantization_noise
+from nae_tf import NAE, Euclidean, LangevinChain, Sphere
+from nae_tf.data import task
+from nae_tf.data.examples import add_dequantization_noise
+from nae_tf.data.sources import ArrayExamples
 from nae_tf.energy import DISTANCES, reconstruction_error
-from nae_tf.examples import ArrayExamples
 from nae_tf.langevin import (
     clip_by_element,
     clip_by_example_norm,
@@ -28,8 +28,10 @@ from nae_tf.langevin import (
     langevin_drift,
     langevin_step,
 )
-from nae_tf.metrics import auroc
+from nae_tf.metrics.detection import auroc
 from nae_tf.replay_buffer import ReplayBuffer, deal_out
+from nae_tf.runs import configuration
+from nae_tf.serving.calibration import Calibration, benjamini_hochberg
 
 # The same examples every time, and as long as they take.
 hypothesis.settings.register_profile(
@@ -337,7 +339,7 @@ def test_every_epoch_has_every_example_once(count, batch_size, seed):
 )
 def test_splits_are_disjoint_and_complete(count, sizes, seed):
     try:
-        parts = data.split_indices(count, sizes, seed)
+        parts = task.split_indices(count, sizes, seed)
     except ValueError as error:
         assert sum(sizes) >= count and is_one_line(error)
         return
@@ -370,6 +372,6 @@ def test_dequantised_pixels_keep_their_level(pixels, noise):
 )
 def test_any_binding_is_parsed_or_refused_in_one_line(text):
     try:
-        runtime.parse_config([], [text])
+        configuration.parse_config([], [text])
     except ValueError as error:
         assert is_one_line(error)

@@ -17,8 +17,9 @@ import statistics
 
 import numpy as np
 from absl import app, flags
-from cells import commit, machine
-from contenders import Contender, InputPipeline, Ours, Twin
+
+from benchmarking.contenders import Contender, InputPipeline, Ours, Twin
+from reproduction.cells import commit, machine
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", ["gin/mnist.gin"], "Configuration.")

@@ -17,9 +17,10 @@
 A training that was interrupted goes on when its command is given again. One
 cell: `table1 --methods=nae --digits=0 --seeds=1`.
 
-`cells.py` has what a table is made of, `mnist_tables.py` and `ablations.py` the
-tables of MNIST, `laboratory.py` and `two_blobs.py` the 2-D experiments,
-`image_figures.py` and `energy_figures.py` the figures of runs.
+In `reproduction/`, `cells.py` has what a table is made of, `digits_table.py`
+the table of digits, `mnist_tables.py` and `ablations.py` the tables of MNIST,
+`chain_starts.py` and `two_blobs.py` the 2-D experiments; `figures/` reads
+runs and `plots/` draws them.
 """
 
 import functools
@@ -27,24 +28,24 @@ import pathlib
 import sys
 from collections.abc import Callable
 
-import ablations
-import energy_figures
-import image_figures
-import laboratory
-import learning_curve
-import mnist_tables
-import numpy as np
-import two_blobs
 from absl import app, flags, logging
-from cells import REPOSITORY, Cell, mean_interval, provenance
-from figure_files import draw
-from search_budget import search
-from tables import Request, print_table, stored_results
 
-from nae_tf.runtime import RunDirectory
+from nae_tf.runs.run_directory import RunDirectory
+from reproduction import (
+    ablations,
+    chain_starts,
+    learning_curve,
+    mnist_tables,
+    two_blobs,
+)
+from reproduction.digits_table import DIGITS, digits
+from reproduction.figures import image_figures, plane_figures
+from reproduction.figures.files import draw
+from reproduction.markdown_tables import Request
+from reproduction.search_budget import search
 
 FLAGS = flags.FLAGS
-FIGURES = energy_figures.FIGURES | image_figures.FIGURES
+FIGURES = plane_figures.FIGURES | image_figures.FIGURES
 
 flags.DEFINE_bool("show", False, "Only print the stored results.")
 flags.DEFINE_list(
@@ -86,83 +87,6 @@ flags.DEFINE_integer(
 
 # --- Tables -------------------------------------------------------------------
 
-DIGITS = range(10)
-
-
-def digits():
-    """Hold out each of the ten digits of scikit-learn's 8x8 images."""
-    methods = FLAGS.methods or sorted(
-        path.stem for path in (REPOSITORY / "gin" / "methods").glob("*.gin")
-    )
-    cells = {
-        (method, digit, seed): digits_cell(method, digit, seed)
-        for seed in range(FLAGS.num_seeds)
-        for method in (None, *methods)
-        for digit in DIGITS
-    }
-    results = stored_results(cells, FLAGS.jobs, FLAGS.show)
-    nae = digits_aurocs(results, None, "NAE")
-    table = {"AE, NAE's pre-training": digits_aurocs(results, None, "AE")}
-    for method in methods:
-        if any(key not in results for key in cells if key[0] == method):
-            print(f"{method}: not all cells are stored.", file=sys.stderr)
-        else:
-            table[method] = digits_aurocs(results, method)
-    table["NAE"] = nae
-    print(f"Mean AUROC of the held-out digit, seeds 0 to {FLAGS.num_seeds - 1}")
-    print()
-    rows = []
-    for name, aurocs in sorted(table.items(), key=lambda row: row[1].mean()):
-        difference, half_width = mean_interval((nae - aurocs).mean(axis=1))
-        row = [name, *(f"{value:.3f}" for value in aurocs.mean(axis=1))]
-        row += [f"**{aurocs.mean():.3f}**"]
-        row += (
-            [f"{difference:+.3f} ± {half_width:.3f}"] if name != "NAE" else [""]
-        )
-        rows.append(row)
-    print_table(["method", *map(str, DIGITS), "mean", "NAE - method"], rows)
-    print(f"\n{provenance(results.values())}")
-
-
-def digits_cell(method: str | None, digit: int, seed: int) -> Cell:
-    """Return the cell of a method, None for AE and NAE together."""
-    file = [f"gin/methods/{method}.gin"] if method else []
-    folder = f"digits/{method}" if method else "digits"
-    return Cell(
-        f"{folder}/digit{digit}-seed{seed}",
-        ("gin/digits.gin", *file),
-        (f"holdout_class={digit}", f"seed={seed}"),
-    )
-
-
-def digits_aurocs(results: dict, method: str | None, name: str | None = None):
-    """Return the AUROCs of a method, float [digits, seeds].
-
-    Args:
-        results: by (method, digit, seed).
-        method: of the cells.
-        name: of the model, if a cell has more than one.
-
-    Raises:
-        UsageError: a cell is not stored.
-    """
-
-    def auroc(digit, seed):
-        if (method, digit, seed) not in results:
-            raise app.UsageError(
-                "--show: AE and NAE are not stored; run without --show first."
-            )
-        models = results[method, digit, seed]["auroc"]
-        model = models[name] if name else next(iter(models.values()))
-        return model[f"digit {digit}"]
-
-    return np.array(
-        [
-            [auroc(digit, seed) for seed in range(FLAGS.num_seeds)]
-            for digit in DIGITS
-        ]
-    )
-
 
 def request(default_digits=DIGITS) -> Request:
     """Return what the flags ask of a table of MNIST."""
@@ -196,7 +120,7 @@ def draw_run(name: str):
 
 
 COMMANDS: dict[str, Callable[[], None]] = {
-    "digits": digits,
+    "digits": lambda: digits(request()),
     "table1": lambda: mnist_tables.table1(request()),
     "table4": lambda: mnist_tables.table4(request()),
     "table6": lambda: ablations.table6(request()),
@@ -209,10 +133,10 @@ COMMANDS: dict[str, Callable[[], None]] = {
         request([ablations.DIGIT]), FLAGS.variant, FLAGS.gin_bindings
     ),
     **{name: functools.partial(draw_run, name) for name in FIGURES},
-    "figure3": lambda: laboratory.figure3(
+    "figure3": lambda: chain_starts.figure3(
         FLAGS.num_seeds, FLAGS.jobs, FLAGS.show
     ),
-    "figure5": lambda: laboratory.figure5(FLAGS.jobs, FLAGS.show),
+    "figure5": lambda: chain_starts.figure5(FLAGS.jobs, FLAGS.show),
     "figure11": two_blobs.figure11,
 }
 

@@ -27,11 +27,12 @@ from tensorboard.backend.event_processing.event_file_loader import (
 )
 from tqdm import tqdm
 
-from nae_tf.checkpoints import CheckpointDirectory
-from nae_tf.experiment import Experiment
-from nae_tf.resume import EXIT_INTERRUPTED
-from nae_tf.runtime import RunDirectory, parse_config
+from nae_tf.runs.checkpoints import CheckpointDirectory
+from nae_tf.runs.configuration import parse_config
+from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.train import train
+from nae_tf.training.experiment import Experiment
+from nae_tf.training.interruption import EXIT_INTERRUPTED
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("kills", 100, "Number of SIGKILLs.", lower_bound=1)

@@ -26,7 +26,7 @@ What a method has to be:
   `%encoder`, `%decoder`, `%latent_dim` and `%seed` are macros of the presets;
   `baseline/Phase` has as many steps as both phases of NAE together.
 
-`tests/baselines_contract_test.py` holds every method file to this.
+`tests/baselines/contract_test.py` holds every method file to this.
 """
 
 from nae_tf.baselines.dae import DAE

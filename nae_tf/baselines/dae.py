@@ -10,9 +10,9 @@ import gin
 import keras
 import tensorflow as tf
 
-from nae_tf import randomness
 from nae_tf.autoencoder import Autoencoder
-from nae_tf.energy import scalar_like
+from nae_tf.base import randomness
+from nae_tf.base.batches import scalar_like
 
 
 @gin.register(module="nae_tf")

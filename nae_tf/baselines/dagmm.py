@@ -21,16 +21,16 @@ import keras
 import tensorflow as tf
 
 from nae_tf.autoencoder import Autoencoder
-from nae_tf.energy import reconstruction_error
-from nae_tf.gaussian_mixture import (
+from nae_tf.base.replicas import rows_of_all
+from nae_tf.baselines.gaussian_mixture import (
     Mixture,
     covariance_penalty,
     estimate_mixture,
     merge_mixtures,
     sample_energy,
 )
+from nae_tf.energy import reconstruction_error
 from nae_tf.latent_space import Euclidean
-from nae_tf.replicas import rows_of_all
 
 # A black image, of norm 0, counts as one of this norm: it is less than that of
 # an 8-bit image with a single pixel of the darkest grey.

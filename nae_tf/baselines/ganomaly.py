@@ -20,8 +20,8 @@ import keras
 import tensorflow as tf
 
 from nae_tf.autoencoder import Autoencoder
+from nae_tf.base.replicas import call_network
 from nae_tf.energy import reconstruction_error
-from nae_tf.replicas import call_network
 
 
 def discriminator_loss(real_logits, fake_logits):

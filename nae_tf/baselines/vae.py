@@ -20,11 +20,11 @@ import gin
 import keras
 import tensorflow as tf
 
-from nae_tf import randomness
 from nae_tf.autoencoder import Autoencoder
-from nae_tf.energy import scalar_like
+from nae_tf.base import randomness
+from nae_tf.base.batches import scalar_like
+from nae_tf.base.replicas import call_network
 from nae_tf.latent_space import Euclidean
-from nae_tf.replicas import call_network
 
 # Far outliers must not overflow: exp(30) is still a float.
 _MAX_LOG_VARIANCE = 30.0

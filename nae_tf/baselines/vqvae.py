@@ -16,10 +16,10 @@ import gin
 import keras
 import tensorflow as tf
 
-from nae_tf import randomness
 from nae_tf.autoencoder import Autoencoder
+from nae_tf.base import randomness
+from nae_tf.base.replicas import rows_of_all
 from nae_tf.latent_space import Euclidean
-from nae_tf.replicas import rows_of_all
 
 
 def nearest_codes(vectors, codebook):

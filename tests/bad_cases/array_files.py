@@ -8,7 +8,8 @@ import h5py
 import numpy as np
 from data_files import write_tfrecord
 
-from nae_tf import user_data
+from nae_tf.data import user_tasks
+from nae_tf.data.readers import paths
 
 NAN = np.array([[0.0, 1.0], [2.0, np.nan], [np.inf, 0.0]])
 LABELLED = {"x": np.zeros((20, 2)), "y": np.arange(20) % 3}
@@ -83,7 +84,7 @@ def file(name, write, message, **arguments):
 
     def call(tmp_path):
         write(tmp_path / name)
-        user_data.read_files(str(tmp_path / name), **arguments)
+        paths.read_files(str(tmp_path / name), **arguments)
 
     return call, rf"{name}.*{message}"
 
@@ -114,33 +115,33 @@ def three_records(damage):
 def files_of_different_shapes(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((2, 3)))
     np.save(tmp_path / "b.npy", np.zeros((2, 4)))
-    user_data.read_files(str(tmp_path / "*.npy"))
+    paths.read_files(str(tmp_path / "*.npy"))
 
 
 def held_out(*arguments, **settings):
     def call(tmp_path):
         np.savez(tmp_path / "a.npz", **LABELLED)
         path = str(tmp_path / "a.npz")
-        user_data.user_data_holdout(path, *arguments, **settings)
+        user_tasks.user_data_holdout(path, *arguments, **settings)
 
     return call
 
 
 def too_few_to_split(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((4, 2)))
-    user_data.user_data(str(tmp_path / "a.npy"))
+    user_tasks.user_data(str(tmp_path / "a.npy"))
 
 
 def outliers_named_by_a_number(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((20, 2)))
-    user_data.user_data(str(tmp_path / "a.npy"), {1: str(tmp_path / "a.npy")})
+    user_tasks.user_data(str(tmp_path / "a.npy"), {1: str(tmp_path / "a.npy")})
 
 
 def outliers_of_another_shape(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((20, 2)))
     np.save(tmp_path / "b.npy", np.zeros((20, 3)))
     scratch = {"scratch": str(tmp_path / "b.npy")}
-    user_data.user_data(str(tmp_path / "a.npy"), scratch)
+    user_tasks.user_data(str(tmp_path / "a.npy"), scratch)
 
 
 CASES = {

@@ -7,19 +7,20 @@ import keras
 import tensorflow as tf
 from tiny_runs import DIGITS, TINY_DIGITS
 
-from nae_tf import runtime, train
-from nae_tf.checkpoints import CheckpointDirectory, Progress, restore
-from nae_tf.distribution import make_strategy
-from nae_tf.experiment import Experiment
+from nae_tf import train
+from nae_tf.runs import configuration, run_directory
+from nae_tf.runs.checkpoints import CheckpointDirectory, Progress, restore
+from nae_tf.training.distribution import make_strategy
+from nae_tf.training.experiment import Experiment
 
 
 def binding(text):
-    return lambda: runtime.parse_config([], [text])
+    return lambda: configuration.parse_config([], [text])
 
 
 def experiment(*bindings):
     def call():
-        runtime.parse_config([], list(bindings))
+        configuration.parse_config([], list(bindings))
         Experiment.from_config()
 
     return call
@@ -29,7 +30,7 @@ def resume_with(config):
     """Go on with a run that was begun with another configuration."""
 
     def call(tmp_path):
-        run = runtime.RunDirectory(tmp_path)
+        run = run_directory.RunDirectory(tmp_path)
         run.config.write_text(
             "# Parameters for A:\nA.x = 1\nA.long = \\\n    [1,\n     2]\n"
             "A.z = 3\n"
@@ -43,27 +44,27 @@ def networks_for_other_data(tmp_path):
     shapes = [
         f"MLP{part}coder.example_shape=(9, 9, 1)" for part in ("En", "De")
     ]
-    runtime.parse_config([DIGITS], TINY_DIGITS + shapes)
+    configuration.parse_config([DIGITS], TINY_DIGITS + shapes)
     train.train(
-        runtime.RunDirectory(tmp_path / "run"), Experiment.from_config()
+        run_directory.RunDirectory(tmp_path / "run"), Experiment.from_config()
     )
 
 
 def patience_without_a_figure(tmp_path):
     bindings = ["training/Phase.patience=2"]
-    runtime.parse_config([DIGITS], TINY_DIGITS + bindings)
+    configuration.parse_config([DIGITS], TINY_DIGITS + bindings)
     experiment = Experiment.from_config()
     blind = dataclasses.replace(
         experiment,
         task=dataclasses.replace(experiment.task, selection={}),
         pretraining=None,
     )
-    train.train(runtime.RunDirectory(tmp_path / "run"), blind)
+    train.train(run_directory.RunDirectory(tmp_path / "run"), blind)
 
 
 def run_with_a_link(use):
     def call(tmp_path):
-        run = runtime.RunDirectory(tmp_path / "run")
+        run = run_directory.RunDirectory(tmp_path / "run")
         run.path.mkdir()
         run.config.write_text("seed = 1\n")
         (run.path / "inside").symlink_to(run.config)
@@ -79,9 +80,9 @@ def model_that_is_not_pretrained(tmp_path):
         "Autoencoder.encoder = %encoder",
         "Autoencoder.decoder = %decoder",
     ]
-    runtime.parse_config([DIGITS], TINY_DIGITS + bindings)
+    configuration.parse_config([DIGITS], TINY_DIGITS + bindings)
     train.train(
-        runtime.RunDirectory(tmp_path / "run"), Experiment.from_config()
+        run_directory.RunDirectory(tmp_path / "run"), Experiment.from_config()
     )
 
 
@@ -108,8 +109,8 @@ def run_in(name):
     """Train in a directory of that name."""
 
     def call(tmp_path):
-        runtime.parse_config([DIGITS], TINY_DIGITS)
-        run = runtime.RunDirectory(tmp_path / name)
+        configuration.parse_config([DIGITS], TINY_DIGITS)
+        run = run_directory.RunDirectory(tmp_path / name)
         train.train(run, Experiment.from_config())
 
     return call
@@ -119,11 +120,11 @@ def as_a_command_says_it(*bindings):
     """Build an experiment; gin's part of the error is made short."""
 
     def call():
-        runtime.parse_config([DIGITS], [*TINY_DIGITS, *bindings])
+        configuration.parse_config([DIGITS], [*TINY_DIGITS, *bindings])
         try:
             Experiment.from_config()
         except (ValueError, TypeError) as error:
-            raise ValueError(runtime.one_line(error)) from error
+            raise ValueError(configuration.one_line(error)) from error
 
     return call
 
@@ -131,7 +132,7 @@ def as_a_command_says_it(*bindings):
 def file_that_includes_itself(tmp_path):
     path = tmp_path / "a.gin"
     path.write_text(f"include '{path}'\n")
-    runtime.parse_config([str(path)])
+    configuration.parse_config([str(path)])
 
 
 def strategy(config, num_replicas=None):
@@ -236,7 +237,7 @@ CASES = {
         "include each other in a circle",
     ),
     "gin file": (
-        lambda: runtime.parse_config(["no.gin"]),
+        lambda: configuration.parse_config(["no.gin"]),
         r"no\.gin",
         FileNotFoundError,
     ),
@@ -289,7 +290,7 @@ CASES = {
         ".* has not set",
     ),
     "a run that is none": (
-        lambda tmp_path: runtime.RunDirectory(tmp_path).load_config(),
+        lambda tmp_path: run_directory.RunDirectory(tmp_path).load_config(),
         r"has no config\.gin",
         FileNotFoundError,
     ),

@@ -6,9 +6,9 @@ import types
 
 import numpy as np
 
-from nae_tf import data, datasets, image_resizing, image_sets, synthetic
-from nae_tf.digits import digits_holdout
-from nae_tf.examples import ArrayExamples
+from nae_tf.data import image_arrays, image_tasks, synthetic, task, tfds_images
+from nae_tf.data.digits import digits_holdout
+from nae_tf.data.sources import ArrayExamples
 
 
 def zeros(count, size):
@@ -25,21 +25,21 @@ def training_batches(count=3, **arguments):
 
 def task_of(name):
     narrow, wide = zeros(3, 1), zeros(3, 2)
-    return lambda: data.Task("t", narrow, narrow, narrow, **{name: {"w": wide}})
+    return lambda: task.Task("t", narrow, narrow, narrow, **{name: {"w": wide}})
 
 
 def broken_tensorflow_datasets(monkeypatch):
     broken = types.ModuleType("tensorflow_datasets")
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", broken)
-    image_sets.image_examples("mnist", "test")
+    tfds_images.image_examples("mnist", "test")
 
 
 def read_test_images():
-    return image_sets.image_examples("mnist", "test").array
+    return tfds_images.image_examples("mnist", "test").array
 
 
 def read_test_labels():
-    return image_sets.read_labels("mnist", "test")
+    return tfds_images.read_labels("mnist", "test")
 
 
 def damaged_set(damage, message, name="*test*-00002*", read=read_test_images):
@@ -51,7 +51,7 @@ def damaged_set(damage, message, name="*test*-00002*", read=read_test_images):
         read()
 
     remedy = r": the data set is damaged; remove its folder and run `python "
-    return call, rf"{message}.*{remedy}tools/prepare_datasets\.py --dataset=mn"
+    return call, rf"{message}.*{remedy}-m nae_tf\.prepare --dataset=mn"
 
 
 def cut_off(file):
@@ -135,7 +135,7 @@ CASES = {
     "wide outliers": (task_of("outliers"), "size 2 has examples of shape"),
     "wide selection": (task_of("selection"), "size 2 has examples of shape"),
     "split of nothing": (
-        lambda: data.split_indices(5, (2, 3), seed=0),
+        lambda: task.split_indices(5, (2, 3), seed=0),
         "cannot split 5 examples",
     ),
     **{
@@ -145,23 +145,23 @@ CASES = {
         )
         for digit in (-1, 10, "9")
     },
-    "class 10": (lambda: datasets.mnist_holdout(10), "0 ... 9, received 10"),
-    "class -1": (lambda: datasets.mnist_holdout(-1), "0 ... 9, received -1"),
+    "class 10": (lambda: image_tasks.mnist_holdout(10), "0 ... 9, received 10"),
+    "class -1": (lambda: image_tasks.mnist_holdout(-1), "0 ... 9, received -1"),
     "class 'nine'": (
-        lambda: datasets.mnist_holdout("nine"),
+        lambda: image_tasks.mnist_holdout("nine"),
         "0 ... 9, received 'nine'",
     ),
     "classes of CelebA": (
-        lambda: datasets.class_holdout("celeba", 0),
+        lambda: image_tasks.class_holdout("celeba", 0),
         "expected dataset in .*received 'celeba'",
     ),
     "labels of CelebA": (
-        lambda: image_sets.read_labels("celeba", "test"),
+        lambda: tfds_images.read_labels("celeba", "test"),
         "celeba has no classes",
     ),
     **{
         f"outliers {name!r}": (
-            lambda name=name: datasets.outlier_examples(
+            lambda name=name: image_tasks.outlier_examples(
                 name, "test", (28, 28, 1)
             ),
             f"'{name}'.*chimera_mnist",
@@ -170,7 +170,7 @@ CASES = {
     },
     **{
         f"selection by {name}": (
-            lambda name=name: datasets.outlier_examples(
+            lambda name=name: image_tasks.outlier_examples(
                 name, "validation", (28, 28, 1)
             ),
             "has no split 'validation'",
@@ -178,29 +178,27 @@ CASES = {
         for name in ("half_mnist", "chimera_mnist")
     },
     "data set": (
-        lambda: image_sets.image_examples("mnsit", "test"),
+        lambda: tfds_images.image_examples("mnsit", "test"),
         "unknown data set 'mnsit'; expected one of",
     ),
     "split of Omniglot": (
-        lambda: image_sets.image_examples("omniglot", "train"),
+        lambda: tfds_images.image_examples("omniglot", "train"),
         "omniglot has no split 'train'; it has",
     ),
     "split of MNIST": (
-        lambda: image_sets.image_examples("mnist", "tset"),
+        lambda: tfds_images.image_examples("mnist", "tset"),
         "mnist has no split 'tset'; it has",
     ),
     "flat images": (
-        lambda: image_sets.image_examples("mnist", "test", (28, 28)),
+        lambda: tfds_images.image_examples("mnist", "test", (28, 28)),
         "expected image_shape .*received",
     ),
     "images of two channels": (
-        lambda: image_sets.image_examples("mnist", "test", (28, 28, 2)),
+        lambda: tfds_images.image_examples("mnist", "test", (28, 28, 2)),
         "expected image_shape .*received",
     ),
     "padding too small": (
-        lambda: image_resizing.pad_images(
-            np.zeros([1, 33, 32, 3]), (32, 32, 3)
-        ),
+        lambda: image_arrays.pad_images(np.zeros([1, 33, 32, 3]), (32, 32, 3)),
         "cannot be padded",
     ),
     "chimeras of one class": (
@@ -220,14 +218,14 @@ CASES = {
     ),
     **{f"a data set {name}": case for name, case in DAMAGED_SETS.items()},
     "images of no pixels": (
-        lambda: image_sets.image_examples("mnist", "test", (0, 28, 1)),
+        lambda: tfds_images.image_examples("mnist", "test", (0, 28, 1)),
         "expected image_shape .*received",
     ),
     "a data set that is not on disk": (
-        lambda tmp_path: image_sets.image_examples(
+        lambda tmp_path: tfds_images.image_examples(
             "celeba", "train", data_dir=str(tmp_path)
         ),
-        r"python tools/prepare_datasets\.py --dataset=celeba --data_dir=.*"
+        r"python -m nae_tf\.prepare --dataset=celeba --data_dir=.*"
         r"1\.4 GiB",
         FileNotFoundError,
     ),

@@ -10,13 +10,13 @@ from tiny_models import vector_networks
 
 from bad_cases.weather import full_disk
 from nae_tf import Autoencoder
-from nae_tf.calibration import Calibration
-from nae_tf.example_stream import Batch, ExampleStream, open_stream
-from nae_tf.export import export_model
-from nae_tf.exported_model import ExportedModel
-from nae_tf.features import saved_model_features
-from nae_tf.score import score_batches
-from nae_tf.score_files import PartialFile
+from nae_tf.data.readers.stream import Batch, ExampleStream, open_stream
+from nae_tf.evaluation.features import saved_model_features
+from nae_tf.serving.calibration import Calibration
+from nae_tf.serving.export import export_model
+from nae_tf.serving.saved_model import ExportedModel
+from nae_tf.serving.score_files import PartialFile
+from nae_tf.serving.scoring import score_batches
 
 CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
 IMAGES = np.zeros((2, 12, 12, 1), np.float32)

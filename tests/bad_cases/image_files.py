@@ -3,7 +3,7 @@
 import tensorflow as tf
 from data_files import random_images, write_folder, write_png
 
-from nae_tf import user_data
+from nae_tf.data.readers import paths
 
 
 def png():
@@ -36,7 +36,7 @@ def damaged(name):
     def call(tmp_path):
         folder = write_folder(tmp_path / "good", random_images(3, 16, 16, 3))
         (tmp_path / "good" / name).write_bytes(DAMAGED[name]())
-        user_data.read_files(folder, image_shape=(16, 16, 3))
+        paths.read_files(folder, image_shape=(16, 16, 3))
 
     return call
 
@@ -45,7 +45,7 @@ def odd_among_others(shape, image_shape=None):
     def call(tmp_path):
         folder = write_folder(tmp_path / "good", random_images(3, 4, 4, 3))
         write_png(tmp_path / "good" / "odd.png", random_images(*shape))
-        user_data.read_files(folder, image_shape=image_shape)
+        paths.read_files(folder, image_shape=image_shape)
 
     return call
 
@@ -53,18 +53,18 @@ def odd_among_others(shape, image_shape=None):
 def notes_among_images(tmp_path):
     folder = write_folder(tmp_path / "good", random_images(3, 4, 4, 3))
     (tmp_path / "good" / "notes.txt").write_text("x")
-    user_data.read_files(folder)
+    paths.read_files(folder)
 
 
 def folder_within_itself(tmp_path):
     folder = write_folder(tmp_path / "good", random_images(3, 4, 4, 3))
     (tmp_path / "good" / "again").symlink_to(tmp_path / "good")
-    user_data.read_files(folder)
+    paths.read_files(folder)
 
 
 def empty_folder(tmp_path):
     (tmp_path / "empty").mkdir()
-    user_data.read_files(str(tmp_path / "empty"))
+    paths.read_files(str(tmp_path / "empty"))
 
 
 CASES = {
@@ -95,9 +95,9 @@ CASES = {
     "another kind of file": (notes_among_images, "notes.txt is not an image"),
     "an empty folder": (empty_folder, "empty holds no image"),
     "a pattern that fits nothing": (
-        lambda tmp_path: user_data.read_files(str(tmp_path / "missing*.npy")),
+        lambda tmp_path: paths.read_files(str(tmp_path / "missing*.npy")),
         "no file or folder .*missing",
         FileNotFoundError,
     ),
-    "no path": (lambda: user_data.read_files([]), "empty list"),
+    "no path": (lambda: paths.read_files([]), "empty list"),
 }

@@ -19,8 +19,8 @@ from nae_tf.baselines import (
     gaussian_encoder,
 )
 from nae_tf.energy import structural_dissimilarity
-from nae_tf.fast_layers import UpsampledConv2DTranspose
-from nae_tf.networks import Conv64Encoder
+from nae_tf.networks.conv64 import Conv64Encoder
+from nae_tf.networks.fast_layers import UpsampledConv2DTranspose
 
 NAN, INFINITY = math.nan, math.inf
 

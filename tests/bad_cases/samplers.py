@@ -14,8 +14,8 @@ from nae_tf import (
     OnManifold,
     PersistentContrastiveDivergence,
     Sphere,
-    sample,
 )
+from nae_tf.evaluation import samples
 from nae_tf.replay_buffer import ReplayBuffer
 
 NAN, INFINITY = math.nan, math.inf
@@ -135,17 +135,17 @@ CASES = {
         "projection",
     ),
     "samples of an autoencoder": (
-        lambda: next(sample.draw_samples(Autoencoder(*vector_networks()), 5)),
+        lambda: next(samples.draw_samples(Autoencoder(*vector_networks()), 5)),
         "does not generate samples",
     ),
     "a longer latent chain of a method": (
-        lambda: sample.lengthen_latent_chain(
+        lambda: samples.lengthen_latent_chain(
             Autoencoder(*vector_networks()), 2
         ),
         "Autoencoder has no latent chain; name a run whose model is NAE",
     ),
     "a longer latent chain where there is none": (
-        lambda: sample.lengthen_latent_chain(
+        lambda: samples.lengthen_latent_chain(
             vector_nae(
                 sampler=PersistentContrastiveDivergence(visible_chain=SHORT)
             ),

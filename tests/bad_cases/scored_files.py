@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 
 from bad_cases.array_files import text
-from nae_tf.example_stream import open_stream
+from nae_tf.data.readers.stream import open_stream
 
 
 def hdf5(values):

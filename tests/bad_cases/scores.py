@@ -7,15 +7,15 @@ import keras
 import numpy as np
 from evaluation_stand_in import MeanDetector, examples
 
-from nae_tf import features
-from nae_tf.bootstrap import detection_estimates
-from nae_tf.calibration import Calibration, benjamini_hochberg
-from nae_tf.data import Task
-from nae_tf.density_grid import Grid
-from nae_tf.digits import digits_holdout
-from nae_tf.evaluation import evaluate_method
-from nae_tf.metrics import auroc, detection_curve, fpr_at_tpr
-from nae_tf.sample_quality import frechet_distance, kernel_distance
+from nae_tf.data.digits import digits_holdout
+from nae_tf.data.task import Task
+from nae_tf.evaluation import features
+from nae_tf.evaluation.results import evaluate_method
+from nae_tf.metrics.bootstrap import detection_estimates
+from nae_tf.metrics.detection import auroc, detection_curve, fpr_at_tpr
+from nae_tf.metrics.sample_distance import frechet_distance, kernel_distance
+from nae_tf.serving.calibration import Calibration, benjamini_hochberg
+from reproduction.density_grid import Grid
 
 NAN = math.nan
 NO_CALIBRATION = [

@@ -5,17 +5,14 @@ import hashlib
 import json
 import types
 
-import cells
-import energy_figures
-import image_figures
-import learning_curve
-import mnist_tables
 import numpy as np
-import search_budget
-from preparation import local_files, preparation_tool
-from tables import Request
+from preparation import local_files, preparation_module
 
-FIGURES = energy_figures.FIGURES | image_figures.FIGURES
+from reproduction import cells, learning_curve, mnist_tables, search_budget
+from reproduction.figures import image_figures, plane_figures
+from reproduction.markdown_tables import Request
+
+FIGURES = plane_figures.FIGURES | image_figures.FIGURES
 
 
 def imported(contents, damage):
@@ -41,12 +38,12 @@ def changed_archive(tmp_path):
 
 
 def folder_that_does_not_exist(tmp_path):
-    preparation_tool().prepare("mnist", str(tmp_path), str(tmp_path / "none"))
+    preparation_module().prepare("mnist", str(tmp_path), str(tmp_path / "none"))
 
 
 def place_that_is_taken(tmp_path):
     (tmp_path / "mnist" / "3.0.1").mkdir(parents=True)
-    preparation_tool().prepare("mnist", str(tmp_path), str(tmp_path))
+    preparation_module().prepare("mnist", str(tmp_path), str(tmp_path))
 
 
 def of_digits(figure, *indices):

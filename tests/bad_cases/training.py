@@ -9,9 +9,9 @@ import tensorflow as tf
 from tiny_models import short_sampler, vector_networks
 
 from nae_tf import NAE, LangevinChain, NAEDetector, OnManifold
-from nae_tf.experiment import Phase
-from nae_tf.guard import DivergenceGuard
-from nae_tf.resume import CheckpointSchedule
+from nae_tf.training.divergence import DivergenceGuard
+from nae_tf.training.experiment import Phase
+from nae_tf.training.interruption import CheckpointSchedule
 
 NAN, INFINITY = math.nan, math.inf
 X = np.zeros([8, 4], "float32")

@@ -14,9 +14,12 @@ import numpy as np
 import tensorflow as tf
 from tiny_runs import ROOT, autoencoder_experiment, train_autoencoder
 
-from nae_tf import callbacks, examples, runtime, train
-from nae_tf.score_files import PartialFile
-from nae_tf.tensorboard import TensorBoardScalars
+from nae_tf import train
+from nae_tf.data import sources
+from nae_tf.runs import run_directory
+from nae_tf.serving.score_files import PartialFile
+from nae_tf.training import records
+from nae_tf.training.tensorboard import TensorBoardScalars
 
 
 @contextlib.contextmanager
@@ -51,14 +54,14 @@ def disk_full_while_a_checkpoint_is_written(tmp_path):
 
 
 def disk_full_in_the_middle_of_a_phase(tmp_path, monkeypatch):
-    end_epoch = callbacks.MetricsFile.on_epoch_end
+    end_epoch = records.MetricsFile.on_epoch_end
     full = full_disk(8_000)
 
     def fill_the_disk(self, epoch, logs=None):
         end_epoch(self, epoch, logs)
         full.__enter__()
 
-    monkeypatch.setattr(callbacks.MetricsFile, "on_epoch_end", fill_the_disk)
+    monkeypatch.setattr(records.MetricsFile, "on_epoch_end", fill_the_disk)
     try:
         train_autoencoder(
             tmp_path / "run",
@@ -72,7 +75,7 @@ def disk_full_in_the_middle_of_a_phase(tmp_path, monkeypatch):
 def disk_full_while_figures_are_written(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile()
-    file = callbacks.MetricsFile(tmp_path / "metrics.csv", "training")
+    file = records.MetricsFile(tmp_path / "metrics.csv", "training")
     file.set_model(model)
     with full_disk(100):
         file.on_train_begin()
@@ -126,26 +129,26 @@ def streamed_files(directory):
             )
         )
 
-    return files, examples.StreamedExamples(
+    return files, sources.StreamedExamples(
         "files", 40, (8, 8, 1), 256, read, shuffle_buffer=4
     )
 
 
 def data_disappear_between_two_epochs(tmp_path, monkeypatch):
     files, streamed = streamed_files(tmp_path)
-    end_epoch = callbacks.MetricsFile.on_epoch_end
+    end_epoch = records.MetricsFile.on_epoch_end
 
     def delete_a_file(self, epoch, logs=None):
         end_epoch(self, epoch, logs)
         files[17].unlink(missing_ok=True)
 
-    monkeypatch.setattr(callbacks.MetricsFile, "on_epoch_end", delete_a_file)
+    monkeypatch.setattr(records.MetricsFile, "on_epoch_end", delete_a_file)
     experiment = autoencoder_experiment(
         "training/Phase.batch_size=4", "training/Phase.epochs=50"
     )
     task = dataclasses.replace(experiment.task, train=streamed)
     experiment = dataclasses.replace(experiment, task=task)
-    train.train(runtime.RunDirectory(tmp_path / "run"), experiment)
+    train.train(run_directory.RunDirectory(tmp_path / "run"), experiment)
 
 
 def data_have_disappeared_before_evaluation(tmp_path):
@@ -154,14 +157,14 @@ def data_have_disappeared_before_evaluation(tmp_path):
     experiment = autoencoder_experiment("training/Phase.epochs=1")
     task = dataclasses.replace(experiment.task, test=streamed)
     experiment = dataclasses.replace(experiment, task=task)
-    train.train(runtime.RunDirectory(tmp_path / "run"), experiment)
+    train.train(run_directory.RunDirectory(tmp_path / "run"), experiment)
 
 
 def another_process_trains_there(tmp_path):
     # It prints its name when it has the lock, and ends with its input.
     hold = (
         "import pathlib, sys\n"
-        "from nae_tf.run_lock import run_lock\n"
+        "from nae_tf.runs.run_directory import run_lock\n"
         "with run_lock(pathlib.Path(sys.argv[1])):\n"
         "    print('locked', flush=True)\n"
         "    sys.stdin.read()\n"
@@ -197,7 +200,7 @@ def something_else_is_there(tmp_path):
 
 def all_checkpoints_are_damaged(tmp_path):
     train_autoencoder(tmp_path / "run")
-    path = runtime.RunDirectory(tmp_path / "run").checkpoints("training")
+    path = run_directory.RunDirectory(tmp_path / "run").checkpoints("training")
     for file in path.glob("*/variables.index"):
         file.write_bytes(b"")
     train_autoencoder(tmp_path / "run", resume=True)

@@ -1,0 +1,318 @@
+"""The contract of every method: a Keras model that scores outliers.
+
+A subclass implements `outlier_score` (higher is more outlying) and what
+`LossModel` asks for. This class checks what comes in, so that bad data ends in
+one line that says what to do.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nae_tf.base.input_checks import (
+    BAD_INPUT,
+    as_batches,
+    is_empty,
+    one_line_errors,
+    refuse_sample_weight,
+    shape_checks,
+    value_checks,
+)
+from nae_tf.base.loss_model import LossModel
+from nae_tf.base.saving import deserialize_arguments, rebuild
+
+# Names of cached properties that hold a `tf.function` begin so.
+_COMPILED = "_compiled_"
+
+
+class OutlierDetector(LossModel):
+    """A Keras model with an outlier score."""
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """Range (low, high) that inputs must be in, or None for any."""
+        return None
+
+    def outlier_score(self, x):
+        """Score examples; higher is more outlying.
+
+        Args:
+            x: float [batch, ...].
+
+        Returns:
+            float [batch].
+        """
+        raise NotImplementedError
+
+    def predict_outlier_score(self, x, batch_size: int = 256) -> np.ndarray:
+        """Score an array or batches of one, batch by batch.
+
+        Args:
+            x: float array, list, tensor or table [num_examples, ...]; or
+                batches, with or without labels: a `tf.data.Dataset`, a
+                `keras.utils.PyDataset`, a generator or another iterable.
+            batch_size: examples a step; only for arrays.
+
+        Returns:
+            float array [num_examples].
+
+        Raises:
+            ValueError: if there are no examples or they are not what the model
+                takes.
+        """
+        scores = []
+        with one_line_errors():
+            for batch in as_batches(x, batch_size):
+                examples, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+                examples = self.as_examples(examples)
+                if len(examples):  # Convolutions do not take an empty batch.
+                    scores.append(self._compiled_score(examples))
+        if not scores:
+            raise ValueError(f"{BAD_INPUT} there are no examples to score.")
+        return np.concatenate(scores)
+
+    @functools.cached_property
+    def _compiled_score(self):
+        signature = tf.TensorSpec(
+            (None, *self.example_shape), self.variable_dtype
+        )
+        return tf.function(
+            self.outlier_score, input_signature=[signature], autograph=False
+        )
+
+    # --- Training -----------------------------------------------------------
+
+    def compile(
+        self, optimizer="adam", loss=None, *, jit_compile=False, **kwargs
+    ):
+        """Configure training; the method brings its own loss.
+
+        As in Keras, a setting that is changed later has no effect on what is
+        compiled already, scores and samples included, until the next call.
+
+        Args:
+            optimizer: a Keras optimizer, its name or its config.
+            loss: None; it is where Keras has it.
+            jit_compile: compile the training step with XLA. Off unless asked
+                for: on a CPU, XLA runs the chains several times slower; on a
+                GPU, several times faster (docs/performance.md). XLA leaves out
+                the checks of a batch's values: NaN ends in a NaN loss.
+            **kwargs: further arguments of `keras.Model.compile`.
+
+        Raises:
+            ValueError: if a loss or metrics are given; they would be ignored.
+                XLA is asked for on several parts of a CPU.
+        """
+        given = kwargs | {"loss": loss}
+        for ignored in ("loss", "metrics", "weighted_metrics", "loss_weights"):
+            if given.get(ignored) is not None:
+                raise ValueError(
+                    f"{type(self).__name__}.compile: expected no {ignored!r}, "
+                    "because the method defines its own; received "
+                    f"{given[ignored]!r}. Remove the argument."
+                )
+        if jit_compile and _divides_cpu(self.distribute_strategy):
+            raise ValueError(
+                f"{type(self).__name__}.compile: expected jit_compile=False on "
+                "several parts of a CPU, because XLA does not reach the "
+                "variables of all; leave it out, or train on one device."
+            )
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self._refuse_clipping_of_parts()
+        self.forget_graphs()
+
+    def forget_graphs(self):
+        """Trace anew what is called next: a setting in the graphs changed."""
+        self.train_function = self.test_function = self.predict_function = None
+        for name in [key for key in vars(self) if key.startswith(_COMPILED)]:
+            delattr(self, name)
+
+    def _refuse_clipping_of_parts(self):
+        """Refuse an optimizer that would clip each replica's share by itself.
+
+        Keras clips before it adds up the gradients of the replicas.
+        """
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            return
+        for name in ("clipnorm", "global_clipnorm", "clipvalue"):
+            if getattr(self.unscaled_optimizer, name, None) is not None:
+                raise ValueError(
+                    f"{type(self).__name__}.compile: expected an optimizer "
+                    f"without {name} on several replicas, because Keras clips "
+                    "the share of each by itself; leave it out, or train on "
+                    "one device."
+                )
+
+    def get_compile_config(self):
+        """Return the arguments of `compile`, serialised, or None."""
+        if not self.compiled:
+            return None
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "jit_compile": self.jit_compile,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+        }
+
+    def compile_from_config(self, config):
+        """Compile a loaded model as it was when it was saved."""
+        self.compile(**deserialize_arguments(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Train; see `keras.Model.fit`. Labels, if any, are not looked at.
+
+        Raises:
+            ValueError: if there are no examples or they are not what the model
+                takes.
+        """
+        if is_empty(x):
+            raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
+        refuse_sample_weight(kwargs.get("sample_weight"))
+        try:
+            with one_line_errors():
+                history = super().fit(x, y, *args, **kwargs)
+        except BaseException:
+            # Keras would go on with a step that is traced in part.
+            self.train_function = None
+            raise
+        if history.epoch and not history.history:
+            raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
+        return history
+
+    def evaluate(self, x=None, y=None, *args, return_dict=False, **kwargs):
+        """Evaluate; see `keras.Model.evaluate`.
+
+        Raises:
+            ValueError: as in `fit`.
+        """
+        if is_empty(x):
+            raise ValueError(f"{BAD_INPUT} there are no examples to evaluate.")
+        refuse_sample_weight(kwargs.get("sample_weight"))
+        with one_line_errors():
+            shown = super().evaluate(x, y, *args, return_dict=True, **kwargs)
+        if not shown:
+            raise ValueError(f"{BAD_INPUT} there are no examples to evaluate.")
+        # Keras averages over replicas, some of which saw fewer examples.
+        results = {
+            name: float(mean.result())
+            for name, mean in self.means.items()
+            if name in shown
+        }
+        if return_dict:
+            return results
+        first, *others = results.values()
+        return [first, *others] if others else first
+
+    def make_train_function(self, force=False):
+        """Compile the training step, once there is an optimizer's state.
+
+        Keras makes the state while it traces the first step. Where that step is
+        refused, the state would belong to a graph that is gone, and no later
+        step could train.
+        """
+        if self.built and self.optimizer and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        """Build, in `fit`, what is not built yet.
+
+        Keras's own way reduces a batch over all replicas, which fails on
+        several machines (keras-team/keras issue 20585), and builds the networks
+        where the variables of a replay buffer cannot be made. With several
+        replicas they must be built.
+        """
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            return super()._maybe_symbolic_build(*args, **kwargs)
+        if not self.built:
+            raise ValueError(
+                f"{type(self).__name__}: the networks must be built before fit "
+                "runs on several replicas; begin them with keras.Input."
+            )
+
+    # --- Saving -------------------------------------------------------------
+
+    def serialize_arguments(self, *names: str) -> dict:
+        """Return a config of the constructor's arguments.
+
+        Args:
+            *names: arguments that are attributes of the same name; `name` and
+                `dtype` are added, and `trainable`, which is no argument.
+        """
+        serialize = keras.saving.serialize_keras_object
+        config = {name: serialize(getattr(self, name)) for name in names}
+        return config | {
+            "name": self.name,
+            "dtype": serialize(self.dtype_policy),
+            "trainable": self.trainable,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuild a model from `get_config`."""
+        return rebuild(cls, deserialize_arguments(config))
+
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        children = super()._trackable_children(save_type, **kwargs)
+        if save_type != "savedmodel":
+            return children
+        # Compiled functions are of this process; they may hold what a served
+        # model lacks, a replay buffer.
+        return {
+            name: child
+            for name, child in children.items()
+            if not name.startswith(_COMPILED)
+        }
+
+    # --- Checks -------------------------------------------------------------
+
+    def training_examples(self, data):
+        """Return the checked examples of a batch that `fit` hands out."""
+        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        refuse_sample_weight(sample_weight)
+        return self.as_examples(x)
+
+    def as_examples(self, x):
+        """Check a batch of examples and bring it to the model's state type.
+
+        Shape and dtype are checked at once, values when the graph runs.
+
+        Args:
+            x: array or tensor [batch, ...].
+
+        Returns:
+            float tensor, same shape as `x`.
+
+        Raises:
+            ValueError: wrong shape or dtype.
+            tf.errors.InvalidArgumentError: NaN, infinity, or values outside
+                `value_range`.
+        """
+        x = tf.convert_to_tensor(x)
+        if not x.dtype.is_floating:
+            raise ValueError(
+                f"{BAD_INPUT} expected floating-point examples, received "
+                f"{x.dtype.name}; convert them first, 8-bit images by "
+                "x.astype('float32') / 255."
+            )
+        if not self.built:
+            with tf.init_scope():
+                self.build(x.shape)
+        x = tf.cast(x, self.variable_dtype)
+        with tf.control_dependencies(shape_checks(x, self.example_shape)):
+            x = tf.ensure_shape(x, (None, *self.example_shape))
+        with tf.control_dependencies(value_checks(x, self.value_range)):
+            return tf.identity(x)
+
+
+def _divides_cpu(strategy):
+    """Tell whether a strategy has several replicas here that are no GPUs."""
+    if strategy.num_replicas_in_sync == 1:
+        return False
+    devices = strategy.extended.worker_devices
+    return not all("GPU" in device.upper() for device in devices)

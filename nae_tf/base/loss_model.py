@@ -1,0 +1,210 @@
+"""How a method is trained: its loss, or the losses of a game, step by step."""
+
+import keras
+import tensorflow as tf
+
+from nae_tf.base import randomness
+from nae_tf.base.mixed_precision import full_precision
+from nae_tf.base.randomness import Purpose
+from nae_tf.base.replicas import batch_share, spans_machines
+
+
+class LossModel(keras.Model):
+    """A Keras model that brings its own loss, and shows what it is made of.
+
+    A subclass implements `objective`, or, where the loss needs more than a
+    batch of data, its own `train_step`.
+    """
+
+    # Of the noise that a method trains with, if it has any.
+    seed: int = 0
+
+    def __init__(self, name=None, dtype=None):
+        """Start with no metrics; subclasses name theirs by `track`."""
+        # States and errors keep the precision of the data: the networks cast
+        # their inputs themselves when a policy asks for less.
+        super().__init__(name=name, dtype=dtype, autocast=False)
+        self.means: dict[str, keras.metrics.Mean] = {}
+
+    def training_examples(self, data):
+        """Return the checked examples of a batch that `fit` hands out."""
+        raise NotImplementedError
+
+    def objective(self, x, training: bool = False) -> dict:
+        """Compute the loss of a batch, and what `fit` shows beside it.
+
+        Args:
+            x: float [batch, ...], checked.
+            training: whether a training step asks, or an evaluation.
+
+        Returns:
+            Tensors by the names that `track` was given, each a scalar or one
+            value an example; the losses of `players` are scalars. They lack
+            the regularisers that the weights bring along, see `regularize`.
+        """
+        raise NotImplementedError
+
+    def players(self) -> dict[str, list]:
+        """Return what every loss trains: variables by the loss's name."""
+        return {"loss": self.trainable_variables}
+
+    def regularize(self, loss, variables):
+        """Add the regularisers that variables bring along to their loss.
+
+        Args:
+            loss: float scalar.
+            variables: each one once.
+
+        Returns:
+            float scalar; `loss` itself if no variable has a regulariser.
+
+        Raises:
+            ValueError: a layer regularises its outputs or calls `add_loss`.
+        """
+        expected = [v for v in self.trainable_variables if v.regularizer]
+        if len(self.losses) > len(expected):
+            # Chains call the networks many times a step, and Keras would add
+            # every call's.
+            raise ValueError(
+                f"{type(self).__name__}: expected networks without activity "
+                "regularisers and add_loss, because a training step calls them "
+                "many times; remove them, or regularise weights "
+                "(kernel_regularizer)."
+            )
+        penalties = [v.regularizer(v) for v in variables if v.regularizer]
+        if not penalties:
+            return loss
+        return tf.add_n([loss, *(tf.cast(p, loss.dtype) for p in penalties)])
+
+    def _regularized_objective(self, x, training=False):
+        values = self.objective(x, training)
+        return values | {
+            name: self.regularize(values[name], variables)
+            for name, variables in self.players().items()
+        }
+
+    def train_step(self, data):
+        """Lower the loss of a batch, or every player its own."""
+        x = self.training_examples(data)
+        with full_precision(self), tf.GradientTape(persistent=True) as tape:
+            values = self._regularized_objective(x, training=True)
+        num_examples = tf.shape(x)[0]
+        losses = [
+            (values[name], variables)
+            for name, variables in self.players().items()
+        ]
+        self.minimize_each(losses, tape, num_examples)
+        return self.update_means(num_examples, **values)
+
+    def test_step(self, data):
+        """Measure the loss of a batch."""
+        x = self.training_examples(data)
+        values = self._regularized_objective(x)
+        return self.update_means(tf.shape(x)[0], **values)
+
+    def noise_seed(self, training: bool, shared: bool = False):
+        """Return the seed of a step's noise, int32 [2].
+
+        It differs between steps and replicas of training; every evaluation
+        sees the same noise.
+
+        Args:
+            training: whether a training step asks, or an evaluation.
+            shared: whether all replicas are to draw the same noise.
+        """
+        step, replica = -1, 0
+        if training:
+            context = tf.distribute.get_replica_context()
+            step = tf.convert_to_tensor(self._step_counter)
+            replica = 0 if shared else context.replica_id_in_sync_group
+        return randomness.fold_in(
+            randomness.step_seed(self.seed, step, replica), Purpose.NOISE
+        )
+
+    @property
+    def _step_counter(self):
+        """The optimizer's count of training steps, an int variable."""
+        # `iterations` counts updates. It stands still while gradients are
+        # accumulated, and those steps would share their noise.
+        return self.unscaled_optimizer._iterations
+
+    @property
+    def unscaled_optimizer(self):
+        """The optimizer that steps: what a `LossScaleOptimizer` wraps."""
+        optimizer = self.optimizer
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            return optimizer.inner_optimizer
+        return optimizer
+
+    def track(self, *names: str):
+        """Make a running mean for every name; call it in `__init__`."""
+        for name in names:
+            self.means[name] = keras.metrics.Mean(name=name)
+
+    @property
+    def metrics(self):
+        """The running means, which `fit` resets at every epoch."""
+        return list(self.means.values())
+
+    def update_means(self, num_examples, **values):
+        """Add a batch to the running means and return their results.
+
+        Args:
+            num_examples: int scalar, weight of the batch; a replica may have
+                none of the last batch of an epoch.
+            **values: float tensors by name, each a scalar mean over the batch
+                or one value an example.
+
+        Returns:
+            Results by name.
+        """
+        for name, value in values.items():
+            mean = tf.reduce_mean(value)
+            # The mean over no example is NaN.
+            mean = tf.where(num_examples > 0, mean, tf.zeros_like(mean))
+            self.means[name].update_state(mean, sample_weight=num_examples)
+        results = {name: self.means[name].result() for name in values}
+        if spans_machines(tf.distribute.get_strategy()):
+            # Keras averages over the first axis there.
+            return {name: result[None] for name, result in results.items()}
+        return results
+
+    def minimize(self, loss, tape, variables, num_examples):
+        """Take one optimizer step on `variables`.
+
+        Args:
+            loss: float scalar, mean over this replica's examples.
+            tape: the tape that recorded `loss`; it records on.
+            variables: what to train.
+            num_examples: int scalar, number of this replica's examples.
+        """
+        self.minimize_each([(loss, variables)], tape, num_examples)
+
+    def minimize_each(self, losses, tape, num_examples):
+        """Take one optimizer step in which every loss moves its own variables.
+
+        Args:
+            losses: pairs of a loss and its variables, see `minimize`; no
+                variable is in two of them.
+            tape: the tape that recorded the losses; it records on.
+            num_examples: int scalar, number of this replica's examples.
+        """
+        if not self.optimizer.built:
+            # All variables, as a reloaded model has: the saved state matches.
+            self.optimizer.build(self.trainable_variables)
+        updates: list[tuple] = []
+        for loss, variables in losses:
+            share = batch_share(num_examples, loss.dtype)
+            with tape:
+                # Keras sums gradients over replicas. A loss of no example is
+                # NaN.
+                loss = tf.math.multiply_no_nan(loss, share)
+                loss = self.optimizer.scale_loss(loss)
+            gradients = tape.gradient(loss, variables)
+            updates += zip(gradients, variables, strict=True)
+        if updates:
+            self.optimizer.apply_gradients(updates)
+        else:
+            # All is frozen, as where only a temperature is trained. The step
+            # counts all the same: callbacks go by it.
+            self._step_counter.assign_add(1)

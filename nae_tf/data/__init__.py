@@ -1,0 +1,40 @@
+"""Data: examples, their sources, and tasks of inliers and outliers."""
+
+from nae_tf.data.densities import eight_gaussians, two_blobs
+from nae_tf.data.digits import digits_holdout
+from nae_tf.data.examples import Examples
+from nae_tf.data.image_tasks import (
+    class_holdout,
+    mnist_holdout,
+    out_of_distribution,
+)
+from nae_tf.data.readers.paths import read_files
+from nae_tf.data.sources import (
+    ArrayExamples,
+    SampledExamples,
+    StreamedExamples,
+)
+from nae_tf.data.synthetic import constant, constant_gray, noise
+from nae_tf.data.task import Task, split_indices
+from nae_tf.data.user_tasks import user_data, user_data_holdout
+
+__all__ = [
+    "ArrayExamples",
+    "Examples",
+    "SampledExamples",
+    "StreamedExamples",
+    "Task",
+    "class_holdout",
+    "constant",
+    "constant_gray",
+    "digits_holdout",
+    "eight_gaussians",
+    "mnist_holdout",
+    "noise",
+    "out_of_distribution",
+    "read_files",
+    "split_indices",
+    "two_blobs",
+    "user_data",
+    "user_data_holdout",
+]

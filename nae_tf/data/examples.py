@@ -1,0 +1,192 @@
+"""What a run needs of its data: `Examples` (one split) and `Task` (all splits).
+
+Every split is read lazily. Training batches are an infinite sequence in which
+batch number s depends on the seed and on s alone, so that a resumed run sees
+exactly the batches that an uninterrupted run would have seen. Next:
+`examples.py`, where examples come from; then `datasets.py`, `synthetic.py`,
+`densities.py` and `user_tasks.py`, which build tasks.
+"""
+
+import abc
+import dataclasses
+
+import tensorflow as tf
+
+from nae_tf.base import randomness
+
+# Streams of random numbers that share the run's seed. They stand where
+# `randomness.step_seed` puts the step, and are negative so as never to equal
+# one. What models draw outside of a step has negative ones too, and then a
+# `randomness.Purpose` folded in: data and chains never see the same numbers.
+SHUFFLE, DEQUANTIZE, FLIP, SAMPLE = -1, -2, -3, -4
+
+
+def add_dequantization_noise(x, noise, num_levels: int):
+    """Turn quantised pixels into samples of a continuous density.
+
+        dequantized = (x * (num_levels - 1) + noise) / num_levels
+
+    Args:
+        x: float [batch, ...] in [0, 1]: multiples of 1 / (num_levels - 1).
+        noise: same shape as `x`, uniform in [0, 1).
+        num_levels: number of grey levels, 256 for 8-bit images.
+
+    Returns:
+        float [batch, ...] in [0, 1].
+
+    References:
+        Yoon et al. 2021, appendix D.1.
+    """
+    return (x * (num_levels - 1) + noise) / num_levels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples(abc.ABC):
+    """One split of a data set: unbatched examples, read when first used.
+
+    Attributes:
+        name: what tables and figures call it.
+        size: number of examples.
+        shape: shape of one example, [height, width, channels] or [features].
+        num_levels: number of values that a pixel can take (256 for 8-bit
+            images), or None for data that are not quantised. The values of
+            quantised data are multiples of 1 / (num_levels - 1) in [0, 1].
+    """
+
+    name: str
+    size: int
+    shape: tuple[int, ...]
+    num_levels: int | None
+
+    @abc.abstractmethod
+    def stored(self) -> tf.data.Dataset:
+        """Unbatched values as stored: grey levels 0, 1, ..., or floats."""
+
+    @abc.abstractmethod
+    def _stored_training_batches(
+        self, batch_size: int, seed: int, start_step: int
+    ) -> tf.data.Dataset:
+        """Infinite batches of stored values, shuffled anew every epoch."""
+
+    def _values(self, stored):
+        """Stored grey levels as float32 in [0, 1]; floats stay."""
+        values = tf.cast(stored, tf.float32)
+        if self.num_levels is not None:
+            values = values / (self.num_levels - 1)
+        return values
+
+    def dataset(self) -> tf.data.Dataset:
+        """Unbatched float32 examples in file order, without noise, once."""
+        return self.stored().map(self._values)
+
+    def batches(
+        self, batch_size: int, limit: int | None = None
+    ) -> tf.data.Dataset:
+        """Batches for evaluation: file order, no noise, one pass.
+
+        Args:
+            batch_size: examples per batch; the last batch may be smaller.
+            limit: number of examples after which to stop; None means all.
+
+        Returns:
+            Data set of float32 [batch, *shape].
+
+        Raises:
+            ValueError: if `batch_size` is not positive.
+        """
+        _check_batch_size(batch_size)
+        stored = self.stored().take(-1 if limit is None else limit)
+        batches = stored.batch(batch_size).map(self._values)
+        return _split_batches(batches.prefetch(tf.data.AUTOTUNE))
+
+    def training_batches(
+        self,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        dequantize: bool = True,
+        flip: bool = False,
+    ) -> tf.data.Dataset:
+        """Infinite batches for training; batch s depends on (seed, s) only.
+
+        Each epoch is a permutation of the examples that depends on the seed
+        and the epoch. Epochs are concatenated and then cut into batches, so
+        that all batches have the same static shape and every example occurs
+        exactly once an epoch.
+
+        Args:
+            batch_size: examples per batch; may exceed the number of examples.
+            seed: of the order, the dequantisation noise and the flips.
+            start_step: number of the first batch. The result is the tail of
+                the sequence that starts at 0.
+            dequantize: apply `add_dequantization_noise` to quantised data. It
+                has no effect where `num_levels` is None.
+            flip: mirror every image horizontally with probability 1/2.
+
+        Returns:
+            Data set of float32 [batch_size, *shape].
+
+        Raises:
+            ValueError: if an argument is out of range or there is no example.
+        """
+        _check_batch_size(batch_size)
+        if start_step < 0:
+            raise ValueError(
+                f"expected start_step >= 0, received {start_step}."
+            )
+        if flip and len(self.shape) != 3:
+            raise ValueError(
+                f"{self.name}: expected images [height, width, channels] to "
+                f"flip, received examples of shape {self.shape}; use "
+                "flip=False."
+            )
+        if self.size == 0:
+            raise ValueError(f"{self.name}: there is no example to train on.")
+
+        def augment(step, stored):
+            x = self._values(stored)
+            if flip:
+                coins = randomness.uniform(
+                    [batch_size, 1, 1, 1],
+                    stream_seed(seed, FLIP, step),
+                    x.dtype,
+                )
+                x = tf.where(coins < 0.5, tf.reverse(x, axis=[2]), x)
+            if dequantize and self.num_levels is not None:
+                noise = randomness.uniform(
+                    tf.shape(x), stream_seed(seed, DEQUANTIZE, step), x.dtype
+                )
+                x = add_dequantization_noise(x, noise, self.num_levels)
+            return tf.ensure_shape(x, (batch_size, *self.shape))
+
+        stored = self._stored_training_batches(batch_size, seed, start_step)
+        steps = tf.data.Dataset.counter(start_step)
+        return _split_batches(
+            tf.data.Dataset.zip((steps, stored))
+            .map(augment, tf.data.AUTOTUNE, deterministic=True)
+            .apply(
+                tf.data.experimental.assert_cardinality(
+                    tf.data.INFINITE_CARDINALITY
+                )
+            )
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+
+def stream_seed(seed, stream, number):
+    """Seed, int [2], of one stream in one step or epoch."""
+    return randomness.fold_in(tf.constant([seed, stream], tf.int64), number)
+
+
+def _split_batches(batches):
+    """Let several machines share every batch, not the files it came from."""
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    return batches.with_options(options)
+
+
+def _check_batch_size(batch_size):
+    if batch_size < 1:
+        raise ValueError(f"expected batch_size >= 1, received {batch_size}.")

@@ -1,0 +1,134 @@
+"""Images of other sizes and colours; all stay images of 256 levels."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+ImageShape = tuple[int, ...]
+
+
+def resize_images(images, image_shape: ImageShape):
+    """Bring images to another size and number of channels.
+
+    Resizing is bilinear with antialiasing; the result is rounded, so that
+    resized images have 256 levels like the originals.
+
+    Args:
+        images: uint8 [..., height, width, channels].
+        image_shape: [height, width, channels] of the result. One channel
+            becomes three equal ones; three become their mean.
+
+    Returns:
+        uint8 [..., *image_shape].
+    """
+    height, width, channels = image_shape
+    if tuple(images.shape[-3:]) == tuple(image_shape):
+        return tf.convert_to_tensor(images)
+    if images.shape[-3:-1] != (height, width):
+        images = tf.image.resize(images, (height, width), antialias=True)
+    images = tf.cast(images, tf.float32)
+    if channels == 1:
+        images = tf.reduce_mean(images, axis=-1, keepdims=True)
+    return _round(_repeat_channels(images, channels))
+
+
+def pad_images(images, image_shape: ImageShape):
+    """Surround smaller images with zeros; see `resize_images`.
+
+    Raises:
+        ValueError: if the images are larger than `image_shape`.
+    """
+    height, width, channels = image_shape
+    if images.shape[-3] > height or images.shape[-2] > width:
+        raise ValueError(
+            f"images of {tuple(images.shape[-3:-1])} pixels cannot be padded "
+            f"to {(height, width)}; resize them instead."
+        )
+    images = tf.image.resize_with_crop_or_pad(images, height, width)
+    return _repeat_channels(images, channels)
+
+
+def gray_images(images, image_shape: ImageShape):
+    """Resize, then replace every colour by a grey of the same energy.
+
+        gray = sqrt(mean over the channels of x**2)
+
+    The authors select models of CelebA on such images, with the sum in place
+    of the mean: white is then sqrt(3), outside of the range of images.
+
+    Arguments and result are those of `resize_images`.
+    """
+    squares = tf.square(tf.cast(resize_images(images, image_shape), tf.float32))
+    gray = tf.sqrt(tf.reduce_mean(squares, axis=-1, keepdims=True))
+    return _round(_repeat_channels(gray, image_shape[-1]))
+
+
+def _repeat_channels(images, channels):
+    if images.shape[-1] == channels:
+        return images
+    return tf.repeat(images, channels, axis=-1)
+
+
+def _round(images):
+    return tf.cast(tf.clip_by_value(tf.round(images), 0.0, 255.0), tf.uint8)
+
+
+def image_grid(
+    images: np.ndarray,
+    num_columns: int | None = None,
+    gap: int = 1,
+    background: float = 1.0,
+) -> np.ndarray:
+    """Lay images out in rows, from left to right.
+
+    Args:
+        images: float [num_images, height, width, channels].
+        num_columns: images a row, > 0; the last row may be shorter. None for a
+            grid about square.
+        gap: pixels between neighbours.
+        background: value of the gaps and of missing images.
+
+    Returns:
+        float [grid_height, grid_width, channels], the type of `images`.
+    """
+    count, height, width, channels = images.shape
+    num_columns = num_columns or math.ceil(math.sqrt(count))
+    num_rows = -(-count // num_columns)
+    tiles = np.full(
+        (num_rows * num_columns, height + gap, width + gap, channels),
+        background,
+        images.dtype,
+    )
+    tiles[:count, :height, :width] = images
+    grid = tiles.reshape(num_rows, num_columns, *tiles.shape[1:])
+    grid = grid.transpose(0, 2, 1, 3, 4).reshape(
+        num_rows * (height + gap), num_columns * (width + gap), channels
+    )
+    return grid[: grid.shape[0] - gap, : grid.shape[1] - gap]
+
+
+def square_grid(images: np.ndarray) -> np.ndarray:
+    """Return images in about as many rows as columns, uint8."""
+    return _displayed(image_grid(images))
+
+
+def pair_grid(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
+    """Return rows of images, each over their reconstructions, uint8."""
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = [
+        part[start : start + columns]
+        for start in range(0, len(images), columns)
+        for part in (images, reconstructions)
+    ]
+    # An unfinished last row is filled up, so that pairs stay in columns.
+    blank = np.ones((columns, *images.shape[1:]), images.dtype)
+    rows = [np.concatenate([row, blank])[:columns] for row in rows]
+    return _displayed(image_grid(np.concatenate(rows), columns))
+
+
+def _displayed(grid):
+    """Make bytes of a picture; enlarge small ones, shown pixel by pixel."""
+    factor = max(1, 256 // min(grid.shape[:2]))
+    pixels = np.round(np.clip(grid, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)

@@ -1,0 +1,213 @@
+"""Tasks of the paper on image data sets (appendix D.1).
+
+A task holds out one class of a data set (Tables 1 and 3) or takes other data
+sets as outliers (Tables 2 and 4). Nothing is downloaded here: see
+`nae_tf.prepare`. `tfds_images.py` tells how a data set is read.
+"""
+
+from collections.abc import Sequence
+
+import gin
+
+from nae_tf.data import (
+    examples,
+    image_arrays,
+    sources,
+    synthetic,
+    task,
+    tfds_images,
+)
+from nae_tf.data.image_arrays import ImageShape
+from nae_tf.data.tfds_images import IMAGE_SETS, image_examples
+
+_SYNTHETIC = {
+    "constant": synthetic.constant,
+    "constant_gray": synthetic.constant_gray,
+    "noise": synthetic.noise,
+}
+_FROM_MNIST = ("half_mnist", "chimera_mnist")
+_VARIANTS = {
+    "padded": image_arrays.pad_images,
+    "gray": image_arrays.gray_images,
+}
+
+
+@gin.register(module="nae_tf")
+def mnist_holdout(
+    held_out_class: int, split_seed: int = 0, data_dir: str | None = None
+) -> task.Task:
+    """MNIST with one digit held out (Tables 1 and 3); see `class_holdout`."""
+    return class_holdout("mnist", held_out_class, split_seed, data_dir)
+
+
+@gin.register(module="nae_tf")
+def class_holdout(
+    dataset: str,
+    held_out_class: int,
+    split_seed: int = 0,
+    data_dir: str | None = None,
+) -> task.Task:
+    """Hold out one class of a data set as the outlier class (section 6.3).
+
+    The training file is split at random as in Table 9 (MNIST: 54,000 for
+    training, 6,000 for validation); then the class is removed from both parts
+    and from the test file. The outliers are the images of that class in the
+    test file. Model selection may look at ConstantGray images.
+
+    Args:
+        dataset: "mnist", "fashion_mnist", "svhn" or "cifar10".
+        held_out_class: label of the outlier class, 0 ... 9.
+        split_seed: of the random validation set.
+        data_dir: see `image_sets.image_examples`.
+
+    Raises:
+        FileNotFoundError: if the data set is not on disk.
+        ValueError: if there is no such data set or class.
+    """
+    if dataset not in IMAGE_SETS or not IMAGE_SETS[dataset].num_classes:
+        with_classes = [k for k, v in IMAGE_SETS.items() if v.num_classes]
+        raise ValueError(
+            f"class_holdout: expected dataset in {with_classes}, received "
+            f"{dataset!r}."
+        )
+    classes = range(IMAGE_SETS[dataset].num_classes or 0)
+    if held_out_class not in classes:
+        raise ValueError(
+            f"class_holdout: expected an integer held_out_class of {dataset} "
+            f"in 0 ... {classes[-1]}, received {held_out_class!r}."
+        )
+    inlier_classes = set(classes) - {held_out_class}
+
+    def split_of(split, kept):
+        return image_examples(
+            dataset,
+            split,
+            classes=kept,
+            split_seed=split_seed,
+            data_dir=data_dir,
+        )
+
+    image_shape = IMAGE_SETS[dataset].image_shape
+    return task.Task(
+        name=f"{dataset} without {held_out_class}",
+        train=split_of("train", inlier_classes),
+        validation=split_of("validation", inlier_classes),
+        test=split_of("test", inlier_classes),
+        selection={
+            "constant_gray": synthetic.constant_gray(image_shape, "validation")
+        },
+        outliers={
+            f"{dataset} {held_out_class}": split_of("test", {held_out_class})
+        },
+    )
+
+
+@gin.register(module="nae_tf")
+def out_of_distribution(
+    inlier: str,
+    outliers: Sequence[str],
+    selection: Sequence[str],
+    image_shape: ImageShape | None = None,
+    split_seed: int = 0,
+    data_dir: str | None = None,
+) -> task.Task:
+    """Take one data set as normal, others as outliers (section 6.3).
+
+    Names are the keys of `image_sets.IMAGE_SETS`, the synthetic "constant",
+    "constant_gray", "noise", "half_mnist" and "chimera_mnist", "<name>_padded"
+    for images surrounded by zeros instead of resized, and "<name>_gray" for
+    images without colour. The paper selects models of CIFAR-10 and ImageNet32
+    on "mnist_padded".
+
+    Args:
+        inlier: data set to train on.
+        outliers: data sets of the final table; their test splits are used.
+        selection: data sets that model selection may look at; their
+            validation splits are used.
+        image_shape: [height, width, channels] of all images; None means that
+            of the inliers. CelebA needs (32, 32, 3) or (64, 64, 3).
+        split_seed: of random validation sets.
+        data_dir: see `image_sets.image_examples`.
+
+    Raises:
+        FileNotFoundError: if a data set is not on disk.
+        ValueError: if there is no such data set or split.
+    """
+    inliers = {
+        split: image_examples(
+            inlier,
+            split,
+            image_shape,
+            split_seed=split_seed,
+            data_dir=data_dir,
+        )
+        for split in ("train", "validation", "test")
+    }
+
+    def named(names, split):
+        return {
+            name: outlier_examples(
+                name, split, inliers["train"].shape, split_seed, data_dir
+            )
+            for name in names
+        }
+
+    return task.Task(
+        name=inlier,
+        **inliers,
+        selection=named(selection, "validation"),
+        outliers=named(outliers, "test"),
+    )
+
+
+def outlier_examples(
+    name: str,
+    split: str,
+    image_shape: ImageShape,
+    split_seed: int = 0,
+    data_dir: str | None = None,
+) -> examples.Examples:
+    """One split of a data set by any name that `out_of_distribution` knows."""
+    if name in _SYNTHETIC:
+        return _SYNTHETIC[name](image_shape, split)
+    if name in _FROM_MNIST:
+        return _from_mnist(name, split, image_shape, data_dir)
+    base, _, variant = name.rpartition("_")
+    if variant not in _VARIANTS:
+        base, variant = name, ""
+    if base not in IMAGE_SETS:
+        known = [*IMAGE_SETS, *_SYNTHETIC, *_FROM_MNIST]
+        raise ValueError(
+            f"unknown data set {name!r}; expected one of {known}, or one of "
+            "the real sets followed by _padded or _gray."
+        )
+    return image_examples(
+        base,
+        split,
+        image_shape,
+        fit=_VARIANTS.get(variant),
+        split_seed=split_seed,
+        data_dir=data_dir,
+        title=name,
+    )
+
+
+def _from_mnist(name, split, image_shape, data_dir):
+    """HalfMNIST or ChimeraMNIST: one image for each MNIST test image."""
+    if split != "test":
+        raise ValueError(f"{name} has no split {split!r}, only 'test'.")
+    digits = image_examples("mnist", "test", data_dir=data_dir)
+
+    def read():
+        rng = synthetic.stream(split, seed=0)
+        images = sources.to_array(digits.stored())
+        if name == "half_mnist":
+            made = synthetic.half_images(rng, images)
+        else:
+            labels = tfds_images.read_labels("mnist", "test", data_dir)
+            made = synthetic.chimera_images(rng, images, labels)
+        return image_arrays.resize_images(made, image_shape).numpy()
+
+    return sources.ArrayExamples(
+        name, digits.size, tuple(image_shape), 256, read
+    )

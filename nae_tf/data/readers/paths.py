@@ -1,0 +1,149 @@
+"""Files and folders of a user: where they are and what reads them."""
+
+import glob
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from nae_tf.data import examples, sources
+from nae_tf.data.image_arrays import ImageShape
+from nae_tf.data.readers.arrays import read_array
+from nae_tf.data.readers.images import list_images, read_images, stream_images
+
+Paths = str | Sequence[str]
+
+
+class UserFiles(NamedTuple):
+    """Everything that some paths hold.
+
+    Attributes:
+        title: the paths, for messages.
+        size: number of examples.
+        labels: str [size], or None if there are no classes.
+        select: makes named examples of some positions.
+    """
+
+    title: str
+    size: int
+    labels: np.ndarray | None
+    select: Callable[[str, np.ndarray], examples.Examples]
+
+
+def read_files(
+    paths: Paths,
+    key: str | None = None,
+    label_key: str | None = None,
+    image_shape: ImageShape | None = None,
+) -> UserFiles:
+    """Read folders of images, or files of arrays, tables or records.
+
+    A folder holds PNG, JPEG or BMP images; subfolders are classes. Folders of
+    more than 1 GiB of pixels are read again in every epoch. Files are .npy,
+    .npz, HDF5 (.h5, .hdf5; needs h5py), .csv or .tfrecord (tf.train.Example
+    with encoded images or lists of numbers); they must fit in memory.
+
+    Images of bytes have 256 levels. Images of floats must lie in [0, 1].
+    Vectors are taken as they are: scale them to order 1 beforehand.
+
+    Args:
+        paths: one or several, with * as in a shell.
+        key: of the examples in .npz, HDF5 and .tfrecord files; not needed if
+            there is nothing else but `label_key`.
+        label_key: of the classes; in a .csv file the name of a column.
+        image_shape: [height, width, channels] to resize images of bytes to;
+            None means that all must have one shape.
+
+    Raises:
+        FileNotFoundError: if a path does not exist.
+        ModuleNotFoundError: if h5py is needed and not installed.
+        ValueError: if a file is not what it should be; one line names it.
+    """
+    found = _existing(paths)
+    title = str(found[0])
+    if len(found) > 1:
+        title += f" and {len(found) - 1} more"
+    if image_shape is not None and (
+        len(image_shape) != 3 or min(image_shape) < 1
+    ):
+        raise ValueError(
+            f"{title}: expected image_shape (height, width, channels), all "
+            f">= 1, received {tuple(image_shape)}."
+        )
+    folders = [path for path in found if path.is_dir()]
+    if folders and len(folders) < len(found):
+        raise ValueError(f"{title}: cannot mix folders and files.")
+    if folders:
+        return _from_folders(title, folders, image_shape)
+    return _from_arrays(title, found, key, label_key, image_shape)
+
+
+def _existing(paths):
+    """Paths that exist; those of a pattern in alphabetical order."""
+    patterns = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    found = []
+    for pattern in map(os.fspath, patterns):
+        matches = [pattern] if os.path.exists(pattern) else glob.glob(pattern)
+        if not matches:
+            raise FileNotFoundError(f"there is no file or folder {pattern}.")
+        found += sorted(matches)
+    if not found:
+        raise ValueError("expected one path or more, received an empty list.")
+    return [pathlib.Path(path) for path in found]
+
+
+def _from_folders(title, folders, image_shape):
+    files, labels = [], []
+    for folder in folders:
+        folder_files, folder_labels = list_images(folder)
+        files += folder_files
+        labels += folder_labels
+    shape, images = read_images(files, image_shape)
+
+    def stream(indices):
+        if images is None:
+            return stream_images([files[index] for index in indices], shape)
+        return tf.data.Dataset.from_tensor_slices(images[indices])
+
+    def select(name, indices):
+        return sources.from_indices(name, shape, 256, indices, stream)
+
+    has_classes = None not in labels
+    return UserFiles(
+        title, len(files), np.array(labels) if has_classes else None, select
+    )
+
+
+def _from_arrays(title, paths, key, label_key, image_shape):
+    arrays, labels = zip(
+        *(read_array(path, key, label_key, image_shape) for path in paths),
+        strict=True,
+    )
+    kinds = {(array.shape[1:], array.dtype) for array in arrays}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"{title}: expected examples of one shape and type in all files, "
+            f"received {sorted(map(str, kinds))}."
+        )
+    values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    num_levels = 256 if values.dtype == np.uint8 else None
+
+    def select(name, indices):
+        return sources.ArrayExamples(
+            name,
+            len(indices),
+            values.shape[1:],
+            num_levels,
+            lambda: values[indices],
+        )
+
+    has_classes = label_key is not None
+    return UserFiles(
+        title,
+        len(values),
+        np.concatenate(labels) if has_classes else None,
+        select,
+    )

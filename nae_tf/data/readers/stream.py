@@ -1,0 +1,180 @@
+"""Examples to score, batch by batch, with an id for each."""
+
+import functools
+import itertools
+import pathlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from nae_tf.data.readers import arrays, checks, paths, tables
+from nae_tf.data.readers.images import list_images, read_image
+
+
+class Batch(NamedTuple):
+    """Some examples in a row.
+
+    Attributes:
+        ids: of the examples: a path within a folder, or a number from 0.
+        load: reads them, float [batch, *example_shape]; raises ValueError if
+            they are not what a network may see.
+    """
+
+    ids: list[str]
+    load: Callable[[], np.ndarray]
+
+
+class ExampleStream(NamedTuple):
+    """Batches in order.
+
+    Attributes:
+        size: number of examples, or None if it is not known.
+        batches: iterates once.
+    """
+
+    size: int | None
+    batches: Iterator[Batch]
+
+
+def open_stream(
+    path: str,
+    example_shape: tuple[int, ...],
+    batch_size: int,
+    key: str | None = None,
+) -> ExampleStream:
+    """Open a folder, a file or standard input.
+
+    Folders of images, HDF5 files and tables (.csv) are read batch by batch;
+    .npy, .npz and .tfrecord files must fit in memory.
+
+    Args:
+        path: a folder, a file, or "-" for a table on standard input.
+        example_shape: what images of bytes are resized to.
+        batch_size: examples a batch, > 0.
+        key: of the examples in a file of several arrays.
+
+    Raises:
+        FileNotFoundError: there is no such path.
+        ValueError: it is not what it should be.
+    """
+    if path == "-":
+        return ExampleStream(None, _csv_batches("-", batch_size))
+    found = pathlib.Path(path)
+    if not found.exists():
+        raise FileNotFoundError(f"there is no file or folder {path!r}.")
+    if found.is_dir():
+        return _folder_stream(found, example_shape, batch_size)
+    if found.suffix.lower() == ".csv":
+        return ExampleStream(None, _csv_batches(found, batch_size))
+    if found.suffix.lower() in (".h5", ".hdf5"):
+        return _hdf5_stream(found, example_shape, batch_size, key)
+    return _array_stream(found, example_shape, batch_size, key)
+
+
+def _folder_stream(folder, example_shape, batch_size):
+    if len(example_shape) != 3:
+        raise ValueError(
+            f"{folder} is a folder of images, but the model takes examples of "
+            f"shape {list(example_shape)}; name a file of arrays."
+        )
+    files, _ = list_images(folder)
+
+    def batch(some):
+        def load():
+            images = [read_image(file, example_shape) for file in some]
+            return _as_floats(np.stack(images))
+
+        ids = [file.relative_to(folder).as_posix() for file in some]
+        return Batch(ids, load)
+
+    starts = range(0, len(files), batch_size)
+    return ExampleStream(
+        len(files),
+        (batch(files[start : start + batch_size]) for start in starts),
+    )
+
+
+def _hdf5_stream(path, example_shape, batch_size, key):
+    file = arrays.open_hdf5(path)
+    names = arrays.hdf5_arrays(path, file)
+    if key is None and len(names) == 1:
+        key = names[0]
+    if key not in names:
+        raise ValueError(
+            f"{path} has the arrays {sorted(names)}; set --key to the one that "
+            "holds the examples."
+        )
+    array = file[key]
+    # An array without even a shape is no examples either.
+    checks.check_kind(path, array.shape or (), array.dtype)
+    load = functools.partial(_read_slice, path, array, example_shape)
+    return ExampleStream(len(array), _slices(load, len(array), batch_size))
+
+
+def _array_stream(path, example_shape, batch_size, key):
+    files = paths.read_files(
+        str(path), key, image_shape=_image_shape(example_shape)
+    )
+    examples = files.select(str(path), np.arange(files.size))
+
+    def batches():
+        start = 0
+        for values in examples.batches(batch_size).as_numpy_iterator():
+            ids = _numbers(start, len(values))
+            start += len(values)
+            yield Batch(ids, functools.partial(np.asarray, values))
+
+    return ExampleStream(files.size, batches())
+
+
+def _slices(load, size, batch_size):
+    for start in range(0, size, batch_size):
+        stop = min(start + batch_size, size)
+        ids = _numbers(start, stop - start)
+        yield Batch(ids, functools.partial(load, start, stop))
+
+
+def _read_slice(path, array, example_shape, start, stop):
+    try:
+        values = array[start:stop]
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}.") from error
+    return _as_floats(
+        checks.checked_examples(
+            path, values, _image_shape(example_shape), start
+        )
+    )
+
+
+def _image_shape(example_shape):
+    """What images of bytes are resized to; None where no image is taken."""
+    return example_shape if len(example_shape) == 3 else None
+
+
+def _csv_batches(path, batch_size):
+    is_stdin = path == "-"
+    with open(
+        sys.stdin.fileno() if is_stdin else path,
+        newline="",
+        encoding="utf-8-sig",  # Spreadsheets begin with a byte order mark.
+        closefd=not is_stdin,
+    ) as file:
+        rows = (values for values, _ in tables.read_table(path, file))
+        start = 0
+        while chunk := list(itertools.islice(rows, batch_size)):
+            ids = _numbers(start, len(chunk))
+            yield Batch(ids, functools.partial(np.array, chunk))
+            start += len(chunk)
+
+
+def _numbers(start, count):
+    return [str(number) for number in range(start, start + count)]
+
+
+def _as_floats(values):
+    """Images of bytes in [0, 1]; everything else as it is."""
+    if values.dtype == np.uint8 and values.ndim == 4:
+        return values.astype(np.float32) / 255
+    return values

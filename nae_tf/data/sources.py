@@ -1,0 +1,177 @@
+"""Where examples come from: an array in memory, a file, a known density."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from nae_tf.data import examples
+
+# CelebA at 32x32 is held in memory, CelebA at 64x64 is not.
+MAX_BYTES_IN_MEMORY = 2**30
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ArrayExamples(examples.Examples):
+    """Examples that fit in memory, kept as they are stored (uint8 for images).
+
+    Attributes:
+        read: returns the array [size, *shape]; called once, at first use.
+    """
+
+    read: Callable[[], np.ndarray]
+
+    @functools.cached_property
+    def array(self) -> np.ndarray:
+        """Stored values [size, *shape]: grey levels, or floats."""
+        array = self.read()
+        if array.shape != (self.size, *self.shape):
+            raise ValueError(
+                f"{self.name}: expected an array of shape "
+                f"{(self.size, *self.shape)}, received {array.shape}."
+            )
+        return array
+
+    def stored(self) -> tf.data.Dataset:
+        """Unbatched values as stored: grey levels 0, 1, ..., or floats."""
+        return tf.data.Dataset.from_tensor_slices(self.array)
+
+    def _stored_training_batches(self, batch_size, seed, start_step):
+        with tf.device("CPU:0"):
+            array = tf.convert_to_tensor(self.array)
+
+        def epoch(number):
+            # tf.random.experimental.index_shuffle would need no memory, but
+            # it knows no more than 256 different orders of a small set.
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(self.size),
+                examples.stream_seed(seed, examples.SHUFFLE, number),
+            )
+            return tf.data.Dataset.from_tensor_slices(order)
+
+        positions = _concatenated_epochs(
+            epoch, self.size, start_step * batch_size
+        )
+        return positions.batch(batch_size, drop_remainder=True).map(
+            lambda index: tf.gather(array, index)
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StreamedExamples(examples.Examples):
+    """Examples too large for memory, read from disk in every epoch.
+
+    An epoch is shuffled through a seeded buffer, so its order is less random
+    than a permutation, and resuming reads again what the epoch had used.
+
+    Attributes:
+        read: returns the unbatched data set of stored values in file order.
+        shuffle_buffer: number of examples held for shuffling.
+    """
+
+    read: Callable[[], tf.data.Dataset]
+    shuffle_buffer: int = 10_000
+
+    def stored(self) -> tf.data.Dataset:
+        """Unbatched values as stored: grey levels 0, 1, ..., or floats."""
+        return self.read().apply(
+            tf.data.experimental.assert_cardinality(self.size)
+        )
+
+    def _stored_training_batches(self, batch_size, seed, start_step):
+        stored = self.stored()
+
+        def epoch(number):
+            # Sets the seed of this function's graph only. `shuffle` mixes it
+            # with its own; else it would be the global seed of the process.
+            tf.random.set_seed(1)
+            epoch_seed = tf.random.stateless_uniform(
+                [],
+                examples.stream_seed(seed, examples.SHUFFLE, number),
+                minval=None,
+                maxval=None,
+                dtype=tf.int64,
+            )
+            return stored.shuffle(
+                self.shuffle_buffer, epoch_seed, reshuffle_each_iteration=False
+            )
+
+        stream = _concatenated_epochs(epoch, self.size, start_step * batch_size)
+        return stream.batch(batch_size, drop_remainder=True)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SampledExamples(examples.Examples):
+    """A known density: fresh samples in training, fixed ones in evaluation.
+
+    Attributes:
+        size: number of samples of an evaluation, and of what counts as an
+            epoch in training.
+        sample: maps (number of samples, int64 [2] stateless seed) to float32
+            [number, *shape].
+        evaluation_seed: of the fixed samples.
+    """
+
+    sample: Callable[[int, tf.Tensor], tf.Tensor]
+    evaluation_seed: int = 0
+
+    def stored(self) -> tf.data.Dataset:
+        """Unbatched values as stored: grey levels 0, 1, ..., or floats."""
+        seed = examples.stream_seed(self.evaluation_seed, examples.SAMPLE, -1)
+        return tf.data.Dataset.from_tensor_slices(self.sample(self.size, seed))
+
+    def _stored_training_batches(self, batch_size, seed, start_step):
+        return tf.data.Dataset.counter(start_step).map(
+            lambda step: self.sample(
+                batch_size, examples.stream_seed(seed, examples.SAMPLE, step)
+            )
+        )
+
+
+def from_indices(
+    name: str,
+    shape: tuple[int, ...],
+    num_levels: int | None,
+    indices: np.ndarray,
+    stream: Callable[[np.ndarray], tf.data.Dataset],
+) -> examples.Examples:
+    """Examples of a file: in memory if they are small, otherwise streamed.
+
+    Args:
+        name: see `data.Examples`.
+        shape: see `data.Examples`.
+        num_levels: see `data.Examples`; None means float32 values.
+        indices: positions in the file, ascending.
+        stream: maps such positions to the unbatched data set of their stored
+            values, in that order.
+    """
+    read = functools.partial(stream, indices)
+    bytes_per_value = 4 if num_levels is None else 1
+    size = len(indices)
+    num_bytes = bytes_per_value * size * math.prod(shape)
+    if num_bytes > MAX_BYTES_IN_MEMORY:
+        return StreamedExamples(name, size, shape, num_levels, read)
+
+    return ArrayExamples(
+        name, size, shape, num_levels, lambda: to_array(read())
+    )
+
+
+def to_array(stored: tf.data.Dataset) -> np.ndarray:
+    """Read all elements of an unbatched data set into one array."""
+    batches = stored.batch(1_000).prefetch(tf.data.AUTOTUNE)
+    return np.concatenate(list(batches.as_numpy_iterator()))
+
+
+def _concatenated_epochs(epoch, size, start):
+    """Epochs 0, 1, ... one after another, from position `start` on."""
+    first, done = divmod(start, size)
+
+    def tail(number):
+        skipped = tf.where(number == first, tf.cast(done, tf.int64), 0)
+        return epoch(number).skip(skipped)
+
+    return tf.data.Dataset.counter(first).flat_map(tail)

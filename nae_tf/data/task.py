@@ -1,0 +1,80 @@
+"""A task: inliers for training and outliers to be found."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nae_tf.data.examples import Examples
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Everything that a run needs of its data.
+
+    Attributes:
+        name: of the task, for reports.
+        train: inliers to train on.
+        validation: inliers for early stopping, calibration and selection.
+        test: inliers of the final table.
+        selection: outliers by name that model selection may look at; never
+            those of the final table.
+        outliers: outliers by name of the final table.
+    """
+
+    name: str
+    train: Examples
+    validation: Examples
+    test: Examples
+    selection: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
+    outliers: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        """Refuse data sets whose examples have different shapes."""
+        for examples in (
+            self.validation,
+            self.test,
+            *self.selection.values(),
+            *self.outliers.values(),
+        ):
+            if tuple(examples.shape) != tuple(self.train.shape):
+                raise ValueError(
+                    f"{self.name}: {examples.name} has examples of shape "
+                    f"{tuple(examples.shape)}, but {self.train.name} has "
+                    f"{tuple(self.train.shape)}; all must be equal."
+                )
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return tuple(self.train.shape)
+
+
+def split_indices(
+    num_examples: int, sizes: Sequence[int], seed: int
+) -> list[np.ndarray]:
+    """Split 0 ... num_examples - 1 at random, reproducibly.
+
+    numpy.random.default_rng(seed) permutes the indices, and the permutation
+    is cut into consecutive pieces: first the rest, then the given sizes.
+
+    Args:
+        num_examples: how many to split.
+        sizes: of all pieces but the first.
+        seed: of the permutation.
+
+    Returns:
+        Ascending, disjoint index arrays: the rest, then one per size.
+
+    Raises:
+        ValueError: if nothing is left for the first piece.
+    """
+    rest = num_examples - sum(sizes)
+    if rest < 1:
+        raise ValueError(
+            f"cannot split {num_examples} examples into parts of "
+            f"{list(sizes)} and a non-empty rest."
+        )
+    order = np.random.default_rng(seed).permutation(num_examples)
+    cuts = np.cumsum([rest, *sizes])[:-1]
+    return [np.sort(piece) for piece in np.split(order, cuts)]

@@ -1,0 +1,153 @@
+"""Tasks on the user's own files: one gin line tells where they are."""
+
+from collections.abc import Mapping
+
+import gin
+import numpy as np
+
+from nae_tf.data import synthetic, task
+from nae_tf.data.image_arrays import ImageShape
+from nae_tf.data.readers.paths import Paths, read_files
+
+
+@gin.register(module="nae_tf")
+def user_data(
+    inliers: Paths,
+    outliers: Mapping[str, Paths] | None = None,
+    selection: Mapping[str, Paths] | None = None,
+    key: str | None = None,
+    image_shape: ImageShape | None = None,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    split_seed: int = 0,
+) -> task.Task:
+    """Own inliers, split at random, and any number of own outliers.
+
+        user_data.inliers = "photos/good"
+        user_data.outliers = {"scratch": "photos/scratch"}
+
+    Args:
+        inliers: see `read_files`, which reads all paths.
+        outliers: outliers of the final table by name.
+        selection: outliers that model selection may look at, by name. None
+            means ConstantGray for images and none for vectors.
+        key: see `read_files`.
+        image_shape: see `read_files`.
+        validation_fraction: of the inliers; `data.split_indices` draws
+            round(validation_fraction * size).
+        test_fraction: of the inliers, likewise.
+        split_seed: of the random split.
+
+    Raises:
+        FileNotFoundError: if a path does not exist.
+        ModuleNotFoundError: if h5py is needed and not installed.
+        ValueError: if a file is not what it should be.
+    """
+
+    def read_all(named):
+        for name in named or {}:
+            if not isinstance(name, str):
+                raise ValueError(
+                    "user_data: expected sets of outliers by name, received "
+                    f"the name {name!r}; put it into quotes."
+                )
+        files = {
+            name: read_files(paths, key, image_shape=image_shape)
+            for name, paths in (named or {}).items()
+        }
+        return {
+            name: file.select(name, np.arange(file.size))
+            for name, file in files.items()
+        }
+
+    files = read_files(inliers, key, image_shape=image_shape)
+    fractions = validation_fraction, test_fraction
+    splits = _split(files, np.arange(files.size), fractions, split_seed)
+    return task.Task(
+        name=files.title,
+        **splits,
+        selection=read_all(selection)
+        if selection is not None
+        else _default_selection(splits["train"].shape),
+        outliers=read_all(outliers),
+    )
+
+
+@gin.register(module="nae_tf")
+def user_data_holdout(
+    paths: Paths,
+    held_out_class: str | int,
+    key: str | None = None,
+    label_key: str | None = None,
+    image_shape: ImageShape | None = None,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    split_seed: int = 0,
+) -> task.Task:
+    """Hold out one class of own data as the outlier class; cf. `user_data`.
+
+        user_data_holdout.paths = "flowers"          # flowers/rose/1.png, ...
+        user_data_holdout.held_out_class = "rose"
+
+    Args:
+        paths: see `read_files`.
+        held_out_class: subfolder or label.
+        key: see `read_files`.
+        label_key: see `read_files`; not needed for folders.
+        image_shape: see `read_files`.
+        validation_fraction: see `user_data`.
+        test_fraction: see `user_data`.
+        split_seed: see `user_data`.
+
+    Raises:
+        FileNotFoundError: if a path does not exist.
+        ModuleNotFoundError: if h5py is needed and not installed.
+        ValueError: if a file is not what it should be or has no such class.
+    """
+    files = read_files(paths, key, label_key, image_shape)
+    if files.labels is None:
+        raise ValueError(
+            f"{files.title} has no classes; set label_key, or sort images "
+            "into subfolders."
+        )
+    is_outlier = files.labels == str(held_out_class)
+    classes = np.unique(files.labels).tolist()
+    if not is_outlier.any():
+        raise ValueError(
+            f"{files.title} has no class {str(held_out_class)!r}; it has "
+            f"{classes[:20]}{' and more' if len(classes) > 20 else ''}."
+        )
+    fractions = validation_fraction, test_fraction
+    inliers = np.flatnonzero(~is_outlier)
+    splits = _split(files, inliers, fractions, split_seed)
+    name = str(held_out_class)
+    return task.Task(
+        name=f"{files.title} without {name}",
+        **splits,
+        selection=_default_selection(splits["train"].shape),
+        outliers={name: files.select(name, np.flatnonzero(is_outlier))},
+    )
+
+
+def _split(files, inliers, fractions, seed):
+    """Named arguments train, validation and test of a task."""
+    sizes = [round(fraction * len(inliers)) for fraction in fractions]
+    if min(sizes) < 1 or sum(sizes) >= len(inliers):
+        raise ValueError(
+            f"{files.title}: {len(inliers)} inliers cannot be split into "
+            f"{sizes[0]} for validation, {sizes[1]} for the test and the rest "
+            "for training; give more, or other fractions."
+        )
+    parts = task.split_indices(len(inliers), sizes, seed)
+    return {
+        split: files.select(f"{files.title}, {split}", inliers[part])
+        for split, part in zip(
+            ("train", "validation", "test"), parts, strict=True
+        )
+    }
+
+
+def _default_selection(shape):
+    if len(shape) != 3:
+        return {}
+    return {"constant_gray": synthetic.constant_gray(shape, "validation")}

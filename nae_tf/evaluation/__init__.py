@@ -1,0 +1,1 @@
+"""Evaluation of a run: metrics, the report, samples and their distance."""

@@ -1,0 +1,220 @@
+"""Charts of the report, as SVG that takes its colours from the page.
+
+Colours are classes of the page's style sheet, so that a chart follows the page
+from light to dark. Every text is escaped by the XML writer.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from xml.etree import ElementTree
+
+import numpy as np
+
+from nae_tf.metrics.detection import detection_curve
+
+_NUM_BINS = 40
+# Scores that spread over more than this factor get a logarithmic axis.
+_LOG_RATIO = 30.0
+# Steps of a curve that a screen can show.
+_MAX_STEPS = 400
+
+
+def histogram_chart(
+    title: str, inlier_scores: np.ndarray, outlier_scores: np.ndarray
+) -> str:
+    """Draw how the scores of inliers and outliers are distributed.
+
+    Each set's bars add up to one. The axis is logarithmic where positive
+    scores spread widely; infinite scores are in the last bin.
+
+    Args:
+        title: what the chart shows, for those who cannot see it.
+        inlier_scores: float [num_inliers].
+        outlier_scores: float [num_outliers]; may be empty.
+
+    Returns:
+        An SVG element.
+    """
+    scores = np.concatenate([inlier_scores, outlier_scores])
+    finite = scores[np.isfinite(scores)]
+    if not finite.size:
+        finite = np.zeros(1)
+    low, high = finite.min(), finite.max()
+    logarithmic = bool(low > 0 and high / low > _LOG_RATIO)
+    if logarithmic:
+        edges = np.geomspace(low, high, _NUM_BINS + 1)
+    else:
+        margin = (high - low) / 50 or max(abs(low), 1.0) / 50
+        edges = np.linspace(low - margin, high + margin, _NUM_BINS + 1)
+    shares = [
+        np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
+        / max(len(values), 1)
+        for values in (inlier_scores, outlier_scores)
+    ]
+    scale = _log_scale if logarithmic else _linear_scale
+    chart = _Chart(
+        title,
+        scale(edges[0], edges[-1]),
+        _linear_scale(0.0, 1.08 * max(map(np.max, shares))),
+    )
+    chart.y_axis("share of examples", percent=True)
+    chart.x_axis("outlier score, log scale" if logarithmic else "outlier score")
+    for name, heights in zip(("inlier", "outlier"), shares, strict=True):
+        # The outline of the bars, from the floor and back to it.
+        x = np.repeat(edges, 2)
+        y = np.concatenate([[0.0], np.repeat(heights, 2), [0.0]])
+        chart.line(x, y, f"area {name}")
+    return chart.to_svg()
+
+
+def roc_chart(
+    title: str, scores: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> str:
+    """Draw ROC curves: detected outliers against flagged inliers.
+
+    Args:
+        title: what the chart shows, for those who cannot see it.
+        scores: (inlier_scores, outlier_scores) by method; the last method is
+            drawn on top, in the colour of the page.
+
+    Returns:
+        An SVG element.
+    """
+    chart = _Chart(title, _linear_scale(0, 1), _linear_scale(0, 1))
+    chart.y_axis("outliers detected", percent=True)
+    chart.x_axis("inliers flagged", percent=True)
+    chart.line([0, 1], [0, 1], "chance")
+    for index, pair in enumerate(scores.values()):
+        curve = detection_curve(*pair)
+        x = np.concatenate([[0.0], curve.false_alarm_rate])
+        y = np.concatenate([[0.0], curve.detection_rate])
+        keep = np.unique(
+            np.linspace(0, len(x) - 1, _MAX_STEPS).round().astype(int)
+        )
+        chart.line(x[keep], y[keep], f"curve {method_class(index, scores)}")
+    return chart.to_svg()
+
+
+def method_class(index: int, methods: Sequence | Mapping) -> str:
+    """Return the class of a method's colour: the last one is the run's own."""
+    return "own" if index == len(methods) - 1 else "base"
+
+
+# --- Drawing ------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scale:
+    """Maps data to [0, 1]; its ticks are data."""
+
+    position: Callable
+    ticks: Sequence[float]
+
+
+def _linear_scale(low: float, high: float) -> _Scale:
+    step = _nice_step(abs(high - low) / 4)
+    first = math.ceil(min(low, high) / step - 1e-9)
+    last = math.floor(max(low, high) / step + 1e-9)
+    return _Scale(
+        lambda value: (np.asarray(value) - low) / (high - low),
+        [step * number for number in range(first, last + 1)],
+    )
+
+
+def _log_scale(low: float, high: float) -> _Scale:
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
+    factors = (1, 2, 5) if len(decades) <= 2 else (1,)
+    stride = math.ceil(len(decades) / 6)
+    ticks = [
+        factor * 10.0**decade
+        for decade in [*decades[::stride], decades[-1] + 1]
+        for factor in factors
+    ]
+    return _Scale(
+        lambda value: np.log(np.asarray(value) / low) / np.log(high / low),
+        [tick for tick in ticks if low <= tick <= high],
+    )
+
+
+def _nice_step(step: float) -> float:
+    """Return the smallest of 1, 2, 5, 10 ... times a power of ten >= step."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return power * next(
+        factor for factor in (1, 2, 5, 10) if factor * power >= step * 0.999
+    )
+
+
+class _Chart:
+    """An SVG with a plot area; data coordinates in, XML out."""
+
+    def __init__(self, title: str, x: _Scale, y: _Scale):
+        self.x, self.y = x, y
+        self.left, self.right = 52, 368
+        self.top, self.bottom = 10, 220
+        self.svg = ElementTree.Element(
+            "svg",
+            {
+                "viewBox": "0 0 380 260",
+                "role": "img",
+                "aria-label": title,
+                "class": "chart",
+            },
+        )
+
+    def px(self, value):
+        return self.left + self.x.position(value) * (self.right - self.left)
+
+    def py(self, value):
+        return self.bottom - self.y.position(value) * (self.bottom - self.top)
+
+    def line(self, x, y, name: str):
+        """Join points of the data by lines."""
+        self._path(zip(self.px(x), self.py(y), strict=True), name)
+
+    def x_axis(self, title: str, percent: bool = False):
+        """Draw the axis below the plot, and its grid lines."""
+        for tick in self.x.ticks:
+            x = self.px(tick)
+            self._path([(x, self.top), (x, self.bottom)], "grid")
+            label = _tick_label(tick, percent)
+            self._text(label, x, self.bottom + 15, "tick x")
+        floor = [(self.left, self.bottom), (self.right, self.bottom)]
+        self._path(floor, "axis")
+        middle = (self.left + self.right) / 2
+        self._text(title, middle, self.bottom + 33, "axis-title")
+
+    def y_axis(self, title: str, percent: bool = False):
+        """Draw the axis left of the plot, and its grid lines."""
+        for tick in self.y.ticks:
+            y = self.py(tick)
+            self._path([(self.left, y), (self.right, y)], "grid")
+            label = _tick_label(tick, percent)
+            self._text(label, self.left - 6, y + 3.5, "tick y")
+        x, y = 12, (self.top + self.bottom) / 2
+        turn = f"rotate(-90 {x} {y})"
+        self._text(title, x, y, "axis-title", transform=turn)
+
+    def to_svg(self) -> str:
+        """Return the chart as text."""
+        return ElementTree.tostring(self.svg, encoding="unicode")
+
+    def _path(self, points, name):
+        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        self._add("path", name, d=f"M{path}")
+
+    def _text(self, text, x, y, name, **attributes):
+        element = self._add(
+            "text", name, x=f"{x:.1f}", y=f"{y:.1f}", **attributes
+        )
+        element.text = text
+
+    def _add(self, tag, name, **attributes):
+        attributes["class"] = name
+        return ElementTree.SubElement(self.svg, tag, attributes)
+
+
+def _tick_label(value: float, percent: bool) -> str:
+    if percent:
+        return f"{round(100 * value, 6):g}\N{NO-BREAK SPACE}%"
+    return f"{round(value, 12):g}"

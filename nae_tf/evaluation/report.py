@@ -1,0 +1,210 @@
+"""One page of a run's results that needs no other file.
+
+The page has no script and loads nothing: styles are inline, charts are SVG,
+images are data URLs. Every number on it is taken from the results by its path
+in them, which the page keeps in an attribute of the number. Jinja escapes every
+name on its way in.
+"""
+
+import functools
+import importlib.metadata
+import json
+import math
+import operator
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jinja2
+import markupsafe
+import numpy as np
+
+from nae_tf.evaluation.charts import histogram_chart, method_class, roc_chart
+from nae_tf.evaluation.galleries import error_ramp, gallery
+from nae_tf.evaluation.results import MethodEvaluation
+
+# report.html and report.css stand beside this file.
+_TEMPLATES = pathlib.Path(__file__).parent
+
+
+def report_page(
+    results: Mapping,
+    evaluations: Mapping[str, MethodEvaluation],
+    run_name: str,
+    config: str,
+) -> str:
+    """Write the page.
+
+    Args:
+        results: what results.json holds.
+        evaluations: what it was written from, by method.
+        run_name: name of the run.
+        config: gin configuration of the run.
+
+    Returns:
+        HTML.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    methods = list(evaluations)
+    ticks, place = _overview(results)
+    return environment.get_template("report.html").render(
+        results=results,
+        methods=methods,
+        own=methods[-1],
+        labels=_metric_labels(results),
+        number=functools.partial(number_markup, results),
+        method_class=lambda name: method_class(methods.index(name), methods),
+        legend_of_methods=_legend_of_methods(methods),
+        ticks=ticks,
+        place=place,
+        charts=_charts(results, evaluations),
+        galleries=[
+            gallery(name, evaluation, results["inliers"]["name"])
+            for name, evaluation in evaluations.items()
+        ],
+        ramp=error_ramp(),
+        run_name=run_name,
+        config=config,
+        version=importlib.metadata.version("nae-tf"),
+    )
+
+
+# --- Numbers ------------------------------------------------------------------
+
+
+def _metric_labels(results) -> dict[str, str]:
+    tpr = _percent(results["signal_efficiency"])
+    return {
+        "auroc": "AUROC",
+        "aupr_out": "AUPR-out",
+        "aupr_in": "AUPR-in",
+        "fpr_at_95_tpr": f"FPR at {_percent(0.95)} TPR",
+        "background_rejection": f"Background rejection, 1/FPR at {tpr} TPR",
+    }
+
+
+def number_markup(
+    results: Mapping, path: Sequence, format_name: str | None = None
+) -> markupsafe.Markup:
+    """Write the number at a path of the results, with the path.
+
+    Args:
+        results: what results.json holds.
+        path: keys and indices that lead to a number or None.
+        format_name: of `_FORMATS`; by default what suits the path.
+
+    Returns:
+        A data element that shows the number rounded and holds all of it.
+    """
+    value: Any = functools.reduce(operator.getitem, path, results)
+    if format_name is None:
+        format_name = _format_of(path)
+    text = _FORMATS[format_name](value)
+    return markupsafe.Markup(
+        '<data value="{}" data-path="{}">{}</data>'
+    ).format(json.dumps(value), json.dumps(path), text)
+
+
+def _format_of(path) -> str:
+    # By their places from the end, because sets may have any name.
+    if "metrics" in path[-3:-2]:
+        return "factor" if path[-2] == "background_rejection" else "rate"
+    return "score" if path[-1] == "score" else "count"
+
+
+def _rate(value: float) -> str:
+    """Write a number in [0, 1]; what is not 0 or 1 does not look like it."""
+    text = f"{value:.3f}"
+    if text == "1.000" and value < 1:
+        return ">0.999"
+    if text == "0.000" and value > 0:
+        return "<0.001"
+    return text
+
+
+def _factor(value: float | None) -> str:
+    if value is None:
+        return "∞"
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
+
+
+def _score(value: float | None) -> str:
+    return "∞" if value is None else f"{value:#.3g}".rstrip(".")
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:g}\N{NO-BREAK SPACE}%"
+
+
+_FORMATS = {
+    "rate": _rate,
+    "factor": _factor,
+    "score": _score,
+    "count": "{:,}".format,
+    "percent": _percent,
+}
+
+
+# --- Charts -------------------------------------------------------------------
+
+
+def _legend_of_methods(methods):
+    items = markupsafe.Markup().join(
+        markupsafe.Markup('<li class="{}"><span>{}</span></li>').format(
+            method_class(index, methods), name
+        )
+        for index, name in enumerate(methods)
+    )
+    return markupsafe.Markup('<ul class="legend">{}</ul>').format(items)
+
+
+def _overview(results) -> tuple[list[float], Callable[[float], str]]:
+    """Return the ticks of the AUROC axis, and what places a value on it."""
+    lows = [
+        outliers["metrics"]["auroc"]["low"]
+        for method in results["methods"].values()
+        for outliers in method["outliers"].values()
+    ]
+    # Chance, at 0.5, stays in sight.
+    first = min(5, math.floor(10 * min(lows, default=1)))
+    ticks = [tenth / 10 for tenth in range(first, 11)]
+
+    def place(value):
+        return f"{100 * (value - ticks[0]) / (1 - ticks[0]):.2f}%"
+
+    return ticks, place
+
+
+def _charts(results, evaluations: Mapping[str, MethodEvaluation]):
+    """Chart every outlier set: its name, histograms by method, ROC curves.
+
+    A run without outlier sets gets the histograms of its inliers.
+    """
+    inlier_name = results["inliers"]["name"]
+    charts = []
+    for title in results["outliers"] or [None]:
+        pairs = {
+            name: (
+                evaluation.inliers.scores,
+                evaluation.outliers[title].scores if title else np.zeros(0),
+            )
+            for name, evaluation in evaluations.items()
+        }
+        sets = f"{title} and {inlier_name}" if title else inlier_name
+        histograms = {
+            name: markupsafe.Markup(
+                histogram_chart(f"Scores of {name} for {sets}", *pair)
+            )
+            for name, pair in pairs.items()
+        }
+        roc = None
+        if title:
+            roc = markupsafe.Markup(roc_chart(f"ROC curves, {sets}", pairs))
+        charts.append((title, histograms, roc))
+    return charts

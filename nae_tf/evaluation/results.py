@@ -1,0 +1,294 @@
+"""Scores of a run's methods on test data, and what follows from them.
+
+`MethodEvaluation` is one method's; `results_of` writes all of them as the
+dictionary that results.json holds (docs/evaluation.md). Next: `report`, the
+page that shows them.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from nae_tf.base.detector import OutlierDetector
+from nae_tf.data.examples import Examples
+from nae_tf.data.task import Task
+from nae_tf.metrics import detection
+from nae_tf.metrics.bootstrap import Estimate, detection_estimates
+from nae_tf.metrics.detection import DetectionCurve
+from nae_tf.runs.checkpoints import restore
+from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.training.experiment import Experiment
+
+SCHEMA_VERSION = 2
+CONFIDENCE = 0.95
+NUM_RESAMPLES = 1000
+
+_BATCH_SIZE = 256
+_NUM_SHOWN = 6
+
+
+def detection_metrics(
+    signal_efficiency: float,
+) -> dict[str, Callable[[DetectionCurve], np.ndarray]]:
+    """Return the metrics of the results by their names there.
+
+    Args:
+        signal_efficiency: TPR of the background rejection, in (0, 1].
+    """
+    return {
+        "auroc": detection.area_under_roc,
+        "aupr_out": detection.average_precision_of_outliers,
+        "aupr_in": detection.average_precision_of_inliers,
+        "fpr_at_95_tpr": functools.partial(detection.fpr_at_tpr, tpr=0.95),
+        "background_rejection": functools.partial(
+            detection.background_rejection, signal_efficiency=signal_efficiency
+        ),
+    }
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ShownExamples:
+    """Examples at one end of the scores of a set.
+
+    Attributes:
+        indices: int [shown], positions in the set, the most extreme first.
+        scores: float [shown].
+        examples: float [shown, ...].
+        reconstructions: float [shown, ...], or None if the method has none.
+    """
+
+    indices: np.ndarray
+    scores: np.ndarray
+    examples: np.ndarray
+    reconstructions: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SetEvaluation:
+    """One set under one method.
+
+    Attributes:
+        scores: float [num_examples], in the order of the set.
+        lowest: the examples that look most like inliers.
+        highest: the examples that look most like outliers.
+        estimates: detection metrics by name; none for the inliers.
+    """
+
+    scores: np.ndarray
+    lowest: ShownExamples
+    highest: ShownExamples
+    estimates: Mapping[str, Estimate] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MethodEvaluation:
+    """One method on all test sets.
+
+    Attributes:
+        inliers: test inliers.
+        outliers: every outlier set of the task by name.
+    """
+
+    inliers: SetEvaluation
+    outliers: Mapping[str, SetEvaluation]
+
+
+def trained_methods(
+    run: RunDirectory, experiment: Experiment
+) -> Iterator[tuple[str, OutlierDetector]]:
+    """Yield the methods of a run with their weights: AE, if any, then its own.
+
+    They share their networks: done with one, ask for the next.
+
+    Raises:
+        FileNotFoundError: a phase has no checkpoint.
+    """
+    model = experiment.build_model()
+    if experiment.pretraining is not None:
+        autoencoder = model.autoencoder()
+        restore(autoencoder, run.checkpoints("pretraining"))
+        yield "AE", autoencoder
+    restore(model, run.checkpoints("training"))
+    yield type(model).__name__, model
+
+
+def evaluate_method(
+    name: str,
+    model: OutlierDetector,
+    task: Task,
+    limit: int | None = None,
+    signal_efficiency: float = 0.3,
+    scored: Callable[[int], object] = lambda num_examples: None,
+) -> MethodEvaluation:
+    """Score the test sets of a task, each once, and compute the metrics.
+
+    Args:
+        name: of the method, for errors.
+        model: the trained method.
+        task: data.
+        limit: score at most this many examples of each set.
+        signal_efficiency: TPR of the background rejection, in (0, 1].
+        scored: called with the size of every set that has been scored.
+
+    Raises:
+        ValueError: scores are NaN.
+    """
+
+    def evaluate_set(title, examples: Examples, inlier_scores=None):
+        batches = examples.batches(_BATCH_SIZE, limit)
+        scores = model.predict_outlier_score(batches).astype(np.float64)
+        _refuse_nan(name, title, scores)
+        estimates = {}
+        if inlier_scores is not None:
+            estimates = detection_estimates(
+                inlier_scores,
+                scores,
+                detection_metrics(signal_efficiency),
+                CONFIDENCE,
+                NUM_RESAMPLES,
+            )
+        lowest, highest = _extremes(model, examples, scores)
+        scored(len(scores))
+        return SetEvaluation(scores, lowest, highest, estimates)
+
+    inliers = evaluate_set(task.test.name, task.test)
+    return MethodEvaluation(
+        inliers,
+        {
+            title: evaluate_set(title, outliers, inliers.scores)
+            for title, outliers in task.outliers.items()
+        },
+    )
+
+
+def results_of(
+    evaluations: Mapping[str, MethodEvaluation],
+    experiment: Experiment,
+    signal_efficiency: float,
+) -> dict:
+    """Write evaluations as the dictionary of results.json.
+
+    Args:
+        evaluations: by method.
+        experiment: of the run.
+        signal_efficiency: as in `evaluate_method`.
+
+    Returns:
+        The dictionary that docs/evaluation.md describes.
+    """
+    task = experiment.task
+    any_method = next(iter(evaluations.values()))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "task": task.name,
+        "seed": experiment.seed,
+        "confidence": CONFIDENCE,
+        "num_resamples": NUM_RESAMPLES,
+        "signal_efficiency": signal_efficiency,
+        "inliers": {
+            "name": task.test.name,
+            "count": len(any_method.inliers.scores),
+        },
+        "outliers": {
+            title: {"count": len(outliers.scores)}
+            for title, outliers in any_method.outliers.items()
+        },
+        "methods": {
+            name: {
+                "inliers": _shown(evaluation.inliers),
+                "outliers": {
+                    title: {
+                        "metrics": {
+                            metric: _finite(dataclasses.asdict(estimate))
+                            for metric, estimate in outliers.estimates.items()
+                        },
+                        **_shown(outliers),
+                    }
+                    for title, outliers in evaluation.outliers.items()
+                },
+            }
+            for name, evaluation in evaluations.items()
+        },
+    }
+
+
+def aurocs(results: Mapping) -> dict[str, dict[str, float]]:
+    """Return the AUROC of every method and outlier set of the results."""
+    return {
+        name: {
+            title: outliers["metrics"]["auroc"]["value"]
+            for title, outliers in method["outliers"].items()
+        }
+        for name, method in results["methods"].items()
+    }
+
+
+def _refuse_nan(name, title, scores):
+    count = int(np.isnan(scores).sum())
+    if count:
+        raise ValueError(
+            f"{count} of {len(scores)} scores that {name} gives to {title!r} "
+            "are NaN; its weights have diverged, train it again with a smaller "
+            "learning rate."
+        )
+
+
+def _extremes(model, examples: Examples, scores):
+    order = np.argsort(scores, kind="stable")
+    ends = order[:_NUM_SHOWN], order[::-1][:_NUM_SHOWN]
+    chosen = _pick(examples, np.concatenate(ends))
+    reconstructions = None
+    if hasattr(model, "encode") and hasattr(model, "decode"):
+        x = model.as_examples(chosen)
+        reconstructions = model.decode(model.encode(x)).numpy()
+        # Models compute in another type than data have, in double precision.
+        reconstructions = reconstructions.astype(chosen.dtype)
+    return [
+        ShownExamples(
+            indices,
+            scores[indices],
+            chosen[part],
+            None if reconstructions is None else reconstructions[part],
+        )
+        for indices, part in zip(
+            ends,
+            (slice(len(ends[0])), slice(len(ends[0]), None)),
+            strict=True,
+        )
+    ]
+
+
+def _pick(examples: Examples, indices) -> np.ndarray:
+    """Read some examples by their positions, in one pass over the set."""
+    wanted = {int(index) for index in indices}
+    found = {}
+    start = 0
+    for batch in examples.batches(_BATCH_SIZE, max(wanted) + 1):
+        batch = batch.numpy()
+        for index in wanted.intersection(range(start, start + len(batch))):
+            found[index] = batch[index - start]
+        start += len(batch)
+    return np.stack([found[int(index)] for index in indices])
+
+
+def _shown(evaluation: SetEvaluation) -> dict:
+    return {
+        name: [
+            {"index": int(index), "score": _finite(float(score))}
+            for index, score in zip(shown.indices, shown.scores, strict=True)
+        ]
+        for name, shown in [
+            ("lowest", evaluation.lowest),
+            ("highest", evaluation.highest),
+        ]
+    }
+
+
+def _finite(value):
+    """Replace infinity, which JSON has not, by None."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return value if math.isfinite(value) else None

@@ -1,0 +1,33 @@
+"""Metrics: arrays in, numbers out. Scores are high for outliers."""
+
+from nae_tf.metrics.bootstrap import detection_estimates
+from nae_tf.metrics.detection import (
+    DetectionCurve,
+    area_under_roc,
+    auroc,
+    average_precision_of_inliers,
+    average_precision_of_outliers,
+    background_rejection,
+    detection_curve,
+    fpr_at_tpr,
+)
+from nae_tf.metrics.sample_distance import (
+    frechet_distance,
+    kernel_distance,
+    squared_mmd,
+)
+
+__all__ = [
+    "DetectionCurve",
+    "area_under_roc",
+    "auroc",
+    "average_precision_of_inliers",
+    "average_precision_of_outliers",
+    "background_rejection",
+    "detection_curve",
+    "detection_estimates",
+    "fpr_at_tpr",
+    "frechet_distance",
+    "kernel_distance",
+    "squared_mmd",
+]

@@ -1,0 +1,143 @@
+"""Confidence intervals of detection metrics by the bootstrap.
+
+Inliers and outliers are resampled with replacement, each set for itself, as two
+independent samples (Efron & Tibshirani 1993, chapters 8 and 13). All metrics
+are computed on the same resamples, and scores of other methods for the same
+examples are resampled alike.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from nae_tf.metrics.detection import (
+    DetectionCurve,
+    detection_curve,
+    score_ranks,
+)
+
+# Resamples counted at a time, times distinct scores: bounds the memory.
+_BLOCK_ELEMENTS = 2**22
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A metric and its confidence interval.
+
+    Attributes:
+        value: on all examples.
+        low: lower end of the interval.
+        high: upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def resampled_curves(
+    inlier_scores, outlier_scores, num_resamples: int, seed: int = 0
+) -> Iterator[DetectionCurve]:
+    """Yield detection curves of bootstrap resamples, in blocks.
+
+    Args:
+        inlier_scores: float [num_inliers].
+        outlier_scores: float [num_outliers].
+        num_resamples: total number of resamples, > 0.
+        seed: int, the same seed gives the same resamples.
+
+    Yields:
+        Curves with leading axis [block].
+    """
+    inliers, outliers, num_ranks = score_ranks(inlier_scores, outlier_scores)
+    # A generator each: a block draws the same numbers whatever its size.
+    inlier_rng, outlier_rng = np.random.default_rng(seed).spawn(2)
+    width = max(num_ranks, len(inliers), len(outliers))
+    block = max(1, _BLOCK_ELEMENTS // width)
+    for start in range(0, num_resamples, block):
+        count = min(block, num_resamples - start)
+        yield DetectionCurve.from_counts(
+            _resampled_counts(inliers, num_ranks, count, inlier_rng),
+            _resampled_counts(outliers, num_ranks, count, outlier_rng),
+        )
+
+
+def detection_estimates(
+    inlier_scores,
+    outlier_scores,
+    metrics: Mapping[str, Callable[[DetectionCurve], np.ndarray]],
+    confidence: float = 0.95,
+    num_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """Compute metrics with percentile bootstrap intervals.
+
+    The interval holds the middle `confidence` of the metric's values over the
+    resamples. It follows every monotone change of scale: the interval of 1/FPR
+    is the inverse of that of FPR. Two limits to know: it says nothing of the
+    spread between trainings, and a metric that is the same in all resamples,
+    such as the AUROC of scores without any overlap, has an interval of length
+    zero.
+
+    Args:
+        inlier_scores: float [num_inliers], higher is more outlying.
+        outlier_scores: float [num_outliers].
+        metrics: functions of a curve by name.
+        confidence: level of the intervals, in (0, 1).
+        num_resamples: number of resamples, > 0.
+        seed: int, of the resamples.
+
+    Returns:
+        Estimates by name, possibly infinite.
+
+    Raises:
+        ValueError: empty or NaN scores, or a level or number out of range.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(
+            f"bootstrap: expected confidence in (0, 1), received {confidence}."
+        )
+    if num_resamples < 1:
+        raise ValueError(
+            f"bootstrap: expected num_resamples > 0, received {num_resamples}."
+        )
+    curve = detection_curve(inlier_scores, outlier_scores)
+    blocks = resampled_curves(
+        inlier_scores, outlier_scores, num_resamples, seed
+    )
+    values: dict[str, list] = {name: [] for name in metrics}
+    for block in blocks:
+        for name, metric in metrics.items():
+            values[name].append(metric(block))
+    estimates = {}
+    for name, metric in metrics.items():
+        low, high = percentile_interval(
+            np.concatenate(values[name]), confidence
+        )
+        estimates[name] = Estimate(float(metric(curve)), low, high)
+    return estimates
+
+
+def percentile_interval(values, confidence: float) -> tuple[float, float]:
+    """Return the interval that holds the middle `confidence` of `values`.
+
+    Its ends are two of the values, so infinite ones are no obstacle.
+
+    Args:
+        values: float [num_resamples], no NaN.
+        confidence: in (0, 1).
+    """
+    tail = (1 - confidence) / 2
+    low = np.quantile(values, tail, method="lower")
+    high = np.quantile(values, 1 - tail, method="higher")
+    return float(low), float(high)
+
+
+def _resampled_counts(ranks, num_ranks, num_resamples, rng):
+    """Count the ranks of resampled examples, int [resamples, num_ranks]."""
+    chosen = rng.integers(len(ranks), size=(num_resamples, len(ranks)))
+    # One long count of (resample, rank) pairs.
+    pairs = ranks[chosen] + num_ranks * np.arange(num_resamples)[:, None]
+    counts = np.bincount(pairs.ravel(), minlength=num_resamples * num_ranks)
+    return counts.reshape(num_resamples, num_ranks)

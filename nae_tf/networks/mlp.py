@@ -1,0 +1,92 @@
+"""Plain networks for vectors."""
+
+import math
+
+import gin
+import keras
+
+from nae_tf.networks.network import LayerBuilder, Network
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+class MLPEncoder(Network):
+    """A multilayer perceptron for small images and vectors of any shape.
+
+    Input: [batch, *example_shape]. Output: [batch, latent_dim].
+
+    Args:
+        latent_dim: int > 0.
+        example_shape: shape of one example, as (8, 8, 1) or (30,).
+        hidden_units: sizes of the hidden ReLU layers, first to last.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        example_shape: tuple[int, ...],
+        hidden_units: tuple[int, ...] = (256, 256),
+        dtype=None,
+        name: str | None = None,
+    ):
+        build = LayerBuilder(dtype)
+        inputs = build.input(tuple(example_shape))
+        x = build.flatten(inputs)
+        for units in hidden_units:
+            x = build.dense(x, units, activation="relu")
+        outputs = build.dense(x, latent_dim)
+        super().__init__(
+            inputs,
+            outputs,
+            build.dtype_policy,
+            name,
+            latent_dim=latent_dim,
+            example_shape=tuple(example_shape),
+            hidden_units=tuple(hidden_units),
+        )
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+class MLPDecoder(Network):
+    """A multilayer perceptron from codes to examples of any shape.
+
+    Input: [batch, latent_dim]. Output: [batch, *example_shape].
+
+    Args:
+        latent_dim: int > 0.
+        example_shape: shape of one example, as (8, 8, 1) or (30,).
+        hidden_units: sizes of the hidden ReLU layers, first to last.
+        output_activation: name of a Keras activation. "sigmoid" suits data in
+            [0, 1], None standardised data.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        example_shape: tuple[int, ...],
+        hidden_units: tuple[int, ...] = (256, 256),
+        output_activation: str | None = "sigmoid",
+        dtype=None,
+        name: str | None = None,
+    ):
+        build = LayerBuilder(dtype)
+        x = inputs = build.input((latent_dim,))
+        for units in hidden_units:
+            x = build.dense(x, units, activation="relu")
+        x = build.dense(x, math.prod(example_shape), output_activation)
+        outputs = build.reshape(x, tuple(example_shape))
+        super().__init__(
+            inputs,
+            outputs,
+            build.dtype_policy,
+            name,
+            latent_dim=latent_dim,
+            example_shape=tuple(example_shape),
+            hidden_units=tuple(hidden_units),
+            output_activation=output_activation,
+        )

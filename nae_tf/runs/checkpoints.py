@@ -1,0 +1,326 @@
+"""Checkpoints that are whole or not there, and are verified when read.
+
+    checkpoints/<phase>/00000007/  variables.index  variables.data-*
+                                   manifest.json
+
+A checkpoint is written under another name and renamed when everything in it has
+reached the disk. Its manifest holds the SHA-256 of every file, so that what a
+disk or a copy has damaged since is noticed, named, and passed over in favour of
+the checkpoint before.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+
+import tensorflow as tf
+from absl import logging
+
+from nae_tf.runs.disk import flush_to_disk, one_line_io_errors
+
+_VARIABLES = "variables"
+_MANIFEST = "manifest.json"
+# Names of what is being written or deleted start so; nobody reads it.
+_UNFINISHED = "."
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a phase has come: what a checkpoint holds beside the variables.
+
+    Attributes:
+        epoch: epochs completed.
+        step: steps completed of the epoch under way.
+        finished: whether the phase is over.
+        good: whether nothing spoke against going back to it.
+        roll_backs: how often the phase was rolled back, see `guard`.
+        best_epoch: number of the epoch whose weights are kept, from 1; None
+            for the present weights.
+        means: the running means of the epoch under way, see `running_means`.
+        callbacks: states of callbacks, by the name of their class.
+        records: sizes of the files that grow, by their path in the run
+            directory.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    finished: bool = False
+    good: bool = True
+    roll_backs: int = 0
+    best_epoch: int | None = None
+    means: dict[str, list[list[float]]] = dataclasses.field(
+        default_factory=dict
+    )
+    callbacks: dict[str, dict] = dataclasses.field(default_factory=dict)
+    records: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One checkpoint: its own directory, and what it holds."""
+
+    path: pathlib.Path
+    progress: Progress
+
+    @property
+    def variables(self) -> str:
+        """What `tf.train.Checkpoint.read` takes."""
+        return str(self.path / _VARIABLES)
+
+
+class DamagedCheckpointError(ValueError):
+    """A checkpoint is not what was written."""
+
+
+class CheckpointDirectory:
+    """The newest checkpoints of a phase: the last two, and the last good one.
+
+    One process may write; see `run_lock`.
+    """
+
+    KEPT = 2
+
+    def __init__(self, path: pathlib.Path):
+        """Name a directory; it is made when something is saved."""
+        self.path = path
+        self._damaged: set[str] = set()
+
+    def save(self, checkpoint: tf.train.Checkpoint, progress: Progress):
+        """Write a checkpoint, then delete those that it makes superfluous.
+
+        Raises:
+            OSError: it could not be written; those before are as they were.
+        """
+        names = self._names()
+        name = f"{int(names[0]) + 1 if names else 0:08d}"
+        unfinished = self.path / f"{_UNFINISHED}{name}"
+        with one_line_io_errors(
+            f"cannot write a checkpoint into {str(self.path)!r}",
+            "Make room or mend the directory, then continue with --resume; the "
+            "checkpoints before are as they were.",
+        ):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._delete_unfinished()
+            try:
+                checkpoint.write(str(unfinished / _VARIABLES))
+                _write_manifest(unfinished, progress)
+                os.rename(unfinished, self.path / name)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    self._delete_unfinished()
+                raise
+            flush_to_disk(self.path)
+            self._delete_old()
+
+    def newest(self, good_only: bool = False) -> Entry | None:
+        """Return the newest whole checkpoint, or None if there is none at all.
+
+        Args:
+            good_only: pass over those that are not good.
+
+        Raises:
+            DamagedCheckpointError: there are some, but none is whole.
+        """
+        reports = []
+        for name in self._names():
+            try:
+                entry = verified(self.path / name)
+            except DamagedCheckpointError as error:
+                self._damaged.add(name)
+                reports.append(str(error))
+                logging.warning("%s; using the one before it.", error)
+                continue
+            if entry.progress.good or not good_only:
+                return entry
+        if reports:
+            raise DamagedCheckpointError(
+                f"no checkpoint of {str(self.path)!r} can be used: "
+                f"{'; '.join(reports)}. Restore one from a copy, or train the "
+                "run again in another --run_dir."
+            )
+        return None
+
+    def _names(self):
+        """Names of the finished checkpoints, newest first."""
+        if not self.path.is_dir():
+            return []
+        names = (path.name for path in self.path.iterdir())
+        return sorted(filter(str.isdecimal, names), key=int, reverse=True)
+
+    def _delete_unfinished(self):
+        for path in self.path.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(path)
+
+    def _delete_old(self):
+        kept, has_good = 0, False
+        for name in self._names():
+            good = self._is_good(name)
+            if good is not None and (
+                kept < self.KEPT or (good and not has_good)
+            ):
+                kept += 1
+                has_good |= good
+                continue
+            # First the name, so that no half-deleted checkpoint has one.
+            deleted = self.path / f"{_UNFINISHED}{name}.deleted"
+            os.rename(self.path / name, deleted)
+            shutil.rmtree(deleted)
+
+    def _is_good(self, name):
+        """Whether a roll-back may return there; None for a damaged one."""
+        if name in self._damaged:
+            return None
+        try:
+            return _read_manifest(self.path / name)[0].progress.good
+        except DamagedCheckpointError:
+            return None
+
+
+class WeightsCopy(tf.Module):
+    """A second set of a model's weights, saved with the first.
+
+    Holding the best epoch's weights in memory costs less than a checkpoint
+    every time that an epoch is better than those before.
+    """
+
+    def __init__(self, model):
+        """Make room for the weights of a built model."""
+        super().__init__()
+        self.copies = [
+            tf.Variable(tf.convert_to_tensor(weight), trainable=False)
+            for weight in model.weights
+        ]
+
+    def copy_from(self, model):
+        """Remember the model's weights."""
+        for copy, weight in zip(self.copies, model.weights, strict=True):
+            copy.assign(tf.convert_to_tensor(weight))
+
+    def copy_to(self, model):
+        """Give the model the weights remembered."""
+        for copy, weight in zip(self.copies, model.weights, strict=True):
+            weight.assign(copy)
+
+
+def restore(model, path: pathlib.Path):
+    """Load the weights that a phase keeps into a model of its configuration.
+
+    What is no weight, such as the replay buffer, is the newest.
+
+    Args:
+        model: built.
+        path: of the phase's checkpoints.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        ValueError: the phase is not over, the checkpoint belongs to another
+            model, or none is whole.
+    """
+    entry = CheckpointDirectory(path).newest()
+    if entry is None:
+        raise FileNotFoundError(
+            f"{str(path)!r} holds no checkpoint; the training did not get "
+            "that far. Continue it with --resume."
+        )
+    if not entry.progress.finished:
+        raise ValueError(
+            f"the training in {str(path)!r} is not over: its newest whole "
+            f"checkpoint is of epoch {entry.progress.epoch}, step "
+            f"{entry.progress.step}. Continue it with --resume."
+        )
+    if entry.progress.best_epoch is None:
+        read(tf.train.Checkpoint(model=model), entry)
+        return
+    best = WeightsCopy(model)
+    read(tf.train.Checkpoint(model=model, best=best), entry)
+    best.copy_to(model)
+
+
+def read(checkpoint: tf.train.Checkpoint, entry: Entry):
+    """Load a checkpoint's variables.
+
+    Raises:
+        OSError: they cannot be read.
+        ValueError: they belong to another model.
+    """
+    try:
+        with one_line_io_errors(
+            f"cannot read the checkpoint {str(entry.path)!r}",
+            "Mend its permissions; a path with *, ?, [ or ], which TensorFlow "
+            "takes for a pattern, has to be renamed.",
+        ):
+            # A reader has no use for the optimizer.
+            status = checkpoint.read(entry.variables).expect_partial()
+            status.assert_existing_objects_matched()
+    except (
+        AssertionError,
+        ValueError,
+        tf.errors.InvalidArgumentError,
+    ) as error:
+        raise ValueError(
+            f"the checkpoint {str(entry.path)!r} does not fit the model of the "
+            f"run's config.gin: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def verified(path: pathlib.Path) -> Entry:
+    """Compare a checkpoint with its manifest.
+
+    Raises:
+        DamagedCheckpointError: names the file that differs.
+    """
+    entry, digests = _read_manifest(path)
+    for name, digest in digests.items():
+        file = path / name
+        if not file.exists():
+            raise DamagedCheckpointError(f"{str(file)!r} is missing")
+        if _digest(file) != digest:
+            raise DamagedCheckpointError(
+                f"{str(file)!r} is damaged: it is not what was written"
+            )
+    return entry
+
+
+def _read_manifest(path):
+    manifest = path / _MANIFEST
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        body, digest = content["body"], content["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedCheckpointError(
+            f"{str(manifest)!r} cannot be read"
+        ) from error
+    if _text_digest(body) != digest:
+        raise DamagedCheckpointError(
+            f"{str(manifest)!r} is damaged: it is not what was written"
+        )
+    return Entry(path, Progress(**body["progress"])), body["files"]
+
+
+def _write_manifest(path, progress):
+    files = sorted(path.iterdir())
+    for file in files:
+        flush_to_disk(file)
+    body = {
+        "progress": dataclasses.asdict(progress),
+        "files": {file.name: _digest(file) for file in files},
+    }
+    content = {"sha256": _text_digest(body), "body": body}
+    manifest = path / _MANIFEST
+    manifest.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    flush_to_disk(manifest)
+    flush_to_disk(path)
+
+
+def _text_digest(body):
+    text = json.dumps(body, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,89 @@
+"""What the commands share: flags and one-line errors."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+
+from absl import app, flags, logging
+
+from nae_tf.runs.configuration import is_of_configuration, one_line
+from nae_tf.runs.progress import (
+    define_progress_flags,
+    error_line,
+    use_progress_flags,
+)
+
+
+def define_run_dir_flags(help_text: str):
+    """Define --run_dir, the run that a command reads, and --trust_config."""
+    flags.DEFINE_string("run_dir", None, help_text, required=True)
+    flags.DEFINE_bool(
+        "trust_config",
+        False,
+        "Let the run's config.gin import modules, which runs their code.",
+    )
+    _show_in_help("run_dir", "trust_config")
+
+
+def _show_in_help(*names: str):
+    """Have --help list flags that this module defines for a command."""
+    for name in names:
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+
+
+def run_command(main: Callable[[], None]):
+    """Run an entry point; expected errors end in one line and exit status 1.
+
+    Every command has --quiet and --nocolor. The full traceback is shown with
+    --verbosity=1. Ctrl-C, where the command does not handle it by itself, ends
+    in one line, too, and a reader that closes the pipe in none; the exit status
+    is then 128 and the number of the signal, as a shell has it.
+
+    Args:
+        main: takes nothing, reads the flags.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Closed by whoever started the command, as a daemon's may be.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    define_progress_flags()
+    _show_in_help("quiet", "color")
+
+    def guarded(argv):
+        use_progress_flags()
+        if not flags.FLAGS["verbosity"].present:
+            # TensorFlow reports its housekeeping at INFO level.
+            logging.set_verbosity(logging.WARNING)
+        try:
+            if argv[1:]:
+                raise ValueError(
+                    f"unexpected argument {argv[1]!r}: give one value after "
+                    "each flag, and repeat the flag for more."
+                )
+            main()
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python would flush once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
+        except KeyboardInterrupt:
+            logging.debug("%s", traceback.format_exc())
+            print(error_line("interrupted."), file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
+        except (ValueError, OSError, ImportError) as error:
+            _end(error)
+        except (TypeError, AttributeError, RuntimeError) as error:
+            # A value of the wrong type in the configuration; elsewhere it is
+            # an error of ours, whose traceback is wanted.
+            if not is_of_configuration(error):
+                raise
+            _end(error)
+
+    app.run(guarded)
+
+
+def _end(error: Exception):
+    logging.debug("%s", traceback.format_exc())
+    sys.exit(error_line(one_line(error)))

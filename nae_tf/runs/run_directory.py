@@ -1,0 +1,207 @@
+"""The directory of a run: its paths, its lock, its records."""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import re
+import socket
+from collections.abc import Iterator
+
+from nae_tf.runs.configuration import parse_config
+from nae_tf.runs.disk import one_line_io_errors
+
+LOCK_FILE = ".lock"
+
+
+class RunDirectory:
+    """Paths of a run, and writing that never leaves half a file.
+
+    config.gin  checkpoints/<phase>/  snapshots/<phase>/  tensorboard/
+    metrics.csv  results.json  report.html  figures/  samples/
+    """
+
+    def __init__(self, path):
+        """Name a directory; nothing is created yet."""
+        self.path = pathlib.Path(path)
+        self.config = self.path / "config.gin"
+        self.metrics = self.path / "metrics.csv"
+        self.results = self.path / "results.json"
+        self.report = self.path / "report.html"
+        self.figures = self.path / "figures"
+        self.samples = self.path / "samples"
+        self.tensorboard = self.path / "tensorboard"
+
+    def checkpoints(self, phase: str) -> pathlib.Path:
+        """Return the directory of a phase's checkpoints."""
+        return self.path / "checkpoints" / phase
+
+    def snapshots(self, phase: str) -> pathlib.Path:
+        """Return the directory of a phase's snapshots, if it keeps any."""
+        return self.path / "snapshots" / phase
+
+    def begin(self, resume: bool) -> bool:
+        """Look at what the directory, which exists, holds of a run.
+
+        Args:
+            resume: whether the user asked to continue what is there.
+
+        Returns:
+            Whether there is a run to continue. There is none in a directory
+            that holds nothing but what starts with a dot.
+
+        Raises:
+            FileExistsError: there is something, but not to be continued.
+            ValueError: a link leads out of the directory.
+        """
+        if all(path.name.startswith(".") for path in self.path.iterdir()):
+            return False
+        self._refuse_links()
+        path = str(self.path)
+        if not self.config.exists():
+            raise FileExistsError(
+                f"the directory {path!r} holds files but no run; choose a "
+                "different --run_dir."
+            )
+        if not resume and self.results.exists():
+            raise FileExistsError(
+                f"the run directory {path!r} already holds another run; choose "
+                "a different --run_dir or remove it."
+            )
+        if not resume:
+            raise FileExistsError(
+                f"the run directory {path!r} holds an unfinished run; continue "
+                "it with --resume, or choose a different --run_dir."
+            )
+        return True
+
+    def _refuse_links(self):
+        """Refuse somebody else's links, by which we would write elsewhere."""
+        here = self.path.resolve()
+        for path in self.path.rglob("*"):
+            if path.is_symlink() and not path.resolve().is_relative_to(here):
+                raise ValueError(
+                    f"{str(path)!r} is a link that leads out of the run "
+                    "directory; put what it leads to in its place."
+                )
+
+    def check_config(self, text: str):
+        """Compare a configuration with that of the run to be continued.
+
+        Args:
+            text: as gin writes it.
+
+        Raises:
+            ValueError: they differ; names the first binding that does.
+        """
+        saved = _bindings(self.config.read_text(encoding="utf-8"))
+        given = _bindings(text)
+        for name in [*saved, *given]:
+            if saved.get(name) != given.get(name):
+                raise ValueError(
+                    f"{name} is {given.get(name, 'not set')}, but the run in "
+                    f"{str(self.path)!r} has {saved.get(name, 'not set')}; "
+                    "resume with the run's own configuration, or choose a "
+                    "different --run_dir."
+                )
+
+    def load_config(self, trusted: bool = False):
+        """Parse the run's configuration, which may be somebody else's.
+
+        Args:
+            trusted: let the configuration import modules, which runs their
+                code, and include other files, and let links lead elsewhere.
+
+        Raises:
+            FileNotFoundError: it is no run directory.
+            ValueError: the configuration imports or includes something, or a
+                link leads out of the directory.
+        """
+        if not self.config.exists():
+            raise FileNotFoundError(
+                f"{str(self.path)!r} is no run directory: it has no "
+                "config.gin; name the --run_dir of a finished nae_tf.train."
+            )
+        text = self.config.read_text(encoding="utf-8")
+        foreign = re.search(
+            r"^\s*(import|from|include)\b.*", text, re.MULTILINE
+        )
+        if foreign and not trusted:
+            raise ValueError(
+                f"{str(self.config)!r} has the line {foreign.group().strip()!r}"
+                ", which could run code; pass --trust_config if you trust it."
+            )
+        if not trusted:
+            self._refuse_links()
+        parse_config([str(self.config)])
+
+
+def _bindings(text):
+    """Values by name of a configuration as gin writes it."""
+    # A long value goes on in lines that are indented.
+    joined = re.sub(r"[ \t]*\\?\n[ \t]+", " ", text)
+    return dict(re.findall(r"^([^#\s]\S*) = (.*)$", joined, re.MULTILINE))
+
+
+# --- Records: the files that grow, metrics.csv and TensorBoard's events -------
+#
+# A checkpoint holds their sizes. Resuming from it cuts off what was written
+# later and will be written again, so that no row is missing or there twice.
+
+
+def record_sizes(run: RunDirectory) -> dict[str, int]:
+    """Return sizes by path in the run directory, once they are on the disk."""
+    sizes = {}
+    for path in _records(run):
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+            size = os.fstat(file.fileno()).st_size
+        sizes[path.relative_to(run.path).as_posix()] = size
+    return sizes
+
+
+def cut_records(run: RunDirectory, sizes: dict[str, int]):
+    """Cut the files back to `sizes`, and delete those without a size."""
+    for path in _records(run):
+        size = sizes.get(path.relative_to(run.path).as_posix())
+        if size is None:
+            path.unlink()
+        elif size < path.stat().st_size:
+            os.truncate(path, size)
+
+
+def _records(run):
+    events = (path for path in run.tensorboard.rglob("*") if path.is_file())
+    return sorted([*filter(lambda path: path.exists(), [run.metrics]), *events])
+
+
+@contextlib.contextmanager
+def run_lock(directory: pathlib.Path) -> Iterator[None]:
+    """Hold a directory while a process trains there.
+
+    The system frees the lock when the process ends, however it ends: a lock
+    file that was left behind is no obstacle.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    path = directory / LOCK_FILE
+    with one_line_io_errors(
+        f"cannot write into the run directory {str(directory)!r}",
+        "Mend its permissions, or choose a different --run_dir.",
+    ):
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise BlockingIOError(
+                f"the run directory {str(directory)!r} is in use by "
+                f"{file.read().strip() or 'another process'}; wait until it "
+                "has ended, or choose a different --run_dir."
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield

@@ -1,0 +1,282 @@
+"""Negative samples: where the visible chain starts (paper section 4).
+
+    OnManifold     z0 -> latent chain -> z -> decode -> x0 -> visible chain -> x
+    ContrastiveDivergence               data example = x0 -> visible chain -> x
+    PersistentContrastiveDivergence  noise or last x = x0 -> visible chain -> x
+
+A sampler is a value. What changes, the replay buffer, belongs to the model and
+is passed in.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import gin
+import keras
+import tensorflow as tf
+
+from nae_tf.base import randomness
+from nae_tf.base.randomness import Purpose
+from nae_tf.base.saving import SerializableDataclass
+from nae_tf.langevin_chain import ChainDiagnostics, LangevinChain
+from nae_tf.replay_buffer import ReplayBuffer
+
+
+class NegativeSample(NamedTuple):
+    """Negative samples and how they came about.
+
+    Attributes:
+        x: float [batch, ...], final states of the visible chain.
+        x0: float [batch, ...], its initial states.
+        visible: diagnostics of the visible chain.
+        z: float [batch, latent_dim], final states of the latent chain.
+        z0: float [batch, latent_dim], its initial states.
+        latent: diagnostics of the latent chain.
+
+    The last three are None for samplers without a latent chain.
+    """
+
+    x: tf.Tensor
+    x0: tf.Tensor
+    visible: ChainDiagnostics
+    z: tf.Tensor | None = None
+    z0: tf.Tensor | None = None
+    latent: ChainDiagnostics | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampler(SerializableDataclass):
+    """What all samplers share: the visible chain.
+
+    Attributes:
+        visible_chain: Langevin chain in the space of the examples.
+    """
+
+    visible_chain: LangevinChain
+
+    def make_buffer(self, example_shape, latent_shape, dtype) -> Any:
+        """Make the replay buffer that the sampler needs, or None."""
+        del example_shape, latent_shape, dtype
+        return None
+
+    def stored_states(self, negative: NegativeSample):
+        """Return the states of a sample that belong into the replay buffer."""
+        raise NotImplementedError
+
+    def run_visible_chain(self, model, x0, seed):
+        """Run the visible chain from x0; see `LangevinChain.run`."""
+        return self.visible_chain.run(
+            x0,
+            model.energy,
+            randomness.fold_in(seed, Purpose.VISIBLE_CHAIN),
+            model.temperature,
+        )
+
+
+def _check_replay(replay_ratio: float, replay_capacity: int):
+    if not 0 <= replay_ratio <= 1:
+        raise ValueError(
+            "Sampler: expected replay_ratio in [0, 1], received "
+            f"{replay_ratio}."
+        )
+    if replay_capacity <= 0:
+        raise ValueError(
+            "Sampler: expected replay_capacity > 0, received "
+            f"{replay_capacity}; replay_ratio=0 turns replay off."
+        )
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OnManifold(Sampler):
+    """On-manifold initialisation, OMI (section 4.2, Algorithm 1).
+
+    Attributes:
+        latent_chain: Langevin chain on H(z) = E(decode(z)) (Eq. 15, 16).
+        replay_ratio: probability that a latent chain starts at a stored latent
+            instead of at a draw from q0, in [0, 1]. 0 turns the buffer off.
+        replay_capacity: number of stored latents, over all replicas.
+        generation_factor: how many times longer the latent chain is in
+            `generate`, which has no buffer (section D.3: 8).
+    """
+
+    latent_chain: LangevinChain
+    replay_ratio: float = 0.95
+    replay_capacity: int = 10_000
+    generation_factor: int = 8
+
+    def __post_init__(self):
+        """Refuse settings with no meaning."""
+        _check_replay(self.replay_ratio, self.replay_capacity)
+        if self.generation_factor < 1:
+            raise ValueError(
+                "OnManifold: expected generation_factor >= 1, received "
+                f"{self.generation_factor}."
+            )
+
+    def make_buffer(self, example_shape, latent_shape, dtype):
+        """Make the buffer of latents, or None when replay is off."""
+        if self.replay_ratio == 0:
+            return None
+        return ReplayBuffer(self.replay_capacity, latent_shape, dtype)
+
+    def draw(self, model, x, buffer, seed) -> NegativeSample:
+        """Draw negative samples for training (Algorithm 1).
+
+        Args:
+            model: offers `energy`, `decode`, `latent_space`, `latent_shape` and
+                `temperature`.
+            x: float [batch, ...], data; only its shape and type matter.
+            buffer: `ReplayBuffer` of latents, or None.
+            seed: int [2].
+
+        Returns:
+            `NegativeSample` of the same batch size as `x`.
+        """
+        z0 = self._fresh_latents(model, tf.shape(x)[0], seed, x.dtype)
+        if buffer is not None:
+            replay_seed = randomness.fold_in(seed, Purpose.REPLAY)
+            z0 = buffer.restart(z0, self.replay_ratio, replay_seed)
+        return self._from_latents(model, z0, self.latent_chain, seed)
+
+    def generate(self, model, num_samples, seed, dtype) -> NegativeSample:
+        """Draw from the model with fresh, longer latent chains (section D.3).
+
+        Args:
+            model: as in `draw`.
+            num_samples: int.
+            seed: int [2].
+            dtype: floating dtype of the samples.
+
+        Returns:
+            `NegativeSample` of batch size `num_samples`.
+        """
+        chain = dataclasses.replace(
+            self.latent_chain,
+            num_steps=self.generation_factor * self.latent_chain.num_steps,
+        )
+        z0 = self._fresh_latents(model, num_samples, seed, dtype)
+        return self._from_latents(model, z0, chain, seed)
+
+    def stored_states(self, negative):
+        """Return the final latents, which later chains start from."""
+        return negative.z
+
+    def _fresh_latents(self, model, count, seed, dtype):
+        seed = randomness.fold_in(seed, Purpose.CHAIN_START)
+        shape = [count, *model.latent_shape]
+        return model.latent_space.sample(shape, seed, dtype)
+
+    def _from_latents(self, model, z0, latent_chain, seed):
+        space = model.latent_space
+        z, latent = latent_chain.run(
+            z0,
+            lambda z: model.energy(model.decode(z)),
+            randomness.fold_in(seed, Purpose.LATENT_CHAIN),
+            model.temperature,
+            space.project if space.is_curved else None,
+        )
+        # A decoder without an output non-linearity may leave the chain's box.
+        x0 = self.visible_chain.clamp(model.decode(z))
+        x, visible = self.run_visible_chain(model, x0, seed)
+        return NegativeSample(x, x0, visible, z, z0, latent)
+
+
+def mnist_sampler() -> OnManifold:
+    """Return the paper's sampler for images in [0, 1] (Table 11, MNIST)."""
+    return OnManifold(
+        latent_chain=LangevinChain(num_steps=10, step_size=0.2, noise_std=0.05),
+        visible_chain=LangevinChain(
+            num_steps=50,
+            step_size=10.0,
+            noise_std=0.05,
+            noise_schedule="reciprocal",
+            gradient_clip="element",
+            clip_limit=0.01,
+            bounds=(0.0, 1.0),
+        ),
+    )
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ContrastiveDivergence(Sampler):
+    """Contrastive divergence: chains start at data (Hinton 2002; section 4.1).
+
+    The paper's ablation. It cannot suppress modes far from the data.
+    """
+
+    def draw(self, model, x, buffer, seed) -> NegativeSample:
+        """Draw negative samples from chains that start at the examples `x`.
+
+        See `OnManifold.draw`; `buffer` is not used.
+        """
+        del buffer
+        x_negative, visible = self.run_visible_chain(model, x, seed)
+        return NegativeSample(x_negative, x, visible)
+
+    def generate(self, model, num_samples, seed, dtype) -> NegativeSample:
+        """Raise ValueError: there is no chain start but data."""
+        raise ValueError(
+            "ContrastiveDivergence starts its chains at data and cannot "
+            "generate samples from nothing; use its method draw with data."
+        )
+
+
+@gin.register(module="nae_tf")
+@keras.saving.register_keras_serializable(package="nae_tf")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PersistentContrastiveDivergence(Sampler):
+    """Persistent contrastive divergence (Tieleman 2008; paper section 4.1).
+
+    Chains start where earlier chains ended, or at noise p0: uniform in the
+    visible chain's box, standard normal where it has none.
+
+    Attributes:
+        replay_ratio: probability of a stored start; 0.95 restarts 5 % of the
+            chains, 1.0 is persistence without restart.
+        replay_capacity: number of stored states, over all replicas.
+    """
+
+    replay_ratio: float = 0.95
+    replay_capacity: int = 10_000
+
+    def __post_init__(self):
+        """Refuse settings with no meaning."""
+        _check_replay(self.replay_ratio, self.replay_capacity)
+
+    def make_buffer(self, example_shape, latent_shape, dtype):
+        """Make the buffer of visible states."""
+        return ReplayBuffer(self.replay_capacity, example_shape, dtype)
+
+    def draw(self, model, x, buffer, seed) -> NegativeSample:
+        """Draw negative samples from persistent chains; see `OnManifold.draw`.
+
+        Here `buffer` holds visible states.
+        """
+        fresh = self._fresh_states(tf.shape(x), seed, x.dtype)
+        fresh = tf.ensure_shape(fresh, x.shape)
+        replay_seed = randomness.fold_in(seed, Purpose.REPLAY)
+        x0 = buffer.restart(fresh, self.replay_ratio, replay_seed)
+        x_negative, visible = self.run_visible_chain(model, x0, seed)
+        return NegativeSample(x_negative, x0, visible)
+
+    def generate(self, model, num_samples, seed, dtype) -> NegativeSample:
+        """Draw from chains that start at noise; see `OnManifold.generate`."""
+        shape = [num_samples, *model.example_shape]
+        x0 = self._fresh_states(shape, seed, dtype)
+        x_negative, visible = self.run_visible_chain(model, x0, seed)
+        return NegativeSample(x_negative, x0, visible)
+
+    def stored_states(self, negative):
+        """Return the final visible states, which later chains start from."""
+        return negative.x
+
+    def _fresh_states(self, shape, seed, dtype):
+        seed = randomness.fold_in(seed, Purpose.CHAIN_START)
+        if self.visible_chain.bounds is None:
+            return randomness.normal(shape, seed, dtype)
+        low, high = self.visible_chain.bounds
+        return randomness.uniform(shape, seed, dtype, low, high)

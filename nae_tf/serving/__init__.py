@@ -1,0 +1,14 @@
+"""Serving: calibrated p-values, SavedModels, and scores of files."""
+
+from nae_tf.serving.calibration import Calibration, benjamini_hochberg
+from nae_tf.serving.export import export_model
+from nae_tf.serving.saved_model import ExportedModel
+from nae_tf.serving.signatures import make_signatures
+
+__all__ = [
+    "Calibration",
+    "ExportedModel",
+    "benjamini_hochberg",
+    "export_model",
+    "make_signatures",
+]

@@ -1,0 +1,122 @@
+"""Write a model as a SavedModel that scores, calibrates and explains."""
+
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import tensorflow as tf
+
+from nae_tf.runs.disk import (
+    flush_to_disk,
+    flush_tree_to_disk,
+    one_line_io_errors,
+)
+from nae_tf.serving.calibration import Calibration
+from nae_tf.serving.signatures import make_signatures
+from nae_tf.serving.warmup import write_warmup_requests
+
+
+def export_model(
+    model,
+    calibration: Calibration,
+    directory,
+    version: int | None = None,
+    config: str | None = None,
+) -> pathlib.Path:
+    """Write a model as a SavedModel; half an export is never seen.
+
+    Args:
+        model: a built `OutlierDetector`.
+        calibration: of its scores of held-out inliers.
+        directory: where versions are, the model path of a server.
+        version: > 0; None means the next free one.
+        config: gin configuration to keep beside the model.
+
+    Returns:
+        The path of the new version.
+
+    Raises:
+        FileExistsError: there is such a version already.
+        OSError: it could not be written; nothing of it stays.
+        ValueError: the model has no weights yet, or a version below 1.
+    """
+    directory = pathlib.Path(directory)
+    version = _next_version(directory) if version is None else version
+    if version < 1:
+        raise ValueError(f"expected a version >= 1, received {version}.")
+    path = directory / str(version)
+    if path.exists():
+        raise FileExistsError(
+            f"{str(path)!r} exists already; choose another --version or remove "
+            "it."
+        )
+    signatures = make_signatures(model, calibration)
+    requests = _warmup_requests(signatures, model.value_range)
+    # A server takes only names that are numbers for versions.
+    temporary = directory / f".{version}.{os.getpid()}"
+    with one_line_io_errors(
+        f"cannot export into {str(directory)!r}",
+        "Make room or mend the directory, then export again.",
+    ):
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            _write_version(temporary, signatures, requests, calibration, config)
+            flush_tree_to_disk(temporary)
+            temporary.rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        flush_to_disk(directory)
+    return path
+
+
+def _write_version(path, signatures, requests, calibration, config):
+    module = tf.Module()
+    # Just what the graphs read: no optimizer, no replay buffer.
+    module.weights = _weights(signatures)
+    tf.saved_model.save(module, str(path), signatures=signatures)
+    extra = path / "assets.extra"
+    extra.mkdir()
+    write_warmup_requests(extra / "tf_serving_warmup_requests", requests)
+    (extra / "calibration.json").write_text(
+        calibration.to_json(), encoding="utf-8"
+    )
+    if config is not None:
+        (extra / "config.gin").write_text(config, encoding="utf-8")
+
+
+def _next_version(directory):
+    if not directory.is_dir():
+        return 1
+    names = [path.name for path in directory.iterdir()]
+    return max((int(name) for name in names if name.isdecimal()), default=0) + 1
+
+
+def _weights(signatures):
+    weights: dict[int, tf.Variable] = {}
+    for function in signatures.values():
+        weights |= {id(weight): weight for weight in function.variables}
+    return list(weights.values())
+
+
+def _warmup_requests(signatures, value_range):
+    """One small request for every signature."""
+    (examples,), _ = signatures["score"].structured_input_signature
+    # A server does not offer a model that refuses a request of these.
+    example_value = np.clip(1.0, *(value_range or (1.0, 1.0)))
+
+    def value(spec):
+        if spec.dtype == tf.string:
+            image = np.zeros(examples.shape[1:], np.uint8)
+            return np.array([tf.io.encode_png(image).numpy()], object)
+        shape = [1 if size is None else size for size in spec.shape]
+        number = example_value if spec.name == examples.name else 1
+        return np.full(shape, number, spec.dtype.as_numpy_dtype)
+
+    return {
+        name: {
+            spec.name: value(spec)
+            for spec in function.structured_input_signature[0]
+        }
+        for name, function in signatures.items()
+    }

@@ -1,0 +1,200 @@
+"""Files of scores: written row by row, and whole under their name only."""
+
+import contextlib
+import csv
+import fcntl
+import importlib.util
+import io
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from nae_tf.runs.disk import flush_to_disk, one_line_io_errors, write_atomically
+
+COLUMNS = ("id", "energy", "p_value", "is_outlier")
+_SUFFIXES = (".csv", ".npz", ".parquet")
+
+
+class PartialFile:
+    """The rows of an unfinished command, in OUTPUT.partial.
+
+    One process writes them: the system keeps others out, see `run_lock`.
+
+    Attributes:
+        rows: what an earlier command wrote, without an unfinished line.
+    """
+
+    def __init__(self, output: pathlib.Path):
+        """Check the name; nothing is opened yet.
+
+        Raises:
+            FileExistsError: the output is there already.
+            ValueError: its name has another suffix, or none.
+            ModuleNotFoundError: .parquet needs pyarrow.
+        """
+        if output.suffix not in _SUFFIXES:
+            raise ValueError(
+                f"expected an --output named {', '.join(_SUFFIXES)} or -, "
+                f"received {str(output)!r}."
+            )
+        if output.suffix == ".parquet" and not _has_pyarrow():
+            raise ModuleNotFoundError(
+                "Parquet files need pyarrow; pip install 'nae-tf[parquet]', or "
+                "choose an --output named .csv."
+            )
+        self._output = output
+        self._path = partial_path(output)
+        self._refuse_finished()
+
+    def __enter__(self):
+        """Open the file behind its last whole line.
+
+        Raises:
+            BlockingIOError: another process writes it.
+            OSError: it cannot be written.
+            ValueError: it is something else.
+        """
+        with self._writing():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Names of files need not be UTF-8; they go out as they came in.
+            self._file = open(
+                self._path,
+                "a",
+                newline="",
+                encoding="utf-8",
+                errors="surrogateescape",
+            )
+        try:
+            self._lock()
+            # Cut as bytes: the end may be within a character.
+            octets = self._path.read_bytes()
+            whole = octets[: octets.rfind(b"\n") + 1]
+            self.rows = self._rows(whole)
+            self._file.truncate(len(whole))
+            self._writer = csv.writer(self._file, lineterminator="\n")
+            if not whole:
+                self.write([COLUMNS])
+        except BaseException:
+            self._give_up()
+            raise
+        return self
+
+    def __exit__(self, kind, *others):
+        if kind is None:
+            self._file.close()
+        else:
+            self._give_up()
+
+    def _give_up(self):
+        # Closing tries once more to write what could not be written.
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def _lock(self):
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(
+                f"{str(self._output)!r} is being written by another process; "
+                "wait until it has ended, or choose another --output."
+            ) from error
+        # Another process may have finished it meanwhile.
+        self._refuse_finished()
+
+    def _refuse_finished(self):
+        if self._output.exists():
+            raise FileExistsError(
+                f"{str(self._output)!r} exists already; remove it or choose "
+                "another --output."
+            )
+
+    def _rows(self, octets):
+        text = octets.decode("utf-8", errors="surrogateescape")
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+        for number, line in enumerate(lines, start=1):
+            is_row = len(line) == len(COLUMNS)
+            if not is_row or (number == 1 and tuple(line) != COLUMNS):
+                raise ValueError(
+                    f"{str(self._path)!r}, line {number}: this is no "
+                    "unfinished output; remove it, or choose another --output."
+                )
+        return [tuple(line) for line in lines[1:]]
+
+    def write(self, rows: Iterable[tuple]):
+        """Append rows and hand them over to the system.
+
+        Raises:
+            OSError: they cannot be written, as on a full disk.
+        """
+        with self._writing():
+            self._writer.writerows(rows)
+            self._file.flush()
+
+    def _writing(self):
+        return one_line_io_errors(
+            f"cannot write {str(self._path)!r}",
+            "Make room or mend the directory, then give the same command "
+            "again: it goes on after the rows that are there.",
+        )
+
+    def finish(self):
+        """Turn the rows into the output, in the format of its name.
+
+        Raises:
+            OSError: it cannot be written; the rows stay.
+        """
+        with self._writing():
+            self._file.flush()
+            if self._output.suffix == ".csv":
+                os.fsync(self._file.fileno())
+                self._path.rename(self._output)
+            else:
+                _convert(self._path, self._output)
+                self._path.unlink()
+            flush_to_disk(self._output.parent)
+
+
+def partial_path(output: pathlib.Path) -> pathlib.Path:
+    """Return where the rows of an unfinished command are."""
+    return output.with_name(output.name + ".partial")
+
+
+def _convert(partial, output):
+    with partial.open(
+        newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
+        lines = csv.reader(file)
+        next(lines)
+        columns = list(zip(*lines, strict=True)) or [()] * len(COLUMNS)
+    arrays: dict[str, Any] = {
+        "id": np.array(columns[0], str),
+        "energy": np.array(columns[1], np.float64),
+        "p_value": np.array(columns[2], np.float64),
+        "is_outlier": np.array(columns[3], int).astype(bool),
+    }
+    file = io.BytesIO()
+    if output.suffix == ".npz":
+        np.savez_compressed(file, **arrays)
+    else:
+        _write_parquet(file, arrays)
+    write_atomically(output, file.getvalue())
+
+
+def _write_parquet(file, arrays):
+    import pyarrow
+    import pyarrow.parquet
+
+    # Strings of Parquet are UTF-8; other bytes become text, as \xff.
+    ids = [
+        name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        for name in arrays["id"]
+    ]
+    table = pyarrow.table(arrays | {"id": ids})
+    pyarrow.parquet.write_table(table, file)
+
+
+def _has_pyarrow():
+    return importlib.util.find_spec("pyarrow") is not None

@@ -1,0 +1,163 @@
+"""The graphs that a served model answers with.
+
+    score                 examples     -> energy, p_value, is_outlier, ...
+    reconstruct           examples     -> reconstruction, error_map
+    encode                examples     -> latent
+    sample                count, seed  -> samples
+    score_encoded_image   image_bytes  -> as score
+
+Every check of what comes in is part of the graph, because a server has nothing
+else. What a request may cost is bounded there, too.
+"""
+
+import tensorflow as tf
+
+from nae_tf.energy import error_map
+from nae_tf.samplers import ContrastiveDivergence
+from nae_tf.serving.calibration import Calibration
+from nae_tf.serving.encoded_images import decode_images
+
+MAX_SAMPLES = 256
+
+
+def make_signatures(model, calibration: Calibration) -> dict:
+    """Trace the graphs that a model can answer with.
+
+    Args:
+        model: a built `OutlierDetector`. One with `encode` and `decode` gets
+            `reconstruct` and `encode`, one with `generate` gets `sample`, one
+            of images gets `score_encoded_image`.
+        calibration: becomes constants of the graphs.
+
+    Returns:
+        Concrete functions by signature name; "serving_default" is "score".
+
+    Raises:
+        ValueError: if the model has no weights yet.
+    """
+    if not model.built:
+        raise ValueError(
+            f"{type(model).__name__}: the model has no weights to export yet; "
+            "fit it first, or give it networks of known input shape."
+        )
+    dtype = model.variable_dtype
+    examples = tf.TensorSpec(
+        (None, *model.example_shape), dtype, name="examples"
+    )
+
+    def score(examples):
+        return score_outputs(model, calibration, _checked(model, examples))
+
+    signatures = {"score": _trace(score, examples)}
+    if hasattr(model, "encode") and hasattr(model, "decode"):
+
+        def reconstruct(examples):
+            x = _checked(model, examples)
+            reconstruction = model.decode(model.encode(x))
+            return {
+                "reconstruction": reconstruction,
+                "error_map": error_map(x, reconstruction),
+            }
+
+        def encode(examples):
+            return {"latent": model.encode(_checked(model, examples))}
+
+        signatures["reconstruct"] = _trace(reconstruct, examples)
+        signatures["encode"] = _trace(encode, examples)
+    if can_sample(model):
+
+        def sample(count, seed):
+            with tf.control_dependencies([_count_check(count)]):
+                return {"samples": model.generate(tf.identity(count), seed).x}
+
+        signatures["sample"] = _trace(
+            sample,
+            tf.TensorSpec((), tf.int32, name="count"),
+            tf.TensorSpec((), tf.int32, name="seed"),
+        )
+    if takes_images(model):
+
+        def score_encoded_image(image_bytes):
+            images = decode_images(image_bytes, model.example_shape)
+            x = model.as_examples(tf.cast(images, dtype) / 255)
+            return score_outputs(model, calibration, x)
+
+        signatures["score_encoded_image"] = _trace(
+            score_encoded_image,
+            tf.TensorSpec((None,), tf.string, name="image_bytes"),
+        )
+    return {"serving_default": signatures["score"]} | signatures
+
+
+def can_sample(model) -> bool:
+    """Whether a model generates samples from nothing."""
+    sampler = getattr(model, "sampler", None)
+    return hasattr(model, "generate") and not isinstance(
+        sampler, ContrastiveDivergence
+    )
+
+
+def takes_images(model) -> bool:
+    """Whether examples are images that a PNG or JPEG file can hold."""
+    shape = model.example_shape
+    return (
+        len(shape) == 3
+        and shape[-1] in (1, 3)
+        and model.value_range in (None, (0.0, 1.0))
+    )
+
+
+def score_outputs(model, calibration: Calibration, x) -> dict:
+    """Score examples and compare them with the calibration scores.
+
+    Args:
+        model: an `OutlierDetector`.
+        calibration: of its scores.
+        x: float [batch, ...], checked.
+
+    Returns:
+        energy: float [batch], the outlier score; infinite where it overflows.
+        p_value: float [batch], `Calibration.p_values`.
+        conditional_p_value: float [batch], `Calibration.conditional_p_values`.
+        is_outlier: bool [batch], whether the energy exceeds the threshold.
+    """
+    energy = model.outlier_score(x)
+    # NaN is not greater than a threshold, but what leads there, values near
+    # the largest of all, is no inlier.
+    infinity = tf.constant(float("inf"), energy.dtype)
+    energy = tf.where(tf.math.is_nan(energy), infinity, energy)
+    table = tf.constant(calibration.scores, energy.dtype)
+    levels = tf.constant(calibration.levels, energy.dtype)
+    count = len(calibration.scores)
+    num_higher = count - tf.searchsorted(table, energy, side="left")
+    p_value = tf.cast(1 + num_higher, energy.dtype) / (count + 1)
+    return {
+        "energy": energy,
+        "p_value": p_value,
+        "conditional_p_value": tf.gather(levels, num_higher),
+        "is_outlier": energy > tf.cast(calibration.threshold, energy.dtype),
+    }
+
+
+def _trace(function, *specs):
+    traced = tf.function(function, input_signature=specs, autograph=False)
+    return traced.get_concrete_function()
+
+
+def _checked(model, examples):
+    # A server feeds any shape, whatever the signature says. Without its static
+    # shape, the model checks the shape in the graph.
+    fed = tf.raw_ops.PlaceholderWithDefault(
+        input=examples, shape=tf.TensorShape(None)
+    )
+    return model.as_examples(fed)
+
+
+def _count_check(count):
+    return tf.debugging.Assert(
+        (count >= 1) & (count <= MAX_SAMPLES),
+        [
+            f"Bad input: expected a count in 1 ... {MAX_SAMPLES}, received",
+            count,
+        ],
+    )

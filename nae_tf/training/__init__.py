@@ -1,0 +1,1 @@
+"""Training of a run: phases, callbacks, records, replicas, interruption."""

@@ -1,0 +1,283 @@
+"""Notice a training that diverges, say so in plain words, and act.
+
+Training by sampling can run away: samples pile up where the energy is no longer
+defined by data, the gap between the energies grows, weights follow. Going back
+a little, with other noise and smaller steps, usually helps.
+"""
+
+import dataclasses
+import math
+import sys
+
+import gin
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nae_tf.training.callbacks import ResumableCallback
+
+_EPOCHS_REPORTED = 10
+# Examples that `warn_of_collapse` needs to see.
+COLLAPSE_EXAMPLES = 128
+# Of a working autoencoder it is near 1; of one without a signal, 0.
+_COLLAPSED_SPREAD = 1e-6
+
+
+class DivergenceError(ValueError):
+    """The training diverged; says how, and what the figures were before."""
+
+
+@gin.register(module="nae_tf")
+@dataclasses.dataclass(frozen=True)
+class DivergenceGuard:
+    """What counts as divergence, and what happens then.
+
+    NaN or infinity in any figure or weight always counts.
+
+    Attributes:
+        action: "stop" ends the training, "roll_back" takes it back to the last
+            good checkpoint, with another seed and a smaller learning rate.
+        max_roll_backs: of a phase; at the next divergence it stops.
+        rate_factor: of the networks' learning rate at a roll-back, in (0, 1].
+        max_gap_ratio: largest energy gap, in absolute value, as a multiple of
+            the mean positive energy of the phase's first epoch.
+        max_bound_fraction: largest fraction of the samples' elements at the
+            visible chain's bounds. Images that are mostly black have many.
+        patience: epochs in a row beyond either of these two that count.
+        max_weight_growth: largest norm of the trained weights, as a multiple
+            of their norm at the phase's start.
+        weights_every: steps between two looks at the weights.
+    """
+
+    action: str = "stop"
+    max_roll_backs: int = 3
+    rate_factor: float = 0.5
+    max_gap_ratio: float = 50.0
+    max_bound_fraction: float = 0.99
+    patience: int = 3
+    max_weight_growth: float = 20.0
+    weights_every: int = 100
+
+    def __post_init__(self):
+        """Refuse settings with no meaning."""
+        if self.action not in ("stop", "roll_back"):
+            raise ValueError(
+                "DivergenceGuard: expected action 'stop' or 'roll_back', "
+                f"received {self.action!r}."
+            )
+        if not 0 < self.rate_factor <= 1:
+            raise ValueError(
+                "DivergenceGuard: expected rate_factor in (0, 1], received "
+                f"{self.rate_factor}."
+            )
+        for name, smallest in {
+            "max_roll_backs": 0,
+            "max_gap_ratio": 0,
+            "max_bound_fraction": 0,
+            "max_weight_growth": 1,
+            "patience": 1,
+            "weights_every": 1,
+        }.items():
+            value = getattr(self, name)
+            if not value >= smallest:
+                raise ValueError(
+                    f"DivergenceGuard: expected {name} >= {smallest}, "
+                    f"received {value}."
+                )
+
+
+class WatchDivergence(ResumableCallback):
+    """Raise `DivergenceError` as soon as a training diverges."""
+
+    def __init__(self, guard: DivergenceGuard):
+        """Watch by the thresholds of `guard`."""
+        super().__init__()
+        self.guard = guard
+        self.epoch = 0
+        self.first_norm: float | None = None
+        self.first_energy: float | None = None
+        self.suspicious = {"energy_gap": 0, "visible_fraction_at_bound": 0}
+        self.history: list[dict[str, float]] = []
+
+    @property
+    def good(self) -> bool:
+        """Whether no threshold was crossed in the last epoch."""
+        return not any(self.suspicious.values())
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Know where we are."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Look at the running means, and now and then at the weights."""
+        for name, value in (logs or {}).items():
+            if not math.isfinite(value):
+                self._report(f"{name} became {value}", name)
+        step = int(self.model.optimizer.iterations.numpy())
+        # The epoch's last step too: what follows scores and keeps the weights.
+        is_last = batch + 1 == self.params["steps"]
+        if is_last or step % self.guard.weights_every == 0:
+            self.check_weights()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Look at the figures of the epoch."""
+        figures = {name: float(value) for name, value in logs.items()}
+        figures |= {"epoch": epoch + 1, "weight_norm": weight_norm(self.model)}
+        self.history = [*self.history, figures][-_EPOCHS_REPORTED:]
+        if "energy_gap" in figures:
+            if self.first_energy is None:
+                self.first_energy = figures["positive_energy"]
+            limit = self.guard.max_gap_ratio * self.first_energy
+            self._count(
+                "energy_gap",
+                abs(figures["energy_gap"]) > limit,
+                f"the energy gap ran away beyond {limit:.3g}",
+            )
+        if "visible_fraction_at_bound" in figures:
+            self._count(
+                "visible_fraction_at_bound",
+                figures["visible_fraction_at_bound"]
+                > self.guard.max_bound_fraction,
+                "the samples are stuck at the bounds of the visible chain",
+            )
+
+    def check_weights(self):
+        """Raise `DivergenceError` if the weights are no longer sound."""
+        norm = weight_norm(self.model)
+        if self.first_norm is None:
+            # Called before the first step, too.
+            self.first_norm = norm
+        if not math.isfinite(norm):
+            self._report("the weights became NaN or infinite", "weight_norm")
+        # From nothing every growth is without bounds, as that of a log T of 0.
+        if 0 < self.guard.max_weight_growth * self.first_norm < norm:
+            self._report(
+                f"the norm of the weights grew from {self.first_norm:.3g} to "
+                f"{norm:.3g}",
+                "weight_norm",
+            )
+
+    def get_state(self):
+        """Return what the phase started from and what came of it."""
+        return {
+            "first_norm": self.first_norm,
+            "first_energy": self.first_energy,
+            "suspicious": dict(self.suspicious),
+            "history": self.history,
+        }
+
+    def set_state(self, state):
+        """Go on watching."""
+        self.first_norm = state["first_norm"]
+        self.first_energy = state["first_energy"]
+        self.suspicious = dict(state["suspicious"])
+        self.history = list(state["history"])
+
+    def _count(self, name, beyond, meaning):
+        self.suspicious[name] = self.suspicious[name] + 1 if beyond else 0
+        epochs = self.suspicious[name]
+        if epochs >= self.guard.patience:
+            self._report(f"{meaning} for {epochs} epochs in a row", name)
+
+    def _report(self, what, name):
+        before = ", ".join(
+            f"{figures['epoch']:.0f}: {figures[name]:.3g}"
+            for figures in self.history
+            if name in figures
+        )
+        raise DivergenceError(
+            f"the training diverged in epoch {self.epoch + 1}: {what}. "
+            f"{name} by epoch: {before or 'none is complete'}."
+        )
+
+
+def warn_of_collapse(name: str, model: keras.Model, x):
+    """Tell on standard error if an autoencoder draws all examples alike.
+
+    Args:
+        name: of the phase that trained it.
+        model: the autoencoder.
+        x: float [batch, ...]; nothing is told of examples that are all the
+            same.
+    """
+    spread = reconstruction_spread(model, x)
+    if spread < _COLLAPSED_SPREAD:
+        print(
+            f"{name}: warning: the autoencoder draws all examples alike, "
+            f"{spread:.0e} times as various as the data. Its units have died, "
+            "or the L2 penalty took the encoder's weights before they had "
+            "learned anything; train anew with a warm-up of the learning rate, "
+            "a smaller encoder_l2 or another seed.",
+            file=sys.stderr,
+        )
+
+
+def reconstruction_spread(model: keras.Model, x) -> float:
+    """How much reconstructions differ from one example to the next.
+
+    Args:
+        model: an autoencoder.
+        x: float [batch, ...].
+
+    Returns:
+        Variance of the reconstructions over that of `x`, both over the batch
+        and summed over the elements: near 1 if reconstructions are good, 0 if
+        every example has the same one. NaN if the examples are all the same.
+    """
+    reconstructed, given = (
+        np.var(np.asarray(values, np.float64), axis=0).sum()
+        for values in (model(x), x)
+    )
+    return float(reconstructed / given) if given else math.nan
+
+
+def weight_norm(model: keras.Model) -> float:
+    """L2 norm of all trained weights together."""
+    return float(
+        tf.linalg.global_norm(
+            [tf.convert_to_tensor(w) for w in model.trainable_variables]
+        )
+    )
+
+
+@keras.saving.register_keras_serializable(package="nae_tf")
+class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate schedule times a constant."""
+
+    def __init__(self, schedule, scale: float):
+        """Multiply `schedule` by `scale`."""
+        super().__init__()
+        self.schedule = schedule
+        self.scale = scale
+
+    def __call__(self, step):
+        """Return the rate of a step."""
+        return self.scale * self.schedule(step)
+
+    def get_config(self):
+        """Return the constructor's arguments, the schedule serialised."""
+        schedule = keras.saving.serialize_keras_object(self.schedule)
+        return {"schedule": schedule, "scale": self.scale}
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuild from `get_config`."""
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(schedule, config["scale"])
+
+
+def scaled_rate(rate, scale: float):
+    """Return a learning rate times a constant.
+
+    Args:
+        rate: as it stands in an optimizer's config: a number, or a serialised
+            schedule.
+        scale: > 0.
+
+    Returns:
+        What an optimizer's `learning_rate` can be set to.
+    """
+    if isinstance(rate, dict):
+        schedule = keras.saving.deserialize_keras_object(rate)
+        return ScaledSchedule(schedule, scale)
+    return rate * scale

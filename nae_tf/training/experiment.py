@@ -1,0 +1,200 @@
+"""What a run is: data, model and training phases, as a gin file describes them.
+
+Every entry point builds the same `Experiment` from the same configuration: that
+of a run directory tells `evaluate` which model it is and which data to read.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import gin
+import keras
+
+# Imported for their names in gin files.
+from nae_tf import baselines, nae  # noqa: F401
+from nae_tf.base.detector import OutlierDetector
+from nae_tf.base.setting_checks import check_flag, check_integer
+from nae_tf.data import densities, digits, image_tasks, synthetic, user_tasks  # noqa: F401
+from nae_tf.data.examples import Examples
+from nae_tf.data.task import Task
+from nae_tf.training.divergence import DivergenceGuard
+from nae_tf.training.interruption import CheckpointSchedule
+
+for _configurable in (
+    keras.optimizers.Adam,
+    keras.optimizers.schedules.CosineDecay,
+    keras.optimizers.schedules.ExponentialDecay,
+):
+    gin.external_configurable(_configurable, module="keras.optimizers")
+
+PRECISIONS = ("float32", "mixed_bfloat16", "float64")
+
+
+@gin.register(module="nae_tf")
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """One call of `fit`.
+
+    Attributes:
+        optimizer: makes the optimizer; called once, under the strategy.
+        epochs: number of epochs, >= 0.
+        batch_size: examples a step, over all replicas.
+        steps_per_epoch: steps a pass over the training data takes if None.
+        patience: stop after this many epochs without improvement; None never
+            stops early.
+        keep: which epoch's weights the run goes on with: "best" by the phase's
+            validation figure, later epochs winning ties, or "last".
+        num_snapshots: epochs, evenly spaced up to the last, after which the
+            weights go into the run's snapshots/ too; for learning curves.
+        dequantize: add uniform noise to quantised training data (section D.1).
+        flip: mirror training images at random.
+    """
+
+    optimizer: Callable[[], keras.optimizers.Optimizer]
+    epochs: int
+    batch_size: int = 128
+    steps_per_epoch: int | None = None
+    patience: int | None = None
+    keep: str = "best"
+    num_snapshots: int = 0
+    dequantize: bool = True
+    flip: bool = False
+
+    def __post_init__(self):
+        """Refuse settings with no meaning."""
+        for name, smallest in [
+            ("epochs", 0),
+            ("batch_size", 1),
+            ("steps_per_epoch", 1),
+            ("patience", 1),
+            ("num_snapshots", 0),
+        ]:
+            value = getattr(self, name)
+            if value is None and name in ("steps_per_epoch", "patience"):
+                continue
+            check_integer("Phase", name, value, smallest)
+        for name in ("dequantize", "flip"):
+            check_flag("Phase", name, getattr(self, name))
+        if not callable(self.optimizer):
+            raise ValueError(
+                "Phase: expected optimizer = @Name without brackets, which is "
+                f"called later, received {self.optimizer!r}."
+            )
+        if self.keep not in ("best", "last"):
+            raise ValueError(
+                "Phase: expected keep 'best' or 'last', received "
+                f"{self.keep!r}."
+            )
+
+    def steps(self, examples: Examples) -> int:
+        """Return the number of steps of one epoch over `examples`."""
+        return self.steps_per_epoch or math.ceil(
+            examples.size / self.batch_size
+        )
+
+
+@gin.configurable(module="nae_tf")
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Data, model and training of one run.
+
+    Attributes:
+        task: the data.
+        model: makes the model; called once, under the strategy.
+        training: the model's own phase.
+        pretraining: of the model's autoencoder, before it; None for none.
+        seed: of weights and batches.
+        precision: Keras dtype policy of the networks, see `PRECISIONS`.
+        jit_compile: compile the training step with XLA. On a CPU that makes
+            the chains several times slower, on a GPU several times faster.
+        evaluation_limit: score at most this many examples of each validation
+            and test set; None means all.
+        checkpoints: how often progress is saved.
+        guard: what to do about a training that diverges; None for nothing.
+        picture_interval: training steps from one set of TensorBoard's
+            pictures and histograms to the next, > 0.
+    """
+
+    task: Task
+    model: Callable[[], OutlierDetector]
+    training: Phase
+    pretraining: Phase | None = None
+    seed: int = 0
+    precision: str = "float32"
+    jit_compile: bool = False
+    evaluation_limit: int | None = None
+    # As configured: their bindings count though no gin file names the fields.
+    checkpoints: CheckpointSchedule = dataclasses.field(
+        default_factory=lambda: gin.get_configurable(CheckpointSchedule)()
+    )
+    guard: DivergenceGuard | None = dataclasses.field(
+        default_factory=lambda: gin.get_configurable(DivergenceGuard)()
+    )
+    picture_interval: int = 1_000
+
+    def __post_init__(self):
+        """Refuse settings with no meaning."""
+        if not isinstance(self.task, Task):
+            raise ValueError(
+                "Experiment: expected task = @name() with brackets, which is "
+                f"called for the data, received {self.task!r}."
+            )
+        if isinstance(self.model, keras.Model) or not callable(self.model):
+            raise ValueError(
+                "Experiment: expected model = @Name without brackets, which "
+                f"is called later, received {self.model!r}."
+            )
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"Experiment: expected precision in {PRECISIONS}, received "
+                f"{self.precision!r}."
+            )
+        for name, kind in [
+            ("training", Phase),
+            ("pretraining", Phase | None),
+            ("checkpoints", CheckpointSchedule),
+            ("guard", DivergenceGuard | None),
+        ]:
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(
+                    f"Experiment: expected {name} = @name() with brackets, "
+                    f"received {getattr(self, name)!r}."
+                )
+        check_flag("Experiment", "jit_compile", self.jit_compile)
+        interval, limit = self.picture_interval, self.evaluation_limit
+        check_integer("Experiment", "picture_interval", interval, 1)
+        if limit is not None:
+            check_integer("Experiment", "evaluation_limit", limit, 1)
+
+    @classmethod
+    def from_config(cls) -> "Experiment":
+        """Build the experiment that the parsed gin configuration describes.
+
+        Raises:
+            ValueError: the configuration leaves out what a run needs.
+        """
+        try:
+            return cls()  # type: ignore[call-arg]  # gin has the arguments.
+        except TypeError as error:
+            if "required positional argument" not in str(error):
+                raise
+            raise ValueError(
+                "the gin configuration is not complete: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+
+    def build_model(self) -> OutlierDetector:
+        """Make the model, its initial weights determined by the seed."""
+        keras.utils.set_random_seed(self.seed)
+        keras.config.set_dtype_policy(self.precision)
+        model = self.model()
+        if not model.built:
+            model.build((None, *self.task.example_shape))
+        if model.example_shape != self.task.example_shape:
+            raise ValueError(
+                f"the model takes examples of shape {model.example_shape}, but "
+                f"those of {self.task.name!r} have {self.task.example_shape}; "
+                "choose other networks or another image size."
+            )
+        return model

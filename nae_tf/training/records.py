@@ -1,0 +1,144 @@
+"""Records of training: metrics.csv and the progress on the terminal."""
+
+import csv
+import sys
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from nae_tf.runs.disk import one_line_io_errors
+from nae_tf.runs.progress import _terminal_bar, note
+from nae_tf.training.callbacks import ResumableCallback
+
+
+class ReplayBufferFigures(keras.callbacks.Callback):
+    """Add the age and the diversity of a replay buffer to an epoch's logs.
+
+    "replay_buffer_age" is the mean number of training steps since the stored
+    states were the ends of chains. "replay_buffer_diversity" is the mean
+    distance between two stored states: chains that all end in one place bring
+    it to 0, independent points of a high-dimensional sphere to 1.41.
+    """
+
+    NUM_PAIRS = 512
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the figures into `logs` for later callbacks."""
+        buffer = getattr(self.model, "replay_buffer", None)
+        if buffer is None or int(buffer.size) == 0:
+            return
+        size, num_pushed = int(buffer.size), int(buffer.num_pushed)
+        # Every step pushes equally many, unless the states were dealt out anew.
+        steps = int(self.model.num_batches.numpy())
+        states_per_step = max(num_pushed // steps, 1)
+        ages = np.arange(size) // states_per_step
+        logs["replay_buffer_age"] = float(ages.mean())
+        rng = np.random.default_rng(epoch)
+        first = rng.integers(size, size=self.NUM_PAIRS)
+        # Never the state itself.
+        second = (first + rng.integers(1, max(size, 2), len(first))) % size
+        states = buffer.states
+        offsets = tf.gather(states, first) - tf.gather(states, second)
+        offsets = tf.reshape(offsets, [self.NUM_PAIRS, -1])
+        distances = tf.norm(offsets, axis=1)
+        logs["replay_buffer_diversity"] = float(tf.reduce_mean(distances))
+
+
+class MetricsFile(ResumableCallback):
+    """Append every epoch's figures to a CSV file, one row a figure."""
+
+    COLUMNS = ("phase", "epoch", "step", "seconds", "metric", "value")
+
+    def __init__(self, path, phase: str):
+        """Write rows of this phase to `path`, which other phases share."""
+        super().__init__()
+        self.path = path
+        self.phase = phase
+        self.start: float | None = None
+
+    def on_train_begin(self, logs=None):
+        """Start the clock, and the file if it is not there."""
+        if self.start is None:
+            # Never the time of day, which somebody may set.
+            self.start = time.monotonic()
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            self._append([self.COLUMNS])
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the figures of `logs`."""
+        seconds = f"{self._seconds():.1f}"
+        step = int(self.model.optimizer.iterations.numpy())
+        self._append(
+            [
+                (self.phase, epoch + 1, step, seconds, name, float(value))
+                for name, value in sorted(logs.items())
+            ]
+        )
+
+    def get_state(self):
+        """Return how long the phase has been training."""
+        return {"seconds": self._seconds()}
+
+    def set_state(self, state):
+        """Let the clock go on from there."""
+        self.start = time.monotonic() - state["seconds"]
+
+    def _seconds(self):
+        return 0.0 if self.start is None else time.monotonic() - self.start
+
+    def _append(self, rows):
+        with (
+            one_line_io_errors(
+                f"cannot write {str(self.path)!r}",
+                "Make room or mend the directory, then continue with --resume.",
+            ),
+            open(self.path, "a", newline="", encoding="utf-8") as file,
+        ):
+            csv.writer(file).writerows(rows)
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """A bar for all steps of a phase, and a line for every epoch."""
+
+    def __init__(self, title: str, epochs: int, steps_per_epoch: int):
+        """Count `epochs` epochs; a resumed phase starts where it was."""
+        super().__init__()
+        self.title = title
+        self.epochs = epochs
+        self.total = epochs * steps_per_epoch
+
+    def on_train_begin(self, logs=None):
+        """Show the bar."""
+        self.start = time.monotonic()
+        self.first_step = self._step()
+        self.bar = _terminal_bar(
+            self.total, "step", self.title, self.first_step
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Count a step."""
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Tell the epoch's figures, without a bar the time left too."""
+        figures = "  ".join(
+            f"{name} {float(value):.4g}" for name, value in logs.items()
+        )
+        line = f"{self.title} {epoch + 1}/{self.epochs}  {figures}"
+        if not self.bar.disable:
+            self.bar.write(line, file=sys.stderr)
+            return
+        step = self._step()
+        pace = (time.monotonic() - self.start) / max(step - self.first_step, 1)
+        left = tqdm.format_interval(pace * (self.total - step))
+        note(f"{line}  ({left} left)")
+
+    def on_train_end(self, logs=None):
+        """Take the bar away."""
+        self.bar.close()
+
+    def _step(self):
+        return int(self.model.optimizer.iterations.numpy())

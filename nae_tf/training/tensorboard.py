@@ -1,0 +1,223 @@
+"""What TensorBoard shows of a run: figures, pictures and configuration.
+
+`TensorBoardScalars` opens one event file a phase; the other callbacks write
+into it and stand behind it in the list of callbacks.
+"""
+
+import ast
+import pathlib
+import re
+
+import keras
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams_api
+
+from nae_tf.autoencoder import Autoencoder
+from nae_tf.data.image_arrays import pair_grid, square_grid
+from nae_tf.data.task import Task
+from nae_tf.nae import NAE
+from nae_tf.runs.disk import one_line_io_errors
+from nae_tf.samplers import OnManifold
+from nae_tf.training.callbacks import ResumableCallback
+
+# TensorBoard tag of every figure that has not simply its own name.
+_TAGS = {
+    "positive_energy": "energy/positive",
+    "negative_energy": "energy/negative",
+    "energy_gap": "energy/gap",
+    "latent_gradient_norm": "chain/latent/gradient_norm",
+    "visible_gradient_norm": "chain/visible/gradient_norm",
+    "visible_acceptance": "chain/visible/acceptance",
+    "visible_fraction_at_bound": "chain/visible/fraction_at_bound",
+    "replay_buffer_age": "replay_buffer/age",
+    "replay_buffer_diversity": "replay_buffer/diversity",
+    "val_positive_energy": "validation/energy/positive",
+    "val_reconstruction_error": "validation/reconstruction_error",
+    "val_loss": "validation/loss",
+}
+
+
+class TensorBoardScalars(keras.callbacks.Callback):
+    """Write every epoch's figures to TensorBoard, by training step."""
+
+    def __init__(self, directory, phase: str):
+        """Write events of this phase below `directory`."""
+        super().__init__()
+        self.directory = directory / phase
+
+    def on_train_begin(self, logs=None):
+        """Open the event file."""
+        with self.one_line_errors():
+            self.writer = tf.summary.create_file_writer(str(self.directory))
+            self.writer.init()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the figures of `logs`."""
+        step = int(self.model.optimizer.iterations.numpy())
+        with self.one_line_errors():
+            with self.writer.as_default(step):
+                for name, value in logs.items():
+                    tf.summary.scalar(_TAGS.get(name, name), value)
+            self.writer.flush()
+
+    def on_train_end(self, logs=None):
+        """Close the event file."""
+        self.writer.close()
+
+    def one_line_errors(self):
+        """Explain what cannot be written in one line."""
+        return one_line_io_errors(
+            f"cannot write TensorBoard's events into {str(self.directory)!r}",
+            "Make room or mend the directory, then continue with --resume.",
+        )
+
+
+class TensorBoardPictures(keras.callbacks.Callback):
+    """Write pictures and histograms of energies from time to time.
+
+    Tags: "samples/on_manifold" (or "samples/start" of other samplers) and
+    "samples/visible" are the first and last states of visible chains,
+    "reconstructions" has validation images over their reconstructions, and
+    "energy_histogram/" the energies of validation inliers, of the selection
+    outliers and of the samples.
+    """
+
+    NUM_PICTURES = 36
+    NUM_SCORES = 512
+
+    def __init__(
+        self,
+        scalars: TensorBoardScalars,
+        task: Task,
+        interval: int,
+        epochs: int,
+        steps_per_epoch: int,
+    ):
+        """Write after the last of `epochs`, and every `interval` steps.
+
+        They are written when the epoch of such a step ends.
+        """
+        super().__init__()
+        self.scalars = scalars
+        self.task = task
+        self.interval = interval
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Draw, sample and score, if it is time."""
+        step = int(self.model.optimizer.iterations.numpy())
+        # Not what `fit` calls an epoch: after a resume that is the rest of one.
+        before = step - self.steps_per_epoch
+        is_due = step // self.interval > before // self.interval
+        if not is_due and epoch + 1 != self.epochs:
+            return
+        validation = self.task.validation
+        examples = next(
+            validation.batches(self.NUM_PICTURES).as_numpy_iterator()
+        )
+        sets = {"validation": validation, **self.task.selection}
+        energies = {name: self._scores(sets[name]) for name in sets}
+        pictures = {}
+        if examples.ndim == 4 and isinstance(self.model, Autoencoder):
+            reconstructions = self.model(examples).numpy()
+            pictures["reconstructions"] = pair_grid(examples, reconstructions)
+        if isinstance(self.model, NAE):
+            negative = self.model.negative_samples(examples, epoch)
+            scores = self.model.predict_outlier_score(negative.x)
+            energies["negative"] = scores
+            if examples.ndim == 4:
+                on_manifold = isinstance(self.model.sampler, OnManifold)
+                start = "on_manifold" if on_manifold else "start"
+                pictures[f"samples/{start}"] = square_grid(negative.x0.numpy())
+                pictures["samples/visible"] = square_grid(negative.x.numpy())
+        with (
+            self.scalars.one_line_errors(),
+            self.scalars.writer.as_default(step),
+        ):
+            for name, values in energies.items():
+                tf.summary.histogram(f"energy_histogram/{name}", values)
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[None])
+            # A checkpoint may follow, which counts what is in the file.
+            self.scalars.writer.flush()
+
+    def _scores(self, examples):
+        batches = examples.batches(self.NUM_SCORES, self.NUM_SCORES)
+        return self.model.predict_outlier_score(batches)
+
+
+class TensorBoardConfiguration(ResumableCallback):
+    """Write a run's configuration, as text and for the HParams tab."""
+
+    def __init__(
+        self, scalars: TensorBoardScalars, config: pathlib.Path, metrics
+    ):
+        """Show the gin file `config` and compare runs by `metrics`.
+
+        Args:
+            scalars: the phase's callback.
+            config: the run's operative gin configuration, read when it begins.
+            metrics: tags by which the HParams tab compares runs.
+        """
+        super().__init__()
+        self.scalars = scalars
+        self.config = config
+        self.metrics = metrics
+        self.written = False
+
+    def get_state(self):
+        """Return whether both are written."""
+        return {"written": self.written}
+
+    def set_state(self, state):
+        """Do not write them twice."""
+        self.written = state["written"]
+
+    def on_train_begin(self, logs=None):
+        """Write both, once a run."""
+        if self.written:
+            return
+        self.written = True
+        config = self.config.read_text(encoding="utf-8")
+        parameters = hyperparameters(config)
+        # Markdown shows indented text as it is.
+        text = "\n".join(f"    {line}" for line in config.splitlines())
+        with (
+            self.scalars.one_line_errors(),
+            self.scalars.writer.as_default(0),
+        ):
+            tf.summary.text("config", text)
+            hparams_api.hparams_config(
+                [hparams_api.HParam(name) for name in parameters],
+                [hparams_api.Metric(tag) for tag in self.metrics],
+            )
+            hparams_api.hparams(parameters)
+            self.scalars.writer.flush()
+
+
+def hyperparameters(config: str) -> dict[str, bool | int | float | str]:
+    """Return the bindings of a gin configuration that are one value each.
+
+    Args:
+        config: operative gin configuration; bindings of several values, such
+            as lists of outlier sets, are left out.
+
+    Returns:
+        Values by parameter. References and None become text, "@NAE" say.
+    """
+    parameters: dict[str, bool | int | float | str] = {}
+    for line in config.splitlines():
+        binding = re.fullmatch(r"([\w./]+) = ([^\[({\\].*)", line)
+        if binding is None:
+            continue
+        name, text = binding[1], binding[2]
+        try:
+            value = ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            value = text
+        parameters[name] = text if value is None else value
+    return parameters
+
+
+# --- Pictures -----------------------------------------------------------------

@@ -1,0 +1,171 @@
+"""What command lines show while they work, and where."""
+
+import io
+import sys
+import types
+
+import numpy as np
+import pytest
+from tiny_models import vector_nae
+
+from nae_tf.runs import progress
+from nae_tf.training import records
+
+
+class Terminal(io.StringIO):
+    """A standard error that is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def display(monkeypatch):
+    """Set how things are shown; the test after this starts afresh."""
+
+    def show(quiet=False, color=False, terminal=True):
+        monkeypatch.setattr(
+            progress, "_display", {"quiet": quiet, "color": color}
+        )
+        stream = Terminal() if terminal else io.StringIO()
+        monkeypatch.setattr(sys, "stderr", stream)
+        return stream
+
+    return show
+
+
+def use_bar():
+    with progress.progress_bar(4, "step", "training") as bar:
+        bar.update(2)
+        bar.refresh()
+
+
+def test_a_bar_on_a_terminal_tells_the_time_left(display):
+    shown = display()
+    use_bar()
+    assert "training:" in shown.getvalue() and "2/4" in shown.getvalue()
+    assert "<" in shown.getvalue()  # [elapsed<left]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"quiet": True}, {"quiet": True, "terminal": False}],
+    ids=["terminal", "pipe"],
+)
+def test_there_is_no_bar_when_quiet(display, settings):
+    shown = display(**settings)
+    use_bar()
+    assert shown.getvalue() == ""
+
+
+def test_a_pipe_gets_a_line_every_half_a_minute(display, monkeypatch):
+    shown = display(terminal=False)
+    now = 1_000.0
+    with progress.progress_bar(80, "example", "evaluate", initial=20) as bar:
+        monkeypatch.setattr(bar, "_time", lambda: now)
+        bar.start_t = bar.last_print_t = now
+        for _ in range(50):
+            now += 7.0
+            bar.update(1)
+    # A line after 5, 10, ... examples; 35 seconds for 5, so 385 for 55.
+    lines = shown.getvalue().splitlines()
+    assert lines[0] == "evaluate: 25/80 examples  (06:25 left)"
+    assert [line.split()[1] for line in lines] == [
+        f"{count}/80" for count in range(25, 71, 5)
+    ]
+    assert "\r" not in shown.getvalue()
+
+
+def test_a_line_tells_no_time_left_where_the_end_is_not_known(
+    display, monkeypatch
+):
+    shown = display(terminal=False)
+    with progress.progress_bar(None, "example") as bar:
+        monkeypatch.setattr(bar, "_time", lambda: bar.start_t + 31.0)
+        bar.update(5)
+    assert shown.getvalue() == "5 examples\n"
+
+
+def test_what_takes_no_half_a_minute_leaves_nothing_in_a_pipe(display):
+    shown = display(terminal=False)
+    with progress.progress_bar(4, "step", "training") as bar:
+        bar.update(4)
+    assert shown.getvalue() == ""
+
+
+def test_colour_is_optional(display):
+    # tqdm's green, and bold red.
+    for color in (True, False):
+        shown = display(color=color)
+        use_bar()
+        assert ("\x1b[32m" in shown.getvalue()) is color
+        assert ("\x1b[1;31m" in progress.error_line("no")) is color
+        assert progress.error_line("no").endswith(" no")
+
+
+def test_notes_go_to_standard_error_unless_quiet(display, capsys):
+    shown = display(terminal=False)
+    progress.note("training: 3 epochs")
+    assert shown.getvalue() == "training: 3 epochs\n"
+    shown = display(quiet=True)
+    progress.note("training: 3 epochs")
+    assert shown.getvalue() == "" and capsys.readouterr().out == ""
+
+
+def fit(epochs=2, initial_epoch=0, model=None):
+    model = model or vector_nae()
+    x = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+    model.fit(
+        x,
+        batch_size=4,
+        epochs=epochs,
+        initial_epoch=initial_epoch,
+        verbose=0,
+        callbacks=[records.TrainingProgress("training", 3, 3)],
+    )
+    return model
+
+
+def test_training_in_a_pipe_is_a_line_an_epoch_with_the_time_left(display):
+    shown = display(terminal=False)
+    fit()
+    lines = shown.getvalue().splitlines()
+    assert [line.split("  ")[0] for line in lines] == [
+        "training 1/3",
+        "training 2/3",
+    ]
+    assert "energy_gap" in lines[0] and lines[0].endswith(" left)")
+
+
+def test_the_time_left_is_by_the_pace_since_it_went_on(display, monkeypatch):
+    shown = display(terminal=False)
+    now = 1_000.0
+    clock = types.SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr(progress, "time", clock)
+    callback = records.TrainingProgress("training", 3, 3)
+    step = 3
+    monkeypatch.setattr(callback, "_step", lambda: step)
+    callback.on_train_begin()
+    now += 60.0
+    step = 6
+    callback.on_epoch_end(1, {"loss": 0.5})
+    # Three steps took a minute, three are left.
+    assert shown.getvalue() == "training 2/3  loss 0.5  (01:00 left)\n"
+
+
+def test_training_on_a_terminal_counts_steps_and_resumes_where_it_was(display):
+    shown = display()
+    model = fit(epochs=2)
+    assert "9/9" not in shown.getvalue()
+    shown = display()
+    fit(epochs=3, initial_epoch=2, model=model)
+    text = shown.getvalue()
+    assert "6/9" in text and "1/9" not in text
+    assert "training 3/3  " in text
+    assert " left)" not in text
+
+
+def test_quiet_training_shows_nothing(display):
+    shown = display(quiet=True)
+    fit()
+    assert shown.getvalue() == ""

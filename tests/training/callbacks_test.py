@@ -1,0 +1,119 @@
+"""Callbacks keep the right epoch, and go on from their state."""
+
+import keras
+import numpy as np
+import pytest
+from evaluation_stand_in import MeanDetector, examples
+
+from nae_tf.data.task import Task
+from nae_tf.runs.checkpoints import WeightsCopy
+from nae_tf.training.callbacks import EarlyStopping, KeepBest, SelectionAuroc
+
+
+@pytest.fixture
+def model():
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+
+
+def keep_best(model, mode="min"):
+    callback = KeepBest(WeightsCopy(model), "figure", mode)
+    callback.set_model(model)
+    return callback
+
+
+def end_epochs(callback, model, figures, first=0):
+    """Epochs whose weights are all equal to their number, from 1."""
+    for epoch, figure in enumerate(figures, start=first):
+        model.set_weights(
+            [np.full_like(w, epoch + 1.0) for w in model.get_weights()]
+        )
+        callback.on_epoch_end(epoch, {"figure": figure})
+
+
+def kept(callback, model):
+    callback.weights.copy_to(model)
+    return float(model.get_weights()[0][0, 0])
+
+
+@pytest.mark.parametrize(
+    ("mode", "figures", "best"),
+    [
+        ("min", [3.0, 1.0, 2.0], 2),
+        ("max", [1.0, 3.0, 2.0], 2),
+        ("min", [1.0, 1.0, 2.0], 2),  # A later epoch wins a tie.
+        ("min", [float("nan"), 5.0, float("nan")], 2),
+        ("min", [1.0, 2.0, 3.0], 1),
+    ],
+)
+def test_the_best_epoch_is_kept(model, mode, figures, best):
+    callback = keep_best(model, mode)
+    end_epochs(callback, model, figures)
+    assert callback.epoch == best
+    assert kept(callback, model) == best
+
+
+def test_the_best_figure_so_far_survives_an_interruption(model):
+    before = keep_best(model)
+    end_epochs(before, model, [2.0, 1.0, 3.0])
+    after = keep_best(model)
+    after.set_state(before.get_state())
+    after.weights = before.weights  # The checkpoint's part.
+    end_epochs(after, model, [1.5], first=3)
+    assert after.epoch == 2
+    end_epochs(after, model, [0.5], first=4)
+    assert after.epoch == 5
+    assert kept(after, model) == 5
+
+
+@pytest.mark.parametrize(
+    ("mode", "figures", "epochs"),
+    [
+        ("min", [3.0, 2.0, 2.0, 2.5], 4),  # A tie is no improvement.
+        ("min", [3.0, 2.0, 2.5, 1.0, 1.5, 1.2, 0.0], 6),
+        ("max", [1.0, 2.0, 1.5, 1.0, 3.0], 4),
+    ],
+)
+def test_training_stops_after_two_epochs_without_improvement(
+    model, mode, figures, epochs
+):
+    callback = EarlyStopping("figure", patience=2, mode=mode)
+    callback.set_model(model)
+    model.stop_training = False
+    for epoch, figure in enumerate(figures):
+        callback.on_epoch_end(epoch, {"figure": figure})
+        if model.stop_training:
+            break
+    assert epoch + 1 == epochs
+
+
+@pytest.mark.parametrize(
+    ("limit", "near", "far"),
+    # Of six pairs, an outlier has the higher score in four; of one, in none.
+    [(None, 4 / 6, 1.0), (1, 0.0, 1.0)],
+)
+def test_selection_is_by_the_mean_auroc_of_the_selection_sets(limit, near, far):
+    sets = {"normal": [5, 1, 3], "near": [2, 6], "far": [6, 7], "other": [9]}
+    splits = {
+        name: examples(name, np.reshape(scores, [-1, 1]))
+        for name, scores in sets.items()
+    }
+    task = Task(
+        "task",
+        train=splits["other"],
+        validation=splits["normal"],
+        test=splits["other"],
+        selection={name: splits[name] for name in ("near", "far")},
+        outliers={"final": splits["other"]},
+    )
+    callback = SelectionAuroc(task, batch_size=2, limit=limit)
+    callback.set_model(MeanDetector())
+    logs = {"loss": 0.5}
+    callback.on_epoch_end(0, logs)
+    assert logs == pytest.approx(
+        {
+            "loss": 0.5,
+            "outliers/near/auroc": near,
+            "outliers/far/auroc": far,
+            "selection_auroc": (near + far) / 2,
+        }
+    )

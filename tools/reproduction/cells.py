@@ -1,0 +1,343 @@
+"""Cells of tables: one training each, stored where they are found again.
+
+A finished cell is a small JSON file with its figures, seconds, commit and
+machine. Cells that are missing are trained in worker processes, each of which
+imports TensorFlow once and trains one cell after the other. SIGTERM and Ctrl-C
+save the cells under way and exit with status 75; the same command goes on with
+them, and then with the cells that are missing.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+import platform
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
+
+import gin
+import keras
+import numpy as np
+import scipy.stats
+import tensorflow as tf
+
+from nae_tf.evaluation.results import aurocs
+from nae_tf.runs.checkpoints import CheckpointDirectory
+from nae_tf.runs.configuration import one_line, parse_config
+from nae_tf.runs.disk import write_atomically
+from nae_tf.runs.progress import note, progress_bar
+from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.train import train
+from nae_tf.training.experiment import Experiment
+from nae_tf.training.interruption import EXIT_INTERRUPTED
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+RESULTS = REPOSITORY / "tools" / "results"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One training of a table.
+
+    Attributes:
+        name: where its results are below tools/results, without ".json".
+        gin_files: configuration, relative to the repository.
+        bindings: gin bindings.
+        measure: makes further results of a finished run; a function of a
+            module, because it runs in a worker process.
+        keeps_test_figures: whether the results have the AUROCs of test data.
+    """
+
+    name: str
+    gin_files: tuple[str, ...]
+    bindings: tuple[str, ...]
+    measure: Callable[[RunDirectory, Experiment], dict] | None = None
+    keeps_test_figures: bool = True
+
+    @property
+    def stored(self) -> pathlib.Path:
+        """File of the results."""
+        return RESULTS / f"{self.name}.json"
+
+    @property
+    def run_dir(self) -> pathlib.Path:
+        """Directory of the training."""
+        return REPOSITORY / "runs" / "reproduce" / self.name
+
+    def results(self) -> dict | None:
+        """Return the stored results, or None."""
+        if not self.stored.exists():
+            return None
+        return json.loads(self.stored.read_text())
+
+
+def run_missing(cells: Iterable[Cell], jobs: int):
+    """Train and store the cells that are not stored, in the order given.
+
+    Args:
+        cells: of any table.
+        jobs: worker processes; the processors are shared out among them.
+
+    Raises:
+        RuntimeError: trainings failed, after all others are done; the message
+            tells where their logs are.
+        SystemExit: SIGTERM or Ctrl-C came; the progress is saved.
+    """
+    # Tables share cells.
+    missing = {c.name: c for c in cells if not c.stored.exists()}.values()
+    if not missing:
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    # Workers inherit the environment.
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+    os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
+    origin = {"threads": threads, "commit": commit(), "machine": machine()}
+    failures = []
+    with (
+        progress_bar(len(missing), "cell") as bar,
+        concurrent.futures.ProcessPoolExecutor(
+            jobs,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_leave_ctrl_c_to_the_parent,
+        ) as pool,
+        _workers_saved(pool),
+    ):
+        futures = [pool.submit(_work, cell, origin) for cell in missing]
+        for done, future in enumerate(
+            concurrent.futures.as_completed(futures), start=1
+        ):
+            try:
+                name, seconds = future.result()
+            except RuntimeError as error:
+                if isinstance(error, BrokenExecutor):
+                    raise
+                failures.append(str(error))
+                note(f"{done}/{len(missing)} cells: {error}")
+            else:
+                note(f"{done}/{len(missing)} cells: {name}, {seconds} s")
+            bar.update()
+    if failures:
+        raise RuntimeError(" ".join(failures))
+
+
+@contextlib.contextmanager
+def _workers_saved(pool: concurrent.futures.ProcessPoolExecutor):
+    """Have the workers save and end if this process is to end."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        pool.shutdown(cancel_futures=True)
+        note(
+            "interrupted: the progress is saved; the same command goes on with "
+            "it."
+        )
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave_ctrl_c_to_the_parent():
+    """Ignore what a terminal sends to all; training handles it by itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(cell: Cell, origin: dict) -> tuple[str, int]:
+    """Run a cell in a worker process."""
+    try:
+        return cell.name, run_cell(cell, origin)["seconds"]
+    except SystemExit:
+        # The pool would begin the next cell.
+        os._exit(EXIT_INTERRUPTED)
+
+
+def run_cell(cell: Cell, origin: dict) -> dict:
+    """Train a cell, or go on with its run, and store the results.
+
+    A run of another configuration is left alone. One that another commit began
+    goes on; the results then name both.
+
+    Args:
+        cell: not stored yet.
+        origin: "threads", "commit" and "machine" of this sitting.
+
+    Returns:
+        The results.
+
+    Raises:
+        RuntimeError: the training failed; the message tells where the log is.
+        SystemExit: a signal came; the progress is saved.
+    """
+    run = RunDirectory(cell.run_dir)
+    run.path.mkdir(parents=True, exist_ok=True)
+    log = run.path.with_name(f"{run.path.name}.log")
+    start = time.monotonic()
+    try:
+        with (
+            open(log, "a") as output,
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(output),
+        ):
+            settings = configure(cell)
+            experiment = Experiment.from_config()
+            before = _trained_seconds(run)
+            with _sitting(run, origin, before) as origins:
+                evaluated = train(run, experiment, resume=True)
+            results = {key: evaluated[key] for key in ("task", "seed")}
+            if cell.keeps_test_figures:
+                results["auroc"] = aurocs(evaluated)
+            if cell.measure is not None:
+                results |= cell.measure(run, experiment)
+    except BlockingIOError as error:
+        # Whose message says what to do; the run must not be removed.
+        raise RuntimeError(f"{cell.name} failed: {one_line(error)}") from error
+    except Exception as error:
+        raise RuntimeError(
+            f"{cell.name} failed: {one_line(error)} See {log}; to train it "
+            f"anew, remove {cell.run_dir}."
+        ) from error
+    finally:
+        keras.utils.clear_session()
+    seconds = round(before + time.monotonic() - start)
+    results |= {"bindings": list(cell.bindings), "settings": settings}
+    results |= {"seconds": seconds} | origins
+    cell.stored.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(cell.stored, json.dumps(results, indent=2) + "\n")
+    return results
+
+
+def configure(cell: Cell) -> str:
+    """Parse a cell's configuration; return a digest of what is set there."""
+    files = [str(REPOSITORY / file) for file in cell.gin_files]
+    parse_config(files, cell.bindings)
+    return hashlib.sha256(gin.config_str().encode()).hexdigest()[:12]
+
+
+def _trained_seconds(run: RunDirectory) -> float:
+    """Return how long a run has been trained to get where it is.
+
+    What a crash lost does not count: it is trained again.
+    """
+    entries = [
+        CheckpointDirectory(run.checkpoints(phase)).newest()
+        for phase in ("pretraining", "training")
+    ]
+    return sum(
+        entry.progress.callbacks["MetricsFile"]["seconds"]
+        for entry in entries
+        if entry is not None
+    )
+
+
+@contextlib.contextmanager
+def _sitting(run: RunDirectory, origin: dict, before: float) -> Iterator[dict]:
+    """Keep in the run who works on it; give the origins so far, joined.
+
+    It is written first, because a crash leaves no time for it. What the run
+    refused, or what failed before it saved anything, had no part in it: the
+    run is then trained no longer than the `before` seconds it came with.
+    """
+    path = run.path / ".sittings.json"
+    sittings = []
+    if path.exists():
+        sittings = json.loads(path.read_text())
+    elif run.config.exists():
+        sittings = [dict.fromkeys(origin, "unknown")]
+    joined_now = origin not in sittings
+    if joined_now:
+        sittings.append(origin)
+        write_atomically(path, json.dumps(sittings))
+
+    def joined(key):
+        return ", ".join(dict.fromkeys(sitting[key] for sitting in sittings))
+
+    try:
+        yield origin | {key: joined(key) for key in ("commit", "machine")}
+    except BaseException as error:
+        in_use = isinstance(error, BlockingIOError)
+        if joined_now and (in_use or _trained_seconds(run) == before):
+            sittings.remove(origin)
+            write_atomically(path, json.dumps(sittings))
+        raise
+
+
+def commit() -> str:
+    """Return the commit that is checked out, marked if code was changed.
+
+    Results and figures that a table has just written are no change.
+    """
+
+    def git(*command):
+        return subprocess.run(
+            ["git", *command],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.strip()
+
+    checked_out = git("rev-parse", "--short", "HEAD")
+    if not checked_out:
+        return "unknown"
+    changed = git(
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ".",
+        ":!docs",
+        ":!tools/results",
+    )
+    return f"{checked_out}-dirty" if changed else checked_out
+
+
+def machine() -> str:
+    """Return the processor's name, the number of cores, and the GPUs."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.split(":", 1)[1].strip()
+                break
+    parts = [f"{name}, {os.cpu_count()} cores"]
+    for gpu in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(gpu)
+        parts.append(details.get("device_name", gpu.name))
+    return ", ".join(parts)
+
+
+def provenance(results: Iterable[dict]) -> str:
+    """Say where and when cells were computed, in a sentence."""
+    results = list(results)
+    # A training of several sittings names the commit of each.
+    commits = sorted({c for r in results for c in r["commit"].split(", ")})
+    machines = sorted({result["machine"] for result in results})
+    seconds = [result["seconds"] for result in results]
+    threads = sorted({result["threads"] for result in results})
+    return (
+        f"{len(results)} trainings, {np.mean(seconds):.0f} s each on "
+        f"{', '.join(map(str, threads))} thread(s) of {'; '.join(machines)}; "
+        f"commit {', '.join(commits)}."
+    )
+
+
+def mean_interval(values) -> tuple[float, float]:
+    """Return the mean and the half width of its 95 % t-interval."""
+    values = np.asarray(values)
+    if len(values) < 2:
+        return float(values.mean()), float("nan")
+    quantile = scipy.stats.t.ppf(0.975, len(values) - 1)
+    return float(values.mean()), float(quantile * scipy.stats.sem(values))

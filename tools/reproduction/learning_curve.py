@@ -1,0 +1,197 @@
+"""How well a run detects outliers in the course of its training.
+
+The curves are for looking at: the training wrote snapshots of its weights, and
+what they detect is measured when it is over.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+
+from nae_tf.data.examples import Examples
+from nae_tf.metrics.detection import auroc
+from nae_tf.runs.checkpoints import CheckpointDirectory
+from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.training.experiment import Experiment
+from nae_tf.training.snapshots import load_snapshot, snapshots
+from reproduction.cells import Cell
+from reproduction.figures.files import draw
+from reproduction.plots.images import INLIER, NEUTRAL
+
+# What makes a run keep snapshots; at most so many are scored.
+SNAPSHOTS = (
+    "pretraining/Phase.num_snapshots = 5",
+    "training/Phase.num_snapshots = 10",
+    "baseline/Phase.num_snapshots = 10",
+)
+_PHASES = ("pretraining", "training")
+# Mean error of validation data, by the name that the phase gives it.
+_ERRORS = ("val_positive_energy", "val_reconstruction_error")
+
+
+def selection_figures(run: RunDirectory, experiment: Experiment) -> dict:
+    """Return what a finished run may be judged by, and how long it took.
+
+    Returns:
+        {"selection": {phase: {"epoch", "step", "seconds", "selection_auroc"
+        (where the phase has it), "validation_error"}}} of the epochs whose
+        weights were kept.
+    """
+    figures = epoch_figures(run)
+    kept = {}
+    for phase in _PHASES:
+        entry = CheckpointDirectory(run.checkpoints(phase)).newest()
+        if entry is not None:
+            epoch = entry.progress.best_epoch or entry.progress.epoch
+            kept[phase] = figures.get((phase, epoch), {})
+    return {"selection": kept}
+
+
+def measure_curve(run: RunDirectory, experiment: Experiment) -> dict:
+    """Score the snapshots of a finished run on test data.
+
+    Returns:
+        `selection_figures` and {"curve": [the same figures of a snapshot, with
+        "phase" and "auroc" by outlier set, ...]}; seconds count from the
+        beginning of the first phase.
+    """
+    figures = epoch_figures(run)
+    model = experiment.build_model()
+    models = {"training": model}
+    if experiment.pretraining is not None:
+        models = {"pretraining": model.autoencoder()} | models
+    before, curve = 0.0, []
+    for phase, detector in models.items():
+        for epoch, path in snapshots(run.snapshots(phase)).items():
+            load_snapshot(detector, path)
+            point = {"phase": phase} | figures[phase, epoch]
+            point["seconds"] = round(before + point["seconds"], 1)
+            point["auroc"] = _aurocs(detector, experiment)
+            curve.append(point)
+        before += max(
+            (
+                values["seconds"]
+                for (name, _), values in figures.items()
+                if name == phase
+            ),
+            default=0.0,
+        )
+    return selection_figures(run, experiment) | {"curve": curve}
+
+
+def epoch_figures(run: RunDirectory) -> dict[tuple[str, int], dict]:
+    """Read metrics.csv: the figures of every epoch by phase and number."""
+    figures: dict[tuple[str, int], dict] = {}
+    with open(run.metrics, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            epoch = int(row["epoch"])
+            values = figures.setdefault(
+                (row["phase"], epoch),
+                {
+                    "epoch": epoch,
+                    "step": int(row["step"]),
+                    "seconds": float(row["seconds"]),
+                },
+            )
+            name = row["metric"]
+            if name in _ERRORS:
+                name = "validation_error"
+            if name in ("selection_auroc", "validation_error"):
+                values[name] = float(row["value"])
+    return figures
+
+
+def _aurocs(detector, experiment: Experiment) -> dict[str, float]:
+    def scores(examples: Examples):
+        batches = examples.batches(256, experiment.evaluation_limit)
+        return detector.predict_outlier_score(batches)
+
+    inliers = scores(experiment.task.test)
+    return {
+        name: auroc(inliers, scores(outliers))
+        for name, outliers in experiment.task.outliers.items()
+    }
+
+
+def draw_learning_curves(cells: Mapping[tuple[str, int, int], Cell]):
+    """Draw AUROC against minutes, a panel for every held-out digit.
+
+    Args:
+        cells: of Table 1 by method, digit and seed; those that are not stored
+            are left out.
+
+    Raises:
+        ValueError: none is stored.
+    """
+    curves: dict[int, list] = {}
+    for (_, digit, _), cell in cells.items():
+        if result := cell.results():
+            curves.setdefault(digit, []).append(result["curve"])
+    if not curves:
+        raise ValueError(
+            "no such cell of table1 is stored yet: train them first."
+        )
+    draw(learning_curve_figure(curves), "learning_curve")
+
+
+def learning_curve_figure(curves: Mapping[int, Sequence[Sequence[dict]]]):
+    """Show what the snapshots of some cells detect.
+
+    Args:
+        curves: by held-out digit, the curve of every seed.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    from matplotlib.figure import Figure
+
+    columns = min(len(curves), 5)
+    rows = -(-len(curves) // columns)
+    figure = Figure(
+        figsize=(max(2.6 * columns, 4.6), 2.3 * rows + 0.4),
+        layout="constrained",
+    )
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for axes in grid.flat[len(curves) :]:
+        axes.set_axis_off()
+    for axes, (digit, seeds) in zip(
+        grid.flat, sorted(curves.items()), strict=False
+    ):
+        for seed, curve in enumerate(seeds):
+            for name, key, color in [
+                ("ConstantGray (selection)", "selection_auroc", NEUTRAL),
+                ("held-out digit", "auroc", INLIER),
+            ]:
+                points = [point for point in curve if key in point]
+                values = [
+                    point[key][f"mnist {digit}"]
+                    if key == "auroc"
+                    else point[key]
+                    for point in points
+                ]
+                axes.plot(
+                    [point["seconds"] / 60 for point in points],
+                    values,
+                    color=color,
+                    marker=".",
+                    label=None if seed else name,
+                )
+            pretraining = [p for p in curve if p["phase"] == "pretraining"]
+            if pretraining:
+                axes.axvline(
+                    pretraining[-1]["seconds"] / 60,
+                    color=NEUTRAL,
+                    linestyle=":",
+                    label=None if seed else "end of pre-training",
+                )
+        axes.set(title=f"digit {digit}", xlabel="minutes")
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("AUROC")
+    figure.legend(
+        *grid.flat[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=3,
+        frameon=False,
+        fontsize="small",
+    )
+    return figure

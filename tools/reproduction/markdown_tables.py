@@ -1,0 +1,114 @@
+"""Tables of cells as Markdown, ours beside the paper's.
+
+What is not stored is shown as a dash, so that a table can be looked at while
+its cells are still being trained.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nae_tf.runs.progress import note
+from reproduction.cells import Cell, configure, provenance, run_missing
+
+MISSING = "\N{EN DASH}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the command line asks of a table.
+
+    Attributes:
+        budget: file of gin/budgets.
+        seeds: one cell each.
+        jobs: trainings at a time.
+        show: train nothing.
+        methods: of Tables 1 and 4, "nae" and so on; None means all.
+        digits: held out in Table 1.
+    """
+
+    budget: str
+    seeds: Sequence[int]
+    jobs: int = 1
+    show: bool = False
+    methods: Sequence[str] | None = None
+    digits: Sequence[int] = range(10)
+
+
+def stored_results(
+    cells: Mapping[tuple, Cell], jobs: int, show: bool
+) -> dict[tuple, dict]:
+    """Train what is missing, unless it is only to be shown.
+
+    Args:
+        cells: by keys of the caller's.
+        jobs: trainings at a time.
+        show: train nothing.
+
+    Returns:
+        The results that there are, by the keys of the cells.
+    """
+    if not show:
+        run_missing(cells.values(), jobs)
+    results = {
+        key: result for key, cell in cells.items() if (result := cell.results())
+    }
+    compare_settings(cells, results)
+    return results
+
+
+def compare_settings(
+    cells: Mapping[tuple, Cell], results: Mapping[tuple, dict]
+):
+    """Say which results had other settings than the gin files have now.
+
+    Args:
+        cells: by keys of the caller's.
+        results: of some of them, by the same keys.
+    """
+    unknown = [key for key in results if "settings" not in results[key]]
+    outdated = [
+        cells[key].name
+        for key in results
+        if key not in unknown
+        and results[key]["settings"] != configure(cells[key])
+    ]
+    if unknown:
+        note(
+            f"{len(unknown)} of the cells are older than the record of "
+            "settings, and cannot be compared with the gin files."
+        )
+    if outdated:
+        note(
+            f"{len(outdated)} of the cells had other settings than the gin "
+            f"files have now: {', '.join(outdated)}. Remove their files to "
+            "train them anew."
+        )
+
+
+def mean_and_error(values: Sequence[float]) -> str:
+    """Write the mean of some seeds and its standard error, as the paper."""
+    if not len(values):
+        return MISSING
+    text = f"{np.mean(values):.3f}"
+    if len(values) > 1:
+        error = np.std(values, ddof=1) / np.sqrt(len(values))
+        text += f" ± {error:.3f}"
+    return text
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]):
+    """Print a Markdown table."""
+    for row in (header, ["---"] * len(header), *rows):
+        print(f"| {' | '.join(row)} |")
+
+
+def print_provenance(cells: Mapping, results: Mapping[tuple, dict]):
+    """Say how many cells there are, and where they come from."""
+    print(
+        f"\n{len(results)} of {len(cells)} cells are stored. ± is the ", end=""
+    )
+    print("standard error of the mean over seeds.")
+    if results:
+        print(provenance(results.values()))

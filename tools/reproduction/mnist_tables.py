@@ -1,0 +1,215 @@
+"""Tables 1 and 4: MNIST, every method on the same networks and budget."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from reproduction import paper_numbers
+from reproduction.cells import REPOSITORY, Cell
+from reproduction.learning_curve import (
+    SNAPSHOTS,
+    measure_curve,
+    selection_figures,
+)
+from reproduction.markdown_tables import (
+    MISSING,
+    Request,
+    mean_and_error,
+    print_provenance,
+    print_table,
+    stored_results,
+)
+
+SAMPLERS: dict[str, tuple[str, ...]] = {
+    "nae": (),
+    "nae_cd": ("NAE.sampler = @ContrastiveDivergence()",),
+    "nae_pcd": ("NAE.sampler = @PersistentContrastiveDivergence()",),
+}
+_DIGITS = range(10)
+_OUTLIERS = (
+    "constant_gray",
+    "half_mnist",
+    "chimera_mnist",
+    "omniglot",
+    "noise",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One model of a table.
+
+    Attributes:
+        title: what it is called.
+        method: of its cells.
+        model: which of the cell's models it is; None for the only one.
+        paper: its row in the paper, "" if it has none.
+    """
+
+    title: str
+    method: str
+    model: str | None = None
+    paper: str = ""
+
+    def aurocs(self, result: dict) -> dict[str, float]:
+        """AUROCs by outlier set, of a cell's results."""
+        models = result["auroc"]
+        return models[self.model] if self.model else next(iter(models.values()))
+
+
+ROWS = (
+    Row("NAE-OMI", "nae", "NAE", "NAE-OMI"),
+    Row("NAE-CD", "nae_cd", "NAE", "NAE-CD"),
+    Row("NAE-PCD", "nae_pcd", "NAE", "NAE-PCD"),
+    Row("AE, NAE's pre-training", "nae", "AE", "AE"),
+    Row("`ae`", "ae"),
+    Row("`dae`", "dae", paper="DAE"),
+    Row("`vae`", "vae", paper="VAE(R)"),
+    Row("`vae_likelihood`", "vae_likelihood", paper="VAE(L)"),
+    Row("`wae`", "wae", paper="WAE"),
+    Row("`dagmm`", "dagmm", paper="DAGMM"),
+    Row("`vqvae`", "vqvae", paper="VQVAE"),
+    Row("`ganomaly`", "ganomaly", paper="GANomaly"),
+    Row("`memae`", "memae"),
+    Row("`rae_gp`", "rae_gp"),
+    Row("`rae_l2`", "rae_l2"),
+)
+METHODS = list(dict.fromkeys(row.method for row in ROWS))
+
+
+def method_cell(
+    name: str,
+    preset: str,
+    budget: str,
+    method: str,
+    bindings: Sequence[str],
+    curve: bool = False,
+) -> Cell:
+    """Return the cell of a method on a preset's data.
+
+    Args:
+        name: of the results.
+        preset: file of gin.
+        budget: file of gin/budgets.
+        method: see `METHODS`.
+        bindings: further ones.
+        curve: whether the results have a learning curve.
+
+    Raises:
+        ValueError: there is no such budget or method.
+    """
+    folder = REPOSITORY / "gin" / "budgets"
+    budgets = sorted(path.stem for path in folder.glob("*.gin"))
+    for kind, wanted, known in [
+        ("budget", budget, budgets),
+        ("method", method, METHODS),
+    ]:
+        if wanted not in known:
+            raise ValueError(
+                f"there is no {kind} {wanted!r}; choose one of "
+                f"{', '.join(known)}."
+            )
+    files = [f"gin/{preset}.gin", f"gin/budgets/{budget}.gin"]
+    if method not in SAMPLERS:
+        files.append(f"gin/methods/{method}.gin")
+    return Cell(
+        name,
+        tuple(files),
+        (*bindings, *SAMPLERS.get(method, ()), *(SNAPSHOTS if curve else ())),
+        measure_curve if curve else selection_figures,
+    )
+
+
+def holdout_cell(method: str, digit: int, seed: int, budget: str) -> Cell:
+    """Return a cell of Table 1."""
+    return method_cell(
+        f"table1/{budget}/{method}/digit{digit}-seed{seed}",
+        "mnist_holdout",
+        budget,
+        method,
+        (f"holdout_class = {digit}", f"seed = {seed}"),
+        curve=True,
+    )
+
+
+def holdout_cells(
+    request: Request, methods: Sequence[str]
+) -> dict[tuple[str, int, int], Cell]:
+    """Return cells of Table 1 by method, digit and seed, in order."""
+    return {
+        (method, digit, seed): holdout_cell(method, digit, seed, request.budget)
+        for seed in request.seeds
+        for method in methods
+        for digit in request.digits
+    }
+
+
+def table1(request: Request):
+    """Hold out one digit after the other."""
+    methods = request.methods or METHODS
+    cells = holdout_cells(request, methods)
+    results = stored_results(cells, request.jobs, request.show)
+
+    def aurocs(row, digit):
+        return [
+            row.aurocs(result)[f"mnist {digit}"]
+            for seed in request.seeds
+            if (result := results.get((row.method, digit, seed)))
+        ]
+
+    _print_methods(
+        "held-out digit", methods, _DIGITS, aurocs, paper_numbers.TABLE1
+    )
+    print_provenance(cells, results)
+
+
+def table4(request: Request):
+    """Train on all digits, and detect other images."""
+    methods = request.methods or METHODS
+    cells = {
+        (method, seed): method_cell(
+            f"table4/{request.budget}/{method}/seed{seed}",
+            "mnist",
+            request.budget,
+            method,
+            (f"seed = {seed}",),
+        )
+        for seed in request.seeds
+        for method in methods
+    }
+    results = stored_results(cells, request.jobs, request.show)
+
+    def aurocs(row, outliers):
+        return [
+            row.aurocs(result)[outliers]
+            for seed in request.seeds
+            if (result := results.get((row.method, seed)))
+        ]
+
+    _print_methods("outliers", methods, _OUTLIERS, aurocs, paper_numbers.TABLE4)
+    print_provenance(cells, results)
+
+
+def _print_methods(
+    corner: str,
+    methods: Sequence[str],
+    columns: Sequence,
+    aurocs: Callable[[Row, object], list[float]],
+    paper: Mapping[str, Sequence[float]],
+):
+    """Print the rows of some methods, each over the paper's."""
+    lines = []
+    for row in ROWS:
+        if row.method not in methods:
+            continue
+        values = [aurocs(row, column) for column in columns]
+        mean = MISSING
+        if all(values):
+            mean = f"**{np.mean([np.mean(each) for each in values]):.3f}**"
+        lines.append([row.title, *map(mean_and_error, values), mean])
+        if row.paper in paper:
+            numbers = paper[row.paper]
+            shown = [f"{value:.3f}" for value in (*numbers, np.mean(numbers))]
+            lines.append([f"{row.paper} of the paper", *shown])
+    print_table([corner, *map(str, columns), "mean"], lines)

@@ -1,0 +1,151 @@
+"""The search for settings of MNIST's budgets, and its log.
+
+A trial is a variant of a budget, some bindings more. Its stored results have
+figures of validation and selection data and no others: nobody can choose by
+what is not there.
+
+ConstantGray soon tells good settings from bad ones no more. Validation digits
+whose lower half is another's do: outliers by composition, as ChimeraMNIST
+(appendix C.3), of no class that was held out.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from nae_tf.metrics.detection import auroc
+from nae_tf.runs.checkpoints import restore
+from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.training.experiment import Experiment
+from reproduction import cells
+from reproduction.cells import Cell, run_missing
+from reproduction.learning_curve import selection_figures
+from reproduction.markdown_tables import (
+    MISSING,
+    Request,
+    compare_settings,
+    print_table,
+)
+from reproduction.mnist_tables import method_cell
+
+
+def trial_cell(
+    budget: str, variant: str, digit: int, seed: int, bindings: Sequence[str]
+) -> Cell:
+    """Return the cell of a trial: NAE with a digit held out."""
+    cell = method_cell(
+        f"search/{budget}/{variant}/digit{digit}-seed{seed}",
+        "mnist_holdout",
+        budget,
+        "nae",
+        (f"holdout_class = {digit}", f"seed = {seed}", *bindings),
+    )
+    return dataclasses.replace(
+        cell, measure=trial_figures, keeps_test_figures=False
+    )
+
+
+def _trial_again(budget, variant, result):
+    """Return the cell of a stored trial, as the gin files now have it."""
+    holdout_class, _, *bindings = result["bindings"]
+    digit = int(holdout_class.split("=")[1])
+    return trial_cell(budget, variant, digit, result["seed"], bindings)
+
+
+def trial_figures(run: RunDirectory, experiment: Experiment) -> dict:
+    """Return `selection_figures` and {"chimera": {model: AUROC}}.
+
+    The AUROC of halves of validation images joined at random against whole
+    ones; of nine pairs of MNIST's digits about one is of a single class.
+    """
+    images = np.concatenate(
+        list(experiment.task.validation.batches(256).as_numpy_iterator())
+    )
+    middle = images.shape[1] // 2
+    chimeras = images.copy()
+    chimeras[:, middle:] = np.roll(images[:, middle:], 1, axis=0)
+    model = experiment.build_model()
+    found = {}
+    # They share their networks: score one before the other is loaded.
+    for name, detector, phase in [
+        ("AE", model.autoencoder(), "pretraining"),
+        ("NAE", model, "training"),
+    ]:
+        restore(detector, run.checkpoints(phase))
+        found[name] = auroc(
+            detector.predict_outlier_score(images),
+            detector.predict_outlier_score(chimeras),
+        )
+    return selection_figures(run, experiment) | {"chimera": found}
+
+
+def search(request: Request, variant: str | None, bindings: Sequence[str]):
+    """Train a variant, unless it is only to be shown; print all trials.
+
+    Raises:
+        ValueError: the variant has no name, or the name of another.
+    """
+    if not request.show:
+        if not variant:
+            raise ValueError("name what is tried by --variant.")
+        wanted = [
+            trial_cell(request.budget, variant, digit, seed, bindings)
+            for seed in request.seeds
+            for digit in request.digits
+        ]
+        for trial in wanted:
+            stored = trial.results()
+            if stored and stored["bindings"] != list(trial.bindings):
+                raise ValueError(
+                    f"{trial.name} is stored with the bindings "
+                    f"{'; '.join(stored['bindings'][2:]) or 'of the budget'}; "
+                    "call the new trial by another --variant."
+                )
+        run_missing(wanted, request.jobs)
+    results = {
+        (path.parent.name, path.stem): json.loads(path.read_text())
+        for path in sorted(
+            (cells.RESULTS / "search" / request.budget).glob("*/*.json")
+        )
+    }
+    compare_settings(
+        {
+            key: _trial_again(request.budget, key[0], result)
+            for key, result in results.items()
+        },
+        results,
+    )
+    rows = []
+    for key, result in results.items():
+        kept = result["selection"]
+        training = kept["training"]
+        rows.append(
+            [
+                *key,
+                "; ".join(result["bindings"][2:]) or MISSING,
+                str(training["step"]),
+                f"{training['selection_auroc']:.4f}",
+                f"{result['chimera']['NAE']:.4f}",
+                f"{result['chimera']['AE']:.4f}",
+                f"{training['validation_error']:.4f}",
+                f"{kept['pretraining']['validation_error']:.4f}",
+                f"{result['seconds'] / 60:.0f}",
+            ]
+        )
+    print_table(
+        [
+            "variant",
+            "cell",
+            "bindings",
+            "step",
+            "ConstantGray",
+            "chimera",
+            "AE's chimera",
+            "validation error",
+            "AE's error",
+            "minutes",
+        ],
+        rows,
+    )
