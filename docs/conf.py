@@ -20,7 +20,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "docstring_markup",
+    "docstrings",
     "mathml",
 ]
 exclude_patterns = ["gallery", "results/*.json", "sg_execution_times.rst"]
@@ -37,8 +37,8 @@ default_role = "code"
 autosummary_generate = False  # Every name has its entry on the same page.
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # Docstrings give shapes and ranges as well.
-autodoc_class_signature = "mixed"
-autodoc_default_options = {"members": True}
+autoclass_content = "both"  # The constructor's arguments are in __init__.
+autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False

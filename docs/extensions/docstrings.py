@@ -1,8 +1,13 @@
-"""Two habits of this package's docstrings that autodoc does not know.
+"""Habits of this package's classes and docstrings that autodoc does not know.
 
 Equations are indented paragraphs, which are code in Markdown and would be a
-quotation here. Fields of named tuples stand in the class's docstring.
+quotation here. Fields of named tuples stand in the class's docstring. Keras
+models are made by a `__new__` that takes anything; their `__init__` counts.
 """
+
+import inspect
+
+import keras
 
 SECTIONS = (
     "Args:",
@@ -44,8 +49,23 @@ def skip_fields(app, what, name, obj, skip, options):
     return True if text.startswith("Alias for field number") else None
 
 
+def constructor_signature(
+    app, what, name, obj, options, signature, return_annotation
+):
+    """Show the arguments of a Keras model's `__init__`."""
+    if what != "class" or not issubclass(obj, keras.layers.Layer):
+        return None
+    arguments = inspect.signature(obj.__init__)
+    shown = [
+        parameter.replace(annotation=parameter.empty)
+        for parameter in list(arguments.parameters.values())[1:]
+    ]
+    return str(inspect.Signature(shown)), None
+
+
 def setup(app):
     """Listen to the docstrings before napoleon does."""
+    app.connect("autodoc-process-signature", constructor_signature)
     app.connect("autodoc-process-docstring", mark_code, priority=400)
     app.connect("autodoc-skip-member", skip_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
