@@ -23,7 +23,7 @@ extensions = [
     "docstrings",
     "mathml",
 ]
-exclude_patterns = ["gallery", "results/*.json", "sg_execution_times.rst"]
+exclude_patterns = ["gallery", "sg_execution_times.rst"]
 
 # --- Text ---------------------------------------------------------------------
 
@@ -35,6 +35,7 @@ default_role = "code"
 # --- Reference ----------------------------------------------------------------
 
 autosummary_generate = False  # Every name has its entry on the same page.
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # Docstrings give shapes and ranges as well.
 autoclass_content = "both"  # The constructor's arguments are in __init__.

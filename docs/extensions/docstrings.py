@@ -1,11 +1,13 @@
-"""Habits of this package's classes and docstrings that autodoc does not know.
+"""Habits of this package's docstrings and classes that autodoc does not know.
 
-Equations are indented paragraphs, which are code in Markdown and would be a
-quotation here. Fields of named tuples stand in the class's docstring. Keras
-models are made by a `__new__` that takes anything; their `__init__` counts.
+Docstrings are plain text: an indented paragraph is code, as in Markdown, and
+`*` and `|` stand for themselves, as in float [batch, *shape] and |x|. Fields of
+named tuples are described in the class's docstring. Keras models are made by a
+`__new__` that takes anything; the arguments are those of their `__init__`.
 """
 
 import inspect
+import re
 
 import keras
 
@@ -22,25 +24,32 @@ SECTIONS = (
 )
 
 
-def mark_code(app, what, name, obj, options, lines):
-    """Put `::` before the indented paragraphs of a docstring's text.
+def to_restructured_text(app, what, name, obj, options, lines):
+    """Mark code and escape what reStructuredText would read as markup.
 
-    Sections such as "Args:" are left alone; napoleon reads them afterwards.
+    Napoleon reads the sections, such as "Args:", afterwards.
     """
     marked: list[str] = []
-    in_section = in_code = False
+    section = ""
+    in_code = False
     for line in lines:
-        is_indented = line.startswith(" ")
-        if line.strip() and not is_indented:
-            in_section = line.rstrip() in SECTIONS
+        if line.strip() and not line.startswith(" "):
+            section = line.rstrip() if line.rstrip() in SECTIONS else ""
             in_code = False
-        elif line.strip() and not (in_section or in_code):
-            starts_paragraph = bool(marked) and not marked[-1].strip()
-            if starts_paragraph:
+        elif line.strip() and not (section or in_code):
+            in_code = bool(marked) and not marked[-1].strip()
+            if in_code:
                 marked += ["::", ""]
-                in_code = True
-        marked.append(line)
+        is_code = in_code or section.startswith("Example")
+        marked.append(line if is_code else escape(line))
     lines[:] = marked
+
+
+def escape(line: str) -> str:
+    """Escape `*` and `|` of a line, but for code and names such as *args."""
+    parts = re.split(r"(`[^`]*`|^\s*\*+\w+:)", line)
+    parts[::2] = [re.sub(r"([*|])", r"\\\1", text) for text in parts[::2]]
+    return "".join(parts)
 
 
 def skip_fields(app, what, name, obj, skip, options):
@@ -55,17 +64,16 @@ def constructor_signature(
     """Show the arguments of a Keras model's `__init__`."""
     if what != "class" or not issubclass(obj, keras.layers.Layer):
         return None
-    arguments = inspect.signature(obj.__init__)
     shown = [
         parameter.replace(annotation=parameter.empty)
-        for parameter in list(arguments.parameters.values())[1:]
+        for parameter in inspect.signature(obj.__init__).parameters.values()
     ]
-    return str(inspect.Signature(shown)), None
+    return str(inspect.Signature(shown[1:])), None
 
 
 def setup(app):
-    """Listen to the docstrings before napoleon does."""
+    """Listen to autodoc, to docstrings before napoleon does."""
+    app.connect("autodoc-process-docstring", to_restructured_text, priority=400)
     app.connect("autodoc-process-signature", constructor_signature)
-    app.connect("autodoc-process-docstring", mark_code, priority=400)
     app.connect("autodoc-skip-member", skip_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
