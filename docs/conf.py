@@ -23,7 +23,7 @@ extensions = [
     "docstrings",
     "mathml",
 ]
-exclude_patterns = ["gallery", "sg_execution_times.rst"]
+exclude_patterns = ["gallery"]
 
 # --- Text ---------------------------------------------------------------------
 
@@ -39,7 +39,7 @@ toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # Docstrings give shapes and ranges as well.
 autoclass_content = "both"  # The constructor's arguments are in __init__.
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
@@ -55,6 +55,7 @@ sphinx_gallery_conf = {
     "reference_url": {"nae_tf": None},
     "remove_config_comments": True,
     "show_signature": False,
+    "write_computation_times": False,
 }
 
 # --- Pages --------------------------------------------------------------------
@@ -79,4 +80,5 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+html_context = {"default_mode": "auto"}
 html_sidebars = {"install": [], "architecture": [], "log": []}

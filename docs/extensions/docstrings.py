@@ -42,7 +42,29 @@ def to_restructured_text(app, what, name, obj, options, lines):
                 marked += ["::", ""]
         is_code = in_code or section.startswith("Example")
         marked.append(line if is_code else escape(line))
-    lines[:] = marked
+    lines[:] = list_returns(marked)
+
+
+def list_returns(lines: list[str]) -> list[str]:
+    """Make a list of several returned values, each "name: description"."""
+    if "Returns:" not in lines:
+        return lines
+    start = lines.index("Returns:") + 1
+    end = start
+    while end < len(lines) and (not lines[end] or lines[end][0] == " "):
+        end += 1
+    named = [
+        number
+        for number in range(start, end)
+        if re.match(r" {4}\w+: ", lines[number])
+    ]
+    if len(named) < 2 or named[0] != start:
+        return lines
+    items = [
+        f"    * {line.strip()}" if number in named else f"  {line}".rstrip()
+        for number, line in enumerate(lines[start:end], start)
+    ]
+    return [*lines[:start], "    A tuple of", "", *items, *lines[end:]]
 
 
 def escape(line: str) -> str:

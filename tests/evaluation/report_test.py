@@ -7,7 +7,6 @@ import json
 import math
 import operator
 import re
-import shutil
 import types
 from xml.etree import ElementTree
 
@@ -16,6 +15,7 @@ import pytest
 import scipy.integrate
 import tensorflow as tf
 from evaluation_stand_in import MeanDetector, examples
+from headless_browser import headless_browser
 
 from nae_tf.data.task import Task
 from nae_tf.evaluation import report
@@ -259,26 +259,8 @@ def test_a_run_without_outliers_has_a_page():
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed"
-    )
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-            ],
-        )
+    with headless_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("width", [390, 1440])
