@@ -1,7 +1,7 @@
 """Two-dimensional densities: Figures 3, 5 and 11.
 
 Training draws fresh samples for every batch; evaluation uses fixed ones. The
-log-densities are NumPy, for figures and tests.
+log-densities are NumPy, for plots and tests.
 """
 
 import functools
@@ -21,7 +21,7 @@ EIGHT_GAUSSIANS_STD = math.sqrt(2.0) / 4.0
 BLOB_CENTERS = np.array([[-2.0, 0.0], [2.0, 0.0]])
 BLOB_RADIUS = 1.0
 
-# Evaluation samples and what counts as an epoch of training.
+# Samples of an evaluation, and of what counts as an epoch in training.
 _NUM_SAMPLES = 20_000
 
 
@@ -36,8 +36,8 @@ def sample_eight_gaussians(num_samples, seed, std=EIGHT_GAUSSIANS_STD):
     """Draw from the mixture of eight Gaussians of equal weight.
 
     Args:
-        num_samples: how many.
-        seed: int [2], stateless.
+        num_samples: number of samples.
+        seed: stateless seed, int [2].
         std: standard deviation of every Gaussian.
 
     Returns:
@@ -80,8 +80,8 @@ def sample_two_blobs(num_samples, seed):
     and (2, 0).
 
     Args:
-        num_samples: how many.
-        seed: int [2], stateless.
+        num_samples: number of samples.
+        seed: stateless seed, int [2].
 
     Returns:
         float32 [num_samples, 2].
@@ -110,13 +110,20 @@ def sample_box(num_samples, seed, low, high):
 
 @gin.register(module="nae_tf")
 def eight_gaussians(std: float = EIGHT_GAUSSIANS_STD) -> task.Task:
-    """The paper's 2-D experiment (section 6.2): fresh samples every batch.
+    """The paper's 2-D experiment (section 6.2): fresh samples for every batch.
 
     Outliers are uniform in the square [-5, 5]^2 that also bounds the chains;
     some of them lie among the inliers.
 
     Args:
         std: standard deviation of every Gaussian.
+
+    Example:
+        >>> from nae_tf.data import eight_gaussians
+        >>> task = eight_gaussians()
+        >>> batches = task.train.training_batches(batch_size=128, seed=0)
+        >>> next(iter(batches)).shape
+        TensorShape([128, 2])
     """
     return _density_task(
         "eight Gaussians",
@@ -128,7 +135,14 @@ def eight_gaussians(std: float = EIGHT_GAUSSIANS_STD) -> task.Task:
 
 @gin.register(module="nae_tf")
 def two_blobs() -> task.Task:
-    """Figure 11: two uniform discs; the outliers lie between them."""
+    """Figure 11: two uniform discs; the outliers lie between them.
+
+    Example:
+        >>> from nae_tf.data import two_blobs
+        >>> task = two_blobs()
+        >>> task.example_shape, list(task.outliers)
+        ((2,), ['between'])
+    """
     return _density_task(
         "two blobs",
         sample_two_blobs,

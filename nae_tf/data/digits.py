@@ -12,11 +12,11 @@ from nae_tf.data import sources, synthetic, task
 def digits_holdout(held_out_class: int = 9, split_seed: int = 0) -> task.Task:
     """Hold out one class of scikit-learn's handwritten digits as outliers.
 
-    1,797 images, 8x8x1, 17 grey levels (value / 16), bundled with
+    The 1,797 images of 8x8x1 pixels and 17 grey levels (value / 16) come with
     scikit-learn. The n images of the nine other classes are split at random
-    by `data.split_indices`: round(n / 10) for validation, round(n / 5) for
-    the test, the rest for training. With class 9 held out these are 162, 323
-    and 1,132 images; all 180 images of class 9 are outliers.
+    by `split_indices`: round(n / 10) for validation, round(n / 5) for the
+    test, the rest for training. With class 9 held out these are 162, 323 and
+    1,132 images; all 180 images of class 9 are outliers.
 
     Model selection may look at ConstantGray images, as in the paper, and at
     chimeras of validation digits: the upper half of one digit over the lower
@@ -24,11 +24,19 @@ def digits_holdout(held_out_class: int = 9, split_seed: int = 0) -> task.Task:
     it cannot rank good ones; chimeras can.
 
     Args:
-        held_out_class: digit 0 ... 9.
-        split_seed: of the random split.
+        held_out_class: digit of the outliers, 0 ... 9.
+        split_seed: seed of the random split, int >= 0.
 
     Raises:
         ValueError: if there is no such class.
+
+    Example:
+        >>> from nae_tf.data import digits_holdout
+        >>> task = digits_holdout(held_out_class=9)
+        >>> task.train.size, task.validation.size, task.test.size
+        (1132, 162, 323)
+        >>> task.outliers["digit 9"].size
+        180
     """
     if held_out_class not in range(10):
         raise ValueError(

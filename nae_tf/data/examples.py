@@ -1,10 +1,10 @@
-"""What a run needs of its data: `Examples` (one split) and `Task` (all splits).
+"""One split of a data set and its batches for training and evaluation.
 
 Every split is read lazily. Training batches are an infinite sequence in which
-batch number s depends on the seed and on s alone, so that a resumed run sees
-exactly the batches that an uninterrupted run would have seen. Next:
-`examples.py`, where examples come from; then `datasets.py`, `synthetic.py`,
-`densities.py` and `user_tasks.py`, which build tasks.
+batch number s depends on the seed and on s alone. So a resumed run sees exactly
+the batches that an uninterrupted run would have seen. Next: `sources`, where
+examples come from, and `task`, the splits of a run. `digits`, `densities`,
+`synthetic`, `image_tasks` and `user_tasks` build tasks.
 """
 
 import abc
@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from nae_tf.base import randomness
 
-# Streams of random numbers that share the run's seed. They stand where
-# `randomness.step_seed` puts the step, and are negative so as never to equal
-# one. What models draw outside of a step has negative ones too, and then a
+# Streams of random numbers that share the run's seed. They take the place of
+# the step in `randomness.step_seed`, and are negative so as never to equal one.
+# What models draw outside of a step has a negative number too, but with a
 # `randomness.Purpose` folded in: data and chains never see the same numbers.
 SHUFFLE, DEQUANTIZE, FLIP, SAMPLE = -1, -2, -3, -4
 
@@ -28,7 +28,7 @@ def add_dequantization_noise(x, noise, num_levels: int):
 
     Args:
         x: float [batch, ...] in [0, 1]: multiples of 1 / (num_levels - 1).
-        noise: same shape as `x`, uniform in [0, 1).
+        noise: float [batch, ...], shape of `x`, uniform in [0, 1).
         num_levels: number of grey levels, 256 for 8-bit images.
 
     Returns:
@@ -45,12 +45,20 @@ class Examples(abc.ABC):
     """One split of a data set: unbatched examples, read when first used.
 
     Attributes:
-        name: what tables and figures call it.
+        name: name of the split in tables and plots.
         size: number of examples.
         shape: shape of one example, [height, width, channels] or [features].
         num_levels: number of values that a pixel can take (256 for 8-bit
             images), or None for data that are not quantised. The values of
             quantised data are multiples of 1 / (num_levels - 1) in [0, 1].
+
+    Example:
+        >>> from nae_tf.data import digits_holdout
+        >>> examples = digits_holdout().test
+        >>> examples.name, examples.size, examples.shape, examples.num_levels
+        ('digits, test', 323, (8, 8, 1), 17)
+        >>> next(iter(examples.batches(batch_size=32))).shape
+        TensorShape([32, 8, 8, 1])
     """
 
     name: str
@@ -89,7 +97,7 @@ class Examples(abc.ABC):
             limit: number of examples after which to stop; None means all.
 
         Returns:
-            Data set of float32 [batch, *shape].
+            Data set of float32 `[batch, *shape]`.
 
         Raises:
             ValueError: if `batch_size` is not positive.
@@ -112,19 +120,20 @@ class Examples(abc.ABC):
         Each epoch is a permutation of the examples that depends on the seed
         and the epoch. Epochs are concatenated and then cut into batches, so
         that all batches have the same static shape and every example occurs
-        exactly once an epoch.
+        exactly once per epoch.
 
         Args:
             batch_size: examples per batch; may exceed the number of examples.
-            seed: of the order, the dequantisation noise and the flips.
+            seed: seed of the order, the dequantisation noise and the flips.
             start_step: number of the first batch. The result is the tail of
                 the sequence that starts at 0.
-            dequantize: apply `add_dequantization_noise` to quantised data. It
-                has no effect where `num_levels` is None.
-            flip: mirror every image horizontally with probability 1/2.
+            dequantize: whether `add_dequantization_noise` is applied. It has no
+                effect on data whose `num_levels` is None.
+            flip: whether images are mirrored horizontally with probability
+                1/2.
 
         Returns:
-            Data set of float32 [batch_size, *shape].
+            Data set of float32 `[batch_size, *shape]`.
 
         Raises:
             ValueError: if an argument is out of range or there is no example.

@@ -1,4 +1,4 @@
-"""Images of other sizes and colours; all stay images of 256 levels."""
+"""Images of other sizes and colours, with 256 levels as before; grids."""
 
 import math
 
@@ -20,7 +20,7 @@ def resize_images(images, image_shape: ImageShape):
             becomes three equal ones; three become their mean.
 
     Returns:
-        uint8 [..., *image_shape].
+        uint8 `[..., *image_shape]`.
     """
     height, width, channels = image_shape
     if tuple(images.shape[-3:]) == tuple(image_shape):
@@ -34,7 +34,15 @@ def resize_images(images, image_shape: ImageShape):
 
 
 def pad_images(images, image_shape: ImageShape):
-    """Surround smaller images with zeros; see `resize_images`.
+    """Surround smaller images with zeros.
+
+    Args:
+        images: uint8 [..., height, width, channels].
+        image_shape: [height, width, channels] of the result. One channel
+            becomes three equal ones.
+
+    Returns:
+        uint8 `[..., *image_shape]`.
 
     Raises:
         ValueError: if the images are larger than `image_shape`.
@@ -84,9 +92,9 @@ def image_grid(
 
     Args:
         images: float [num_images, height, width, channels].
-        num_columns: images a row, > 0; the last row may be shorter. None for a
-            grid about square.
-        gap: pixels between neighbours.
+        num_columns: images per row, > 0; the last row may be shorter. None
+            means about as many rows as columns.
+        gap: distance of neighbours, in pixels.
         background: value of the gaps and of missing images.
 
     Returns:
@@ -128,7 +136,7 @@ def pair_grid(images: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
 
 
 def _displayed(grid):
-    """Make bytes of a picture; enlarge small ones, shown pixel by pixel."""
+    """Turn a picture in [0, 1] into bytes and enlarge a small one."""
     factor = max(1, 256 // min(grid.shape[:2]))
     pixels = np.round(np.clip(grid, 0.0, 1.0) * 255.0).astype(np.uint8)
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)

@@ -1,8 +1,8 @@
 """Tasks of the paper on image data sets (appendix D.1).
 
 A task holds out one class of a data set (Tables 1 and 3) or takes other data
-sets as outliers (Tables 2 and 4). Nothing is downloaded here: see
-`nae_tf.prepare`. `tfds_images.py` tells how a data set is read.
+sets as outliers (Tables 2 and 4). Nothing is downloaded here: the command
+`nae_tf.prepare` does that. Next: `tfds_images`, which reads a data set.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,25 @@ _VARIANTS = {
 def mnist_holdout(
     held_out_class: int, split_seed: int = 0, data_dir: str | None = None
 ) -> task.Task:
-    """MNIST with one digit held out (Tables 1 and 3); see `class_holdout`."""
+    """MNIST with one digit held out as the outlier class (Tables 1 and 3).
+
+    Args:
+        held_out_class: digit of the outliers, 0 ... 9.
+        split_seed: seed of the random validation set, int >= 0.
+        data_dir: folder of tensorflow-datasets; None means the environment
+            variable NAE_TF_DATA_DIR, or else the default of
+            tensorflow-datasets.
+
+    Raises:
+        FileNotFoundError: if MNIST is not on disk.
+        ValueError: if there is no such class.
+
+    Example:
+        >>> from nae_tf.data import mnist_holdout
+        >>> task = mnist_holdout(held_out_class=1)  # doctest: +SKIP
+        >>> list(task.outliers)  # doctest: +SKIP
+        ['mnist 1']
+    """
     return class_holdout("mnist", held_out_class, split_seed, data_dir)
 
 
@@ -57,12 +75,20 @@ def class_holdout(
     Args:
         dataset: "mnist", "fashion_mnist", "svhn" or "cifar10".
         held_out_class: label of the outlier class, 0 ... 9.
-        split_seed: of the random validation set.
-        data_dir: see `image_sets.image_examples`.
+        split_seed: seed of the random validation set, int >= 0.
+        data_dir: folder of tensorflow-datasets; None means the environment
+            variable NAE_TF_DATA_DIR, or else the default of
+            tensorflow-datasets.
 
     Raises:
         FileNotFoundError: if the data set is not on disk.
         ValueError: if there is no such data set or class.
+
+    Example:
+        >>> from nae_tf.data import class_holdout
+        >>> task = class_holdout("fashion_mnist", 5)  # doctest: +SKIP
+        >>> task.name, task.example_shape  # doctest: +SKIP
+        ('fashion_mnist without 5', (28, 28, 1))
     """
     if dataset not in IMAGE_SETS or not IMAGE_SETS[dataset].num_classes:
         with_classes = [k for k, v in IMAGE_SETS.items() if v.num_classes]
@@ -113,25 +139,39 @@ def out_of_distribution(
 ) -> task.Task:
     """Take one data set as normal, others as outliers (section 6.3).
 
-    Names are the keys of `image_sets.IMAGE_SETS`, the synthetic "constant",
-    "constant_gray", "noise", "half_mnist" and "chimera_mnist", "<name>_padded"
-    for images surrounded by zeros instead of resized, and "<name>_gray" for
-    images without colour. The paper selects models of CIFAR-10 and ImageNet32
-    on "mnist_padded".
+    Real data sets are "mnist", "fashion_mnist", "omniglot", "svhn", "cifar10",
+    "celeba" and "imagenet32". Synthetic ones are "constant", "constant_gray",
+    "noise", "half_mnist" and "chimera_mnist". The name of a real one may end
+    in "_padded" for images surrounded by zeros instead of resized, or in
+    "_gray" for images without colour. The paper selects models of CIFAR-10 and
+    ImageNet32 on "mnist_padded".
 
     Args:
-        inlier: data set to train on.
-        outliers: data sets of the final table; their test splits are used.
-        selection: data sets that model selection may look at; their
-            validation splits are used.
+        inlier: name of the data set to train on.
+        outliers: names of the data sets of the final table; their test splits
+            are used.
+        selection: names of the data sets that model selection may look at;
+            their validation splits are used.
         image_shape: [height, width, channels] of all images; None means that
             of the inliers. CelebA needs (32, 32, 3) or (64, 64, 3).
-        split_seed: of random validation sets.
-        data_dir: see `image_sets.image_examples`.
+        split_seed: seed of random validation sets, int >= 0.
+        data_dir: folder of tensorflow-datasets; None means the environment
+            variable NAE_TF_DATA_DIR, or else the default of
+            tensorflow-datasets.
 
     Raises:
         FileNotFoundError: if a data set is not on disk.
         ValueError: if there is no such data set or split.
+
+    Example:
+        >>> from nae_tf.data import out_of_distribution
+        >>> task = out_of_distribution(  # doctest: +SKIP
+        ...     "mnist",
+        ...     outliers=["fashion_mnist", "omniglot", "noise"],
+        ...     selection=["constant_gray"],
+        ... )
+        >>> task.outliers["omniglot"].shape  # doctest: +SKIP
+        (28, 28, 1)
     """
     inliers = {
         split: image_examples(
@@ -193,7 +233,7 @@ def outlier_examples(
 
 
 def _from_mnist(name, split, image_shape, data_dir):
-    """HalfMNIST or ChimeraMNIST: one image for each MNIST test image."""
+    """HalfMNIST or ChimeraMNIST: one image per MNIST test image."""
     if split != "test":
         raise ValueError(f"{name} has no split {split!r}, only 'test'.")
     digits = image_examples("mnist", "test", data_dir=data_dir)

@@ -1,4 +1,4 @@
-"""Preparing data sets of tensorflow-datasets, also from raw files."""
+"""Data sets of tensorflow-datasets, prepared from downloads or raw files."""
 
 import gzip
 import hashlib
@@ -10,7 +10,7 @@ import urllib.parse
 from nae_tf.data.tfds_files import import_tfds
 from nae_tf.data.tfds_images import IMAGE_SETS
 
-# MD5 sums of the contents: distributors compress these files again.
+# MD5 checksums of the contents: distributors compress these files again.
 MD5_OF_CONTENTS = {
     "mnist": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -34,19 +34,20 @@ class LocalFiles:
     """Stands in for the download manager of tensorflow-datasets.
 
     Every URL is answered with the file of the same name in a folder, after a
-    check of its sum.
+    check of its checksum.
     """
 
     def __init__(self, manager, url_infos, md5_of_contents, folder, work_dir):
         """Take the real manager, which extracts archives.
 
         Args:
-            manager: tfds.download.DownloadManager.
-            url_infos: maps URLs to what tensorflow-datasets knows of them.
-            md5_of_contents: maps names without ".gz" to sums of contents;
-                files that are not named here are checked as they are.
-            folder: of the raw files.
-            work_dir: for decompressed files.
+            manager: the real `tfds.download.DownloadManager`.
+            url_infos: file names and checksums that tensorflow-datasets has,
+                by URL.
+            md5_of_contents: MD5 checksums of decompressed contents, by file
+                name without ".gz". Other files are checked as they are.
+            folder: folder of the raw files.
+            work_dir: folder for decompressed files.
         """
         self._manager = manager
         self._url_infos = url_infos
@@ -102,9 +103,12 @@ def prepare(
     """Download or import a data set, unless it is there already.
 
     Args:
-        name: key of `nae_tf.data.tfds_images.IMAGE_SETS`.
-        data_dir: see the flag.
-        import_from: see the flag.
+        name: key of `tfds_images.IMAGE_SETS`.
+        data_dir: folder of tensorflow-datasets; None means the environment
+            variable NAE_TF_DATA_DIR, or else the default of
+            tensorflow-datasets.
+        import_from: folder of the raw files, if they were downloaded by other
+            means; None means to download them.
 
     Returns:
         Folder of the prepared data set.

@@ -19,14 +19,25 @@ class ArrayExamples(examples.Examples):
     """Examples that fit in memory, kept as they are stored (uint8 for images).
 
     Attributes:
-        read: returns the array [size, *shape]; called once, at first use.
+        read: function that returns the array, `[size, *shape]`; called once,
+            at first use.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.data import ArrayExamples
+        >>> images = np.zeros((10, 8, 8, 1), np.uint8)
+        >>> examples = ArrayExamples(
+        ...     "black", 10, (8, 8, 1), num_levels=256, read=lambda: images
+        ... )
+        >>> [len(batch) for batch in examples.batches(batch_size=4)]
+        [4, 4, 2]
     """
 
     read: Callable[[], np.ndarray]
 
     @functools.cached_property
     def array(self) -> np.ndarray:
-        """Stored values [size, *shape]: grey levels, or floats."""
+        """Stored values, `[size, *shape]`: grey levels, or floats."""
         array = self.read()
         if array.shape != (self.size, *self.shape):
             raise ValueError(
@@ -65,11 +76,23 @@ class StreamedExamples(examples.Examples):
     """Examples too large for memory, read from disk in every epoch.
 
     An epoch is shuffled through a seeded buffer, so its order is less random
-    than a permutation, and resuming reads again what the epoch had used.
+    than a permutation. Resuming reads again what the epoch had used.
 
     Attributes:
-        read: returns the unbatched data set of stored values in file order.
+        read: function that returns the unbatched `tf.data.Dataset` of stored
+            values, in file order.
         shuffle_buffer: number of examples held for shuffling.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from nae_tf.data import StreamedExamples
+        >>> stored = tf.data.Dataset.from_tensor_slices([[0.0], [1.0], [2.0]])
+        >>> examples = StreamedExamples(
+        ...     "numbers", 3, (1,), num_levels=None, read=lambda: stored
+        ... )
+        >>> batches = examples.training_batches(batch_size=2, seed=0)
+        >>> next(iter(batches)).shape
+        TensorShape([2, 1])
     """
 
     read: Callable[[], tf.data.Dataset]
@@ -110,9 +133,21 @@ class SampledExamples(examples.Examples):
     Attributes:
         size: number of samples of an evaluation, and of what counts as an
             epoch in training.
-        sample: maps (number of samples, int64 [2] stateless seed) to float32
-            [number, *shape].
-        evaluation_seed: of the fixed samples.
+        sample: function of the number of samples and a stateless seed, int64
+            [2], that returns float32 `[number, *shape]`.
+        evaluation_seed: seed of the fixed samples, int.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from nae_tf.data import SampledExamples
+        >>> def normal(number, seed):
+        ...     return tf.random.stateless_normal([number, 2], seed)
+        >>> examples = SampledExamples(
+        ...     "normal", 1_000, (2,), num_levels=None, sample=normal
+        ... )
+        >>> batches = examples.training_batches(batch_size=64, seed=0)
+        >>> next(iter(batches)).shape
+        TensorShape([64, 2])
     """
 
     sample: Callable[[int, tf.Tensor], tf.Tensor]
@@ -141,12 +176,13 @@ def from_indices(
     """Examples of a file: in memory if they are small, otherwise streamed.
 
     Args:
-        name: see `data.Examples`.
-        shape: see `data.Examples`.
-        num_levels: see `data.Examples`; None means float32 values.
-        indices: positions in the file, ascending.
-        stream: maps such positions to the unbatched data set of their stored
-            values, in that order.
+        name: name of the split in tables and plots.
+        shape: shape of one example.
+        num_levels: number of values that a pixel can take, stored as bytes.
+            None means float32 values.
+        indices: int [size], positions in the file, ascending.
+        stream: function of such positions that returns the unbatched
+            `tf.data.Dataset` of their stored values, in that order.
     """
     read = functools.partial(stream, indices)
     bytes_per_value = 4 if num_levels is None else 1

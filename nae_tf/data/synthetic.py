@@ -1,7 +1,7 @@
 """Synthetic outlier images of the paper's appendix D.1 (Table 9).
 
 Values are integers 0 ... 255, to be divided by 255. Images are made from a
-seed when first used; validation and test images come from different streams
+seed when first used. Validation and test images come from different streams
 of random numbers.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from nae_tf.data import examples, sources
 
-NUM_EXAMPLES = 4_000  # Of each of validation and test, Table 9.
+NUM_EXAMPLES = 4_000  # In validation and in test, Table 9.
 
 _STREAMS = {"validation": 0, "test": 1}
 
@@ -22,7 +22,7 @@ def constant_images(
 
     Args:
         rng: source of the colours.
-        num_images: how many.
+        num_images: number of images.
         image_shape: [height, width, channels].
 
     Returns:
@@ -126,10 +126,16 @@ def constant(
     Args:
         image_shape: [height, width, channels].
         split: "validation" or "test".
-        seed: of the colours.
+        seed: seed of the colours, int >= 0.
 
     Raises:
         ValueError: if there is no such split.
+
+    Example:
+        >>> from nae_tf.data import constant
+        >>> examples = constant((32, 32, 3))
+        >>> examples.size, examples.shape
+        (4000, (32, 32, 3))
     """
     return _examples("Constant", constant_images, image_shape, split, seed)
 
@@ -138,7 +144,22 @@ def constant(
 def constant_gray(
     image_shape: tuple[int, ...], split: str = "test", seed: int = 0
 ) -> examples.Examples:
-    """ConstantGray: 4,000 images of one grey value each; see `constant`."""
+    """ConstantGray: 4,000 images of one grey value each.
+
+    Args:
+        image_shape: [height, width, channels].
+        split: "validation" or "test".
+        seed: seed of the grey values, int >= 0.
+
+    Raises:
+        ValueError: if there is no such split.
+
+    Example:
+        >>> from nae_tf.data import constant_gray
+        >>> image = next(iter(constant_gray((8, 8, 1)).dataset())).numpy()
+        >>> image.shape, bool((image == image[0, 0, 0]).all())
+        ((8, 8, 1), True)
+    """
     return _examples(
         "ConstantGray", constant_gray_images, image_shape, split, seed
     )
@@ -148,7 +169,21 @@ def constant_gray(
 def noise(
     image_shape: tuple[int, ...], split: str = "test", seed: int = 0
 ) -> examples.Examples:
-    """Noise: 4,000 images of independent values; see `constant`."""
+    """Noise: 4,000 images of independent, uniform values.
+
+    Args:
+        image_shape: [height, width, channels].
+        split: "validation" or "test".
+        seed: seed of the values, int >= 0.
+
+    Raises:
+        ValueError: if there is no such split.
+
+    Example:
+        >>> from nae_tf.data import noise
+        >>> next(iter(noise((8, 8, 1)).batches(batch_size=16))).shape
+        TensorShape([16, 8, 8, 1])
+    """
     return _examples("Noise", noise_images, image_shape, split, seed)
 
 

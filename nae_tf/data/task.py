@@ -13,13 +13,29 @@ class Task:
     """Everything that a run needs of its data.
 
     Attributes:
-        name: of the task, for reports.
+        name: name of the task in reports.
         train: inliers to train on.
         validation: inliers for early stopping, calibration and selection.
         test: inliers of the final table.
-        selection: outliers by name that model selection may look at; never
+        selection: outliers that model selection may look at, by name; never
             those of the final table.
-        outliers: outliers by name of the final table.
+        outliers: outliers of the final table, by name.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.data import ArrayExamples, Task
+        >>> x = np.random.default_rng(0).normal(size=(100, 3))
+        >>> def part(name, x):
+        ...     return ArrayExamples(name, len(x), (3,), None, lambda: x)
+        >>> task = Task(
+        ...     name="normal vectors",
+        ...     train=part("training", x[:70]),
+        ...     validation=part("validation", x[70:80]),
+        ...     test=part("test", x[80:]),
+        ...     outliers={"shifted": part("shifted", x[80:] + 5.0)},
+        ... )
+        >>> task.example_shape
+        (3,)
     """
 
     name: str
@@ -55,19 +71,25 @@ def split_indices(
 ) -> list[np.ndarray]:
     """Split 0 ... num_examples - 1 at random, reproducibly.
 
-    numpy.random.default_rng(seed) permutes the indices, and the permutation
+    `numpy.random.default_rng(seed)` permutes the indices, and the permutation
     is cut into consecutive pieces: first the rest, then the given sizes.
 
     Args:
-        num_examples: how many to split.
-        sizes: of all pieces but the first.
-        seed: of the permutation.
+        num_examples: number of examples to split.
+        sizes: numbers of examples of all pieces but the first.
+        seed: seed of the permutation, int >= 0.
 
     Returns:
         Ascending, disjoint index arrays: the rest, then one per size.
 
     Raises:
         ValueError: if nothing is left for the first piece.
+
+    Example:
+        >>> from nae_tf.data import split_indices
+        >>> train, validation, test = split_indices(100, sizes=[10, 20], seed=0)
+        >>> len(train), len(validation), len(test)
+        (70, 10, 20)
     """
     rest = num_examples - sum(sizes)
     if rest < 1:

@@ -1,4 +1,4 @@
-"""What tensorflow-datasets has prepared on disk: found, checked and read."""
+"""Files that tensorflow-datasets has prepared: found, checked and read."""
 
 import contextlib
 import dataclasses
@@ -10,19 +10,20 @@ import tensorflow as tf
 from google.protobuf import json_format
 
 _READ_BATCH = 1_000
-# Length, its checksum and that of the contents of each record, in bytes.
+# Bytes around every record: its length and the checksums of length and data.
 TFRECORD_FRAME = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class PreparedSplit:
-    """A split of a data set, its files whole as far as their sizes tell.
+    """A split of a data set whose files have the sizes that they should have.
 
     Attributes:
-        folder: of the data set.
-        files: of the split, in the order of its examples.
-        num_examples: of all files.
-        remedy: a sentence that says how the data set is prepared again.
+        folder: folder of the data set.
+        files: paths of the files of the split, in the order of its examples.
+        num_examples: number of examples in all files.
+        remedy: advice that ends error messages: how to prepare the data set
+            again.
     """
 
     folder: str
@@ -37,9 +38,10 @@ class PreparedSplit:
         example by example: twenty times slower for small images.
 
         Args:
-            feature: name of the feature, one value an example.
-            dtype: of the stored value.
-            indices: positions of the wanted examples; None for all.
+            feature: name of the feature, one value per example.
+            dtype: type of the stored value.
+            indices: int [size], positions of the wanted examples; None means
+                all.
 
         Returns:
             Batches of values, in the order of the files.
@@ -59,7 +61,7 @@ class PreparedSplit:
 
     @contextlib.contextmanager
     def explained(self):
-        """Say in one line that what is read within is damaged."""
+        """Report files that cannot be read within the context in one line."""
         try:
             yield
         except (
@@ -73,7 +75,7 @@ class PreparedSplit:
             ) from error
 
     def damage(self, reason: str) -> ValueError:
-        """Make the error that says what is wrong with the files."""
+        """Return the error that says what is wrong with the files."""
         return _damage(reason, self.remedy)
 
 
@@ -85,17 +87,17 @@ def find_split(
     Args:
         tfds_name: name of the data set in tensorflow-datasets.
         split: name of the split there.
-        data_dir: of tensorflow-datasets; None for its default.
-        remedy: a sentence that says how the data set is prepared.
+        data_dir: folder of tensorflow-datasets; None means its default.
+        remedy: advice that ends error messages: how to prepare the data set.
 
     Raises:
-        FileNotFoundError: the data set or the split is not there.
-        ValueError: its files are damaged.
+        FileNotFoundError: if the data set or the split is not there.
+        ValueError: if its files are damaged.
     """
     tfds = import_tfds()
     try:
         builder = tfds.builder(tfds_name, data_dir=data_dir)
-    # All that an unreadable dataset_info.json ends in.
+    # Whatever an unreadable dataset_info.json raises.
     except (json_format.Error, RuntimeError, AssertionError) as error:
         where = data_dir or "the folder of tensorflow-datasets"
         raise _damage(
@@ -120,7 +122,7 @@ def find_split(
 
 
 def _damage(reason, remedy):
-    """Make the error that says what is wrong with a data set and its cure."""
+    """Return the error that says what is wrong with a data set and its cure."""
     return ValueError(
         f"{reason}: the data set is damaged; remove its folder and {remedy}"
     )
@@ -140,7 +142,7 @@ def _wrong_size(split):
             return f"{path} is empty"
         size += length
     expected = int(split.num_bytes) + TFRECORD_FRAME * split.num_examples
-    if split.num_bytes and size != expected:  # 0 means that it is not known.
+    if split.num_bytes and size != expected:  # 0 means unknown.
         others = " and those beside it hold" if split.num_shards > 1 else " has"
         return f"{path}{others} {size} bytes of {expected}"
     return None
@@ -150,12 +152,12 @@ def import_tfds() -> types.ModuleType:
     """Return the module tensorflow_datasets, which takes seconds to import.
 
     Raises:
-        ImportError: if it is broken, as a recent tensorflow-metadata leaves it
-            where an old TensorFlow holds protobuf below 5.
+        ImportError: if its own import failed. A recent tensorflow-metadata
+            causes this beside an old TensorFlow, which needs protobuf below 5.
     """
     import tensorflow_datasets as tfds
 
-    if not hasattr(tfds, "builder"):  # It only logs what it cannot import.
+    if not hasattr(tfds, "builder"):  # A failed import is only logged.
         raise ImportError(
             "tensorflow-datasets cannot be used: its import failed (see the "
             "log above); with TensorFlow 2.16 or 2.17 run `pip install "

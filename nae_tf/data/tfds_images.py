@@ -18,16 +18,17 @@ class ImageSet:
     """One data set and how the paper splits and prepares it.
 
     Attributes:
-        tfds_name: its name in tensorflow-datasets.
-        image_shape: of its images after `crop`.
-        splits: maps "train", "validation" and "test" to the names of splits
-            in tensorflow-datasets.
+        tfds_name: name of the data set in tensorflow-datasets.
+        image_shape: [height, width, channels] after `crop`.
+        splits: names of splits in tensorflow-datasets, by "train",
+            "validation" and "test".
+        download_size: size of the download of `nae_tf.prepare`, with its unit.
         validation_size: number of random examples of "train" that are the
             validation set, where `splits` names none.
-        download_size: of what `nae_tf.prepare` fetches.
-        num_classes: of the labels; None if there are no labels to hold out.
-        crop: side of the central square that is cut out first.
-        invert: exchange black and white.
+        num_classes: number of classes; None if there are no labels to hold
+            out.
+        crop: side of the central square that is cut out first, in pixels.
+        invert: whether black and white are exchanged.
     """
 
     tfds_name: str
@@ -42,9 +43,10 @@ class ImageSet:
 
 _TRAIN_TEST = {"train": "train", "test": "test"}
 
-# Differs from the paper: Table 9 prints 20,632 test images of SVHN (there are
-# 26,032), an 80/10/10 split of CelebA (the text and the authors' code use the
-# official one) and 256,229 validation images of ImageNet32 (one is missing).
+# Differs from the paper: Table 9 prints 20,632 test images of SVHN; there are
+# 26,032. It prints an 80/10/10 split of CelebA; the text and the authors' code
+# use the official one. It prints 256,229 validation images of ImageNet32; one
+# is missing.
 IMAGE_SETS = {
     "mnist": ImageSet(
         "mnist", (28, 28, 1), _TRAIN_TEST, "11 MiB", 6_000, num_classes=10
@@ -102,27 +104,27 @@ def image_examples(
     """One split of a data set of `IMAGE_SETS`.
 
     Where the authors of a data set made no validation split, a random part of
-    the training file, of the size in Table 9, is the validation set:
-    `data.split_indices` of the example index in the prepared files.
+    the training file, of the size in Table 9, is the validation set. It is
+    drawn by `split_indices` among the positions in the prepared files.
 
     Args:
         name: key of `IMAGE_SETS`.
         split: "train", "validation" or "test".
         image_shape: [height, width, channels]; None keeps the shape of the
             data set.
-        fit: brings images to `image_shape`: `resize_images` (the default),
-            `pad_images` or `gray_images`.
+        fit: function that brings images to `image_shape`: `resize_images`
+            (the default), `pad_images` or `gray_images`.
         classes: labels to keep; None keeps all.
-        split_seed: of the random validation set.
-        data_dir: of tensorflow-datasets; None means the environment variable
-            NAE_TF_DATA_DIR, or else the default of tensorflow-datasets.
-        title: what tables call the examples; None means `name`.
+        split_seed: seed of the random validation set, int >= 0.
+        data_dir: folder of tensorflow-datasets; None means the environment
+            variable NAE_TF_DATA_DIR, or else the default of
+            tensorflow-datasets.
+        title: name of the examples in tables; None means `name`.
 
     Raises:
         FileNotFoundError: if the data set or the split is not on disk.
-        ValueError: if an argument has no meaning for this data set, or the
-            files are damaged. What is wrong within a file is noticed when
-            images are read.
+        ValueError: if an argument does not fit this data set, or the files are
+            damaged. Damage within a file is noticed when images are read.
     """
     image_set = _image_set(name)
     shape = _checked_shape(name, image_shape or image_set.image_shape)
@@ -147,7 +149,7 @@ def image_examples(
         stream=functools.partial(_read_images, stored, image_set, shape, fit),
     )
     if not isinstance(images, sources.ArrayExamples):
-        # Its reader is a graph: `phase_training` and `evaluate` explain it.
+        # A graph reads these: its errors are explained where batches are used.
         return images
     return dataclasses.replace(images, read=stored.explained()(images.read))
 

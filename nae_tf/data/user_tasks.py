@@ -1,4 +1,4 @@
-"""Tasks on the user's own files: one gin line tells where they are."""
+"""Tasks on the user's own files, named by one line of a gin file."""
 
 from collections.abc import Mapping
 
@@ -26,22 +26,41 @@ def user_data(
         user_data.inliers = "photos/good"
         user_data.outliers = {"scratch": "photos/scratch"}
 
+    `read_files` describes the kinds of files.
+
     Args:
-        inliers: see `read_files`, which reads all paths.
-        outliers: outliers of the final table by name.
-        selection: outliers that model selection may look at, by name. None
-            means ConstantGray for images and none for vectors.
-        key: see `read_files`.
-        image_shape: see `read_files`.
-        validation_fraction: of the inliers; `data.split_indices` draws
-            round(validation_fraction * size).
-        test_fraction: of the inliers, likewise.
-        split_seed: of the random split.
+        inliers: one path or several, with * as in a shell.
+        outliers: paths of the outliers of the final table, by name.
+        selection: paths of the outliers that model selection may look at, by
+            name. None means ConstantGray for images and none for vectors.
+        key: name of the array of examples in .npz, HDF5 and .tfrecord files;
+            not needed if there is no other array.
+        image_shape: [height, width, channels] to resize images of bytes to;
+            None means that all must have one shape.
+        validation_fraction: share of the inliers in (0, 1), of which
+            `split_indices` draws round(validation_fraction * size).
+        test_fraction: share of the inliers in (0, 1), drawn likewise.
+        split_seed: seed of the random split, int >= 0.
 
     Raises:
         FileNotFoundError: if a path does not exist.
         ModuleNotFoundError: if h5py is needed and not installed.
-        ValueError: if a file is not what it should be.
+        ValueError: if a file is not what it should be; one line names it.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from nae_tf.data import user_data
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> np.save(f"{folder.name}/good.npy", np.zeros((100, 3)))
+        >>> np.save(f"{folder.name}/bad.npy", np.ones((10, 3)))
+        >>> task = user_data(
+        ...     f"{folder.name}/good.npy", {"bad": f"{folder.name}/bad.npy"}
+        ... )
+        >>> task.train.size, task.validation.size, task.test.size
+        (70, 10, 20)
+        >>> task.outliers["bad"].size
+        10
     """
 
     def read_all(named):
@@ -84,25 +103,43 @@ def user_data_holdout(
     test_fraction: float = 0.2,
     split_seed: int = 0,
 ) -> task.Task:
-    """Hold out one class of own data as the outlier class; cf. `user_data`.
+    """Hold out one class of own data as the outlier class.
 
         user_data_holdout.paths = "flowers"          # flowers/rose/1.png, ...
         user_data_holdout.held_out_class = "rose"
 
+    `read_files` describes the kinds of files.
+
     Args:
-        paths: see `read_files`.
-        held_out_class: subfolder or label.
-        key: see `read_files`.
-        label_key: see `read_files`; not needed for folders.
-        image_shape: see `read_files`.
-        validation_fraction: see `user_data`.
-        test_fraction: see `user_data`.
-        split_seed: see `user_data`.
+        paths: one path or several, with * as in a shell.
+        held_out_class: subfolder or label of the outliers.
+        key: name of the array of examples in .npz, HDF5 and .tfrecord files;
+            not needed if there is no other array but `label_key`.
+        label_key: name of the array of classes, or of a column in a .csv file;
+            not needed for folders.
+        image_shape: [height, width, channels] to resize images of bytes to;
+            None means that all must have one shape.
+        validation_fraction: share of the inliers in (0, 1), of which
+            `split_indices` draws round(validation_fraction * size).
+        test_fraction: share of the inliers in (0, 1), drawn likewise.
+        split_seed: seed of the random split, int >= 0.
 
     Raises:
         FileNotFoundError: if a path does not exist.
         ModuleNotFoundError: if h5py is needed and not installed.
         ValueError: if a file is not what it should be or has no such class.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from nae_tf.data import user_data_holdout
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = f"{folder.name}/flowers.npz"
+        >>> kind = np.repeat(["rose", "tulip"], [20, 80])
+        >>> np.savez(path, sizes=np.ones((100, 3)), kind=kind)
+        >>> task = user_data_holdout(path, "rose", label_key="kind")
+        >>> task.outliers["rose"].size
+        20
     """
     files = read_files(paths, key, label_key, image_shape)
     if files.labels is None:

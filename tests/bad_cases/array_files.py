@@ -210,15 +210,15 @@ CASES = {
         "a.npz", renamed(npy(np.zeros((2, 3))), "npy"), r"rename it to \*.npy"
     ),
     "an archive of text": file(
-        "a.npz", archive(notes="hello"), "'notes' in it is no array"
+        "a.npz", archive(notes="hello"), "'notes' in it is not an array"
     ),
     "an archive of nothing": file(
-        "a.npz", archive(**{"x.npy": b""}), "'x(.npy)?' in it is no array"
+        "a.npz", archive(**{"x.npy": b""}), "'x(.npy)?' in it is not an array"
     ),
     "labels of text": file(
         "a.npz",
         archive(**{"x": b"", "y": b"hello"}),
-        "'y' in it is no array",
+        "'y' in it is not an array",
         key="x",
         label_key="y",
     ),

@@ -70,7 +70,7 @@ def empty_folder(tmp_path):
 CASES = {
     "a folder within itself": (
         folder_within_itself,
-        "good/again is a link to a folder that it is in; remove it",
+        "good/again is a link to a folder that contains it; remove it",
     ),
     **{
         name: (damaged(name), f"{name} is not an image or is damaged")

@@ -1,7 +1,7 @@
-"""Reads arrays and tables.
+"""Readers of files of arrays, tables and records.
 
-A reader returns all examples of a file or raises one line that names the file
-and what is wrong with it.
+A reader returns all examples of a file, or raises an error of one line that
+names the file and what is wrong with it.
 """
 
 import array
@@ -20,7 +20,7 @@ from nae_tf.data.readers.checks import checked_examples
 from nae_tf.data.readers.tables import check_names, read_table
 from nae_tf.data.tfds_files import TFRECORD_FRAME
 
-# What NumPy, zipfile and h5py raise for files that are not what they say.
+# What NumPy, zipfile and h5py raise for damaged or misnamed files.
 _DAMAGED = (
     EOFError,
     KeyError,
@@ -45,14 +45,14 @@ def read_array(
     """Read a .npy, .npz, HDF5, CSV or TFRecord file.
 
     Args:
-        path: the suffix tells the format.
-        key: of the examples in a .npz, HDF5 or TFRecord file. Not needed if
-            there is nothing else but `label_key`.
-        label_key: of the classes; the name of a column in a CSV file.
-        image_shape: to resize uint8 images to.
+        path: file whose suffix gives its format.
+        key: name of the array of examples in a .npz, HDF5 or TFRecord file.
+            Not needed if there is no other array but `label_key`.
+        label_key: name of the array of classes, or of a column in a CSV file.
+        image_shape: [height, width, channels] to resize uint8 images to.
 
     Returns:
-        Examples, uint8 or float32 [number, *shape]; labels, str [number], or
+        Examples, uint8 or float32 `[number, *shape]`; labels, str [number], or
         None without `label_key`.
 
     Raises:
@@ -103,7 +103,7 @@ def _read_npz(path, key, label_key, image_shape):
     def read(name):
         found = arrays[name]
         if not isinstance(found, np.ndarray):  # Bytes of another kind of file.
-            raise ValueError(f"{name!r} in it is no array")
+            raise ValueError(f"{name!r} in it is not an array")
         return found
 
     with arrays:
@@ -122,7 +122,7 @@ def open_hdf5(path):
 
     Raises:
         ModuleNotFoundError: if h5py is not installed.
-        ValueError: if it is no HDF5 file.
+        ValueError: if it is not an HDF5 file.
     """
     try:
         import h5py
@@ -141,7 +141,7 @@ def hdf5_arrays(path, file) -> list[str]:
     """List the names of the arrays in an open HDF5 file and its groups.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: if the file is damaged.
     """
     import h5py
 

@@ -1,4 +1,4 @@
-"""Checks of arrays that files hold: what a network must not see."""
+"""Checks of arrays from files, so that a network gets only valid examples."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ def check_kind(title, shape: tuple[int, ...], dtype: np.dtype):
     """Refuse an array that cannot hold examples, by its shape and type.
 
     Args:
-        title: of the array, for messages.
-        shape: of the array, [number, ...].
-        dtype: of the array.
+        title: name of the array, used in error messages.
+        shape: shape of the array, [number, ...].
+        dtype: type of the array.
 
     Raises:
-        ValueError: they are not those of vectors or images.
+        ValueError: if shape or type are not those of vectors or images.
     """
     if len(shape) not in (2, 3, 4) or 0 in shape:
         raise ValueError(
@@ -35,22 +35,22 @@ def checked_examples(
     image_shape: ImageShape | None = None,
     start: int = 0,
 ) -> np.ndarray:
-    """Examples as a network may see them.
+    """Return examples in the form that a network takes.
 
     Args:
-        title: of the file, for messages.
+        title: name of the file, used in error messages.
         values: vectors [number, features] or images [number, height, width(,
             channels)].
-        image_shape: to resize uint8 images to.
-        start: number of the first example in its file, for messages.
+        image_shape: [height, width, channels] to resize uint8 images to.
+        start: number of the first example in its file, used in error messages.
 
     Returns:
         Images as uint8 or as float32 in [0, 1], with an axis of channels;
         vectors as float32.
 
     Raises:
-        ValueError: another shape or type, NaN, or float images that leave
-            [0, 1].
+        ValueError: if shape or type do not fit, if values are NaN or infinite,
+            or if float images leave [0, 1].
     """
     check_kind(title, values.shape, values.dtype)
     is_image = values.ndim > 2

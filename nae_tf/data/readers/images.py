@@ -1,4 +1,4 @@
-"""Reads folders of image files, refusing what is damaged or does not fit."""
+"""Readers of folders of images, which refuse damaged or unfit files."""
 
 import concurrent.futures
 import os
@@ -15,11 +15,11 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 def _files_below(folder, above=()):
-    """Files that are not hidden, links followed."""
+    """Yield all files below a folder but hidden ones; links are followed."""
     here = folder.resolve()
     if here in above:
         raise ValueError(
-            f"{folder} is a link to a folder that it is in; remove it."
+            f"{folder} is a link to a folder that contains it; remove it."
         )
     for path in folder.iterdir():
         if path.name.startswith("."):
@@ -36,15 +36,14 @@ def list_images(
     """List the images of a folder and its subfolders, in alphabetical order.
 
     Args:
-        folder: to look into; links are followed. Hidden files are none of its
-            contents.
+        folder: folder of the images. Links are followed, hidden files ignored.
 
     Returns:
         Files, and for each the first subfolder it is in, or None.
 
     Raises:
-        ValueError: if there is no image, another kind of file, or a folder
-            that contains itself.
+        ValueError: if there is no image, another kind of file, or a link to a
+            folder that contains it.
     """
     files: list[pathlib.Path] = []
     labels: list[str | None] = []
@@ -65,16 +64,16 @@ def list_images(
 def read_images(
     files: Sequence[pathlib.Path], image_shape: ImageShape | None = None
 ) -> tuple[tuple[int, ...], np.ndarray | None]:
-    """Decode every image once, so that none can end a training later.
+    """Decode every image once, so that a damaged one is found before training.
 
     Args:
-        files: at least one image.
+        files: paths of one image or more.
         image_shape: [height, width, channels] to resize to; None means that
             all must have the shape of the first. Channels are never converted.
 
     Returns:
-        Shape of the images, and uint8 [number, *shape], or None if they would
-        take more memory than `examples.MAX_BYTES_IN_MEMORY`.
+        Shape of the images, and uint8 `[number, *shape]`, or None if they
+        would take more memory than `sources.MAX_BYTES_IN_MEMORY`.
 
     Raises:
         ValueError: if an image is damaged or has another shape.
@@ -105,7 +104,16 @@ def read_images(
 def read_image(
     file: pathlib.Path, image_shape: ImageShape | None = None
 ) -> np.ndarray:
-    """Read one image, uint8 [height, width, channels]; see `read_images`."""
+    """Read one image with the checks of `decode_image`.
+
+    Args:
+        file: path of the image.
+        image_shape: [height, width, channels] to resize to; None keeps its
+            shape.
+
+    Returns:
+        uint8 [height, width, channels].
+    """
     return decode_image(file.read_bytes(), str(file), image_shape)
 
 
@@ -116,8 +124,9 @@ def decode_image(
 
     Args:
         encoded: contents of the file.
-        title: of the image, for messages.
-        image_shape: see `read_images`.
+        title: name of the image, used in error messages.
+        image_shape: [height, width, channels] to resize to; None keeps its
+            shape.
 
     Returns:
         uint8 [height, width, channels].
@@ -143,7 +152,15 @@ def decode_image(
 def stream_images(
     files: Sequence[pathlib.Path], shape: tuple[int, ...]
 ) -> tf.data.Dataset:
-    """Unbatched images that `read_images` has checked, uint8 `shape`."""
+    """Read images again that `read_images` has checked.
+
+    Args:
+        files: paths of the images.
+        shape: [height, width, channels] of all images.
+
+    Returns:
+        Unbatched data set of uint8 [height, width, channels].
+    """
 
     def decode(path):
         image = tf.io.decode_image(

@@ -1,4 +1,4 @@
-"""Files and folders of a user: where they are and what reads them."""
+"""Files and folders of a user, found by their paths and read."""
 
 import glob
 import os
@@ -18,13 +18,14 @@ Paths = str | Sequence[str]
 
 
 class UserFiles(NamedTuple):
-    """Everything that some paths hold.
+    """All examples of some paths.
 
     Attributes:
-        title: the paths, for messages.
+        title: name of the paths, used in tables and error messages.
         size: number of examples.
         labels: str [size], or None if there are no classes.
-        select: makes named examples of some positions.
+        select: function of a name and int [number] positions that returns
+            the `Examples` at these positions.
     """
 
     title: str
@@ -50,17 +51,34 @@ def read_files(
     Vectors are taken as they are: scale them to order 1 beforehand.
 
     Args:
-        paths: one or several, with * as in a shell.
-        key: of the examples in .npz, HDF5 and .tfrecord files; not needed if
-            there is nothing else but `label_key`.
-        label_key: of the classes; in a .csv file the name of a column.
+        paths: one path or several, with * as in a shell.
+        key: name of the array of examples in .npz, HDF5 and .tfrecord files;
+            not needed if there is no other array but `label_key`.
+        label_key: name of the array of classes, or of a column in a .csv file.
         image_shape: [height, width, channels] to resize images of bytes to;
             None means that all must have one shape.
+
+    Returns:
+        `size` examples with the `title` of their paths, their `labels` or None,
+        and the function `select(name, positions)`, which returns `Examples`.
 
     Raises:
         FileNotFoundError: if a path does not exist.
         ModuleNotFoundError: if h5py is needed and not installed.
         ValueError: if a file is not what it should be; one line names it.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from nae_tf.data import read_files
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = f"{folder.name}/flowers.npz"
+        >>> np.savez(path, sizes=np.ones((4, 3)), kind=["rose"] * 4)
+        >>> files = read_files(path, key="sizes", label_key="kind")
+        >>> files.size, files.labels.tolist()
+        (4, ['rose', 'rose', 'rose', 'rose'])
+        >>> files.select("first two", np.arange(2)).shape
+        (3,)
     """
     found = _existing(paths)
     title = str(found[0])
@@ -82,7 +100,7 @@ def read_files(
 
 
 def _existing(paths):
-    """Paths that exist; those of a pattern in alphabetical order."""
+    """Return the paths that exist, those of a pattern alphabetically."""
     patterns = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     found = []
     for pattern in map(os.fspath, patterns):

@@ -14,12 +14,13 @@ from nae_tf.data.readers.images import list_images, read_image
 
 
 class Batch(NamedTuple):
-    """Some examples in a row.
+    """Consecutive examples, read when they are needed.
 
     Attributes:
-        ids: of the examples: a path within a folder, or a number from 0.
-        load: reads them, float [batch, *example_shape]; raises ValueError if
-            they are not what a network may see.
+        ids: names of the examples, [batch]: paths within a folder, or numbers
+            from 0.
+        load: function that reads them, float `[batch, *example_shape]`. It
+            raises ValueError if they are not valid examples.
     """
 
     ids: list[str]
@@ -27,11 +28,11 @@ class Batch(NamedTuple):
 
 
 class ExampleStream(NamedTuple):
-    """Batches in order.
+    """All examples to score, in order.
 
     Attributes:
         size: number of examples, or None if it is not known.
-        batches: iterates once.
+        batches: iterator over the batches, which can be used once.
     """
 
     size: int | None
@@ -51,13 +52,13 @@ def open_stream(
 
     Args:
         path: a folder, a file, or "-" for a table on standard input.
-        example_shape: what images of bytes are resized to.
-        batch_size: examples a batch, > 0.
-        key: of the examples in a file of several arrays.
+        example_shape: shape of one example; images of bytes are resized to it.
+        batch_size: examples per batch, > 0.
+        key: name of the array of examples in a file of several arrays.
 
     Raises:
-        FileNotFoundError: there is no such path.
-        ValueError: it is not what it should be.
+        FileNotFoundError: if there is no such path.
+        ValueError: if a file is not what it should be.
     """
     if path == "-":
         return ExampleStream(None, _csv_batches("-", batch_size))
@@ -107,7 +108,7 @@ def _hdf5_stream(path, example_shape, batch_size, key):
             "holds the examples."
         )
     array = file[key]
-    # An array without even a shape is no examples either.
+    # An empty HDF5 data set has no shape; the check refuses it as ().
     checks.check_kind(path, array.shape or (), array.dtype)
     load = functools.partial(_read_slice, path, array, example_shape)
     return ExampleStream(len(array), _slices(load, len(array), batch_size))
@@ -149,7 +150,7 @@ def _read_slice(path, array, example_shape, start, stop):
 
 
 def _image_shape(example_shape):
-    """What images of bytes are resized to; None where no image is taken."""
+    """Return the shape to resize images to; None for vectors."""
     return example_shape if len(example_shape) == 3 else None
 
 
@@ -174,7 +175,7 @@ def _numbers(start, count):
 
 
 def _as_floats(values):
-    """Images of bytes in [0, 1]; everything else as it is."""
+    """Return images of bytes as floats in [0, 1], everything else as it is."""
     if values.dtype == np.uint8 and values.ndim == 4:
         return values.astype(np.float32) / 255
     return values

@@ -1,4 +1,4 @@
-"""Reads tables of numbers, line by line."""
+"""Reader of tables of numbers, line by line."""
 
 import csv
 from collections.abc import Collection, Iterable, Iterator
@@ -10,15 +10,16 @@ def read_table(
     """Read a table of numbers whose first line may name the columns.
 
     Args:
-        title: of the table, for messages.
-        lines: of the table; blank ones are passed over.
+        title: name of the table, used in error messages.
+        lines: lines of the table; blank ones are skipped.
         label_key: name of the column of labels, if there is one.
 
     Yields:
         The numbers of a line, and its label or None.
 
     Raises:
-        ValueError: it is no such table; the message tells the line.
+        ValueError: if the text is not a table of numbers; the message names
+            the line.
     """
     rows = csv.reader(lines)
     try:
@@ -44,14 +45,18 @@ def read_table(
 
 
 def _names_columns(place, fields):
-    """Whether a first line has names; one damaged number is none."""
+    """Return whether a first line has names.
+
+    Names and numbers in one line are refused: a name there is probably a
+    damaged number.
+    """
     is_number = [_number(text) is not None for text in fields]
     if any(is_number) and not all(is_number):
         raise ValueError(
             f"{place}: expected numbers or names of columns, received both."
         )
     if len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
-        # As pandas writes columns that have no names.
+        # pandas writes such a line for columns that have no names.
         raise ValueError(
             f"{place} counts the columns, 0 to {fields[-1]}; remove it, or "
             "name the columns."
@@ -78,7 +83,7 @@ def _as_numbers(place, fields):
 
 def _number(text):
     """Return the number that a field holds, or None."""
-    # Python reads 1_000 as a thousand; whoever wrote a table did not mean that.
+    # Python reads 1_000 as a thousand; in a table it is a damaged number.
     if "_" in text:
         return None
     try:
@@ -91,12 +96,12 @@ def check_names(title, names: Collection[str], *needed: str | None):
     """Refuse a file that lacks a column or an array.
 
     Args:
-        title: of the file, for messages.
-        names: what it has.
-        *needed: what it has to have; None is nothing.
+        title: name of the file, used in error messages.
+        names: names of its columns or arrays.
+        *needed: names that it must have; None is ignored.
 
     Raises:
-        ValueError: one is missing.
+        ValueError: if a name is missing.
     """
     for name in needed:
         if name is not None and name not in names:
