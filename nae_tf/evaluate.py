@@ -5,8 +5,8 @@
 Prints the AUROC of every outlier set of the run's task for the pre-trained
 autoencoder (AE) and the final model, on test data. Writes results.json with all
 metrics and their confidence intervals, and report.html, which shows them with
-histograms, ROC curves and examples (docs/evaluation.md). It needs the run
-directory and the data that the run's configuration names.
+histograms, ROC curves and examples (docs/guides/evaluation.md). It needs the
+run directory and the data that the run's configuration names.
 """
 
 from absl import flags

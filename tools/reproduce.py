@@ -1,4 +1,4 @@
-"""Reproduce the tables and figures of the README.
+"""Reproduce the tables and figures of docs/results.
 
     python tools/reproduce.py digits          run what is missing, print it
     python tools/reproduce.py digits --show   print it from the stored results

@@ -97,8 +97,9 @@ class OutlierDetector(LossModel):
             loss: None; it is where Keras has it.
             jit_compile: compile the training step with XLA. Off unless asked
                 for: on a CPU, XLA runs the chains several times slower; on a
-                GPU, several times faster (docs/performance.md). XLA leaves out
-                the checks of a batch's values: NaN ends in a NaN loss.
+                GPU, several times faster (docs/guides/performance.md). XLA
+                leaves out the checks of a batch's values: NaN ends in a NaN
+                loss.
             **kwargs: further arguments of `keras.Model.compile`.
 
         Raises:

@@ -27,7 +27,7 @@ def evaluate(
             in (0, 1].
 
     Returns:
-        What results.json holds; see docs/evaluation.md.
+        What results.json holds; see docs/guides/evaluation.md.
 
     Raises:
         FileNotFoundError: a phase has no checkpoint.

@@ -1,8 +1,8 @@
 """Scores of a run's methods on test data, and what follows from them.
 
 `MethodEvaluation` is one method's; `results_of` writes all of them as the
-dictionary that results.json holds (docs/evaluation.md). Next: `report`, the
-page that shows them.
+dictionary that results.json holds (docs/guides/evaluation.md). Next: `report`,
+the page that shows them.
 """
 
 import dataclasses
@@ -177,7 +177,7 @@ def results_of(
         signal_efficiency: as in `evaluate_method`.
 
     Returns:
-        The dictionary that docs/evaluation.md describes.
+        The dictionary that docs/guides/evaluation.md describes.
     """
     task = experiment.task
     any_method = next(iter(evaluations.values()))

@@ -1,7 +1,7 @@
 """Convolutions of Table 10 in the form that a CPU computes fastest.
 
 Each layer has the weights and the values of the plain layers that it replaces;
-docs/performance.md tells what each form gains.
+docs/results/speed.md tells what each form gains.
 """
 
 import keras

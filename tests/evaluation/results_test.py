@@ -123,7 +123,7 @@ def test_results_tell_how_they_came_about():
     results = results_of(evaluations, experiment_of(task), 0.4)
     assert results["inliers"] == {"name": "test", "count": 7}
     assert results["outliers"] == {"near": {"count": 7}, "far": {"count": 5}}
-    # As docs/evaluation.md has it.
+    # As docs/guides/evaluation.md has it.
     assert results["confidence"] == 0.95
     assert results["num_resamples"] == 1000
     assert results["signal_efficiency"] == 0.4

@@ -171,7 +171,7 @@ def test_encoded_images_are_resized_as_training_images_are(encode, tmp_path):
 
 def test_versions_count_up(tmp_path):
     model = Distance()
-    # As the README says, a server's settings may stand there.
+    # As docs/guides/serving.md says, a server's settings may stand there.
     (tmp_path / "batching.txt").touch()
     assert export_model(model, CALIBRATION, tmp_path).name == "1"
     assert export_model(model, CALIBRATION, tmp_path, version=9).name == "9"
