@@ -23,6 +23,7 @@ from nae_tf.samplers import (
     NegativeSample,
     OnManifold,
     PersistentContrastiveDivergence,
+    Sampler,
 )
 from nae_tf.serving import (
     Calibration,
@@ -47,6 +48,7 @@ __all__ = [
     "OutlierDetector",
     "PersistentContrastiveDivergence",
     "ReplayBuffer",
+    "Sampler",
     "Sphere",
     "baselines",
     "benjamini_hochberg",

@@ -21,7 +21,7 @@ from nae_tf.base.mixed_precision import full_precision, kernels_cast_once
 from nae_tf.base.randomness import Purpose
 from nae_tf.base.replicas import batch_share, replica_id
 from nae_tf.energy import unnormalized_log_density
-from nae_tf.samplers import NegativeSample, OnManifold, mnist_sampler
+from nae_tf.samplers import NegativeSample, Sampler, mnist_sampler
 
 
 @gin.register(module="nae_tf")
@@ -65,9 +65,10 @@ class NAE(Autoencoder):
         Args:
             encoder: see `Autoencoder`.
             decoder: see `Autoencoder`.
-            sampler: `OnManifold`, `ContrastiveDivergence` or
-                `PersistentContrastiveDivergence`. The default is the paper's
-                on-manifold sampler for MNIST; it takes values in [0, 1].
+            sampler: `OnManifold`, `ContrastiveDivergence`,
+                `PersistentContrastiveDivergence` or a `Sampler` of your own.
+                The default is the paper's on-manifold sampler for MNIST; it
+                takes values in [0, 1].
             latent_space: `Sphere()` (the default) or `Euclidean()`.
             distance: see `Autoencoder`.
             reduction: see `Autoencoder`.
@@ -98,7 +99,7 @@ class NAE(Autoencoder):
         }.items():
             if not value >= 0:
                 raise ValueError(f"NAE: expected {key} >= 0, received {value}.")
-        if sampler is not None and not hasattr(sampler, "visible_chain"):
+        if not isinstance(sampler, Sampler | None):
             raise ValueError(
                 "NAE: expected sampler None or a sampler, received "
                 f"{sampler!r}."
@@ -142,7 +143,7 @@ class NAE(Autoencoder):
         self.track("loss", "positive_energy", "negative_energy", "energy_gap")
         if self.trains_temperature:
             self.track("temperature")
-        if isinstance(self.sampler, OnManifold):
+        if self.sampler.has_latent_chain:
             self.track("latent_gradient_norm")
         self.track("visible_gradient_norm")
         if self.sampler.visible_chain.rejects:

@@ -5,11 +5,12 @@
     PersistentContrastiveDivergence  noise or last x = x0 -> visible chain -> x
 
 A sampler is a value. What changes, the replay buffer, belongs to the model and
-is passed in.
+is passed in. `Sampler` says what a sampler of your own has to offer.
 """
 
+import abc
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import gin
 import keras
@@ -45,22 +46,89 @@ class NegativeSample(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sampler(SerializableDataclass):
-    """What all samplers share: the visible chain.
+class Sampler(SerializableDataclass, abc.ABC):
+    """How a model draws its negative samples: the contract of all samplers.
+
+    A sampler of your own is a frozen dataclass that inherits from this class
+    and has `draw` and `generate`. Registered for Keras, it is saved in the
+    `.keras` file of its model. One with a replay buffer also has `make_buffer`
+    and `stored_states`.
 
     Attributes:
-        visible_chain: Langevin chain in the space of the examples.
+        visible_chain: `LangevinChain` in the space of the examples. Its bounds
+            are the range of values that the model takes.
+        has_latent_chain: class attribute, bool: whether the sampler has a
+            field `latent_chain`, and its samples `z0`, `z` and `latent`.
+        generates: class attribute, bool: whether `generate` has something to
+            start from, or raises ValueError.
     """
+
+    has_latent_chain: ClassVar[bool] = False
+    generates: ClassVar[bool] = True
 
     visible_chain: LangevinChain
 
+    @abc.abstractmethod
+    def draw(self, model, x, buffer, seed) -> NegativeSample:
+        """Draw the negative samples of a training step.
+
+        It becomes part of a graph: TensorFlow's functions only, and random
+        numbers from `seed` alone.
+
+        Args:
+            model: model to sample, an `NAE`. It has `energy`, `decode`,
+                `latent_space`, `latent_shape`, `example_shape` and
+                `temperature`.
+            x: float [batch, ...], data of the training step.
+            buffer: what `make_buffer` returned, a `ReplayBuffer` or None.
+            seed: int [2], seed of the training step.
+
+        Returns:
+            `NegativeSample` of the same batch size and dtype as `x`.
+        """
+
+    @abc.abstractmethod
+    def generate(self, model, num_samples, seed, dtype) -> NegativeSample:
+        """Draw samples of the model from nothing but noise.
+
+        Args:
+            model: model to sample, as in `draw`.
+            num_samples: number of samples, int scalar; may be a tensor.
+            seed: int [2], seed of the samples.
+            dtype: floating dtype of the samples.
+
+        Returns:
+            `NegativeSample` of batch size `num_samples`.
+
+        Raises:
+            ValueError: the sampler's `generates` is False.
+        """
+
     def make_buffer(self, example_shape, latent_shape, dtype) -> Any:
-        """Make the replay buffer that the sampler needs, or None."""
+        """Make the replay buffer of a model.
+
+        Args:
+            example_shape: shape of one example.
+            latent_shape: shape of one latent.
+            dtype: floating dtype of the stored states.
+
+        Returns:
+            `ReplayBuffer`, or None for a sampler that stores nothing.
+        """
         del example_shape, latent_shape, dtype
         return None
 
     def stored_states(self, negative: NegativeSample):
-        """Return the states of a sample that belong into the replay buffer."""
+        """Return the states of a sample that belong into the replay buffer.
+
+        Args:
+            negative: `NegativeSample` of batch size `batch`, what `draw`
+                returned.
+
+        Returns:
+            float [batch, ...], states of the shape that the buffer holds. Not
+            called for a model without a buffer.
+        """
         raise NotImplementedError
 
     def run_visible_chain(self, model, x0, seed):
@@ -101,6 +169,8 @@ class OnManifold(Sampler):
             `generate`, which has no buffer (section D.3: 8).
     """
 
+    has_latent_chain: ClassVar[bool] = True
+
     latent_chain: LangevinChain
     replay_ratio: float = 0.95
     replay_capacity: int = 10_000
@@ -125,11 +195,10 @@ class OnManifold(Sampler):
         """Draw negative samples for training (Algorithm 1).
 
         Args:
-            model: offers `energy`, `decode`, `latent_space`, `latent_shape` and
-                `temperature`.
+            model: model to sample; see `Sampler.draw`.
             x: float [batch, ...], data; only its shape and type matter.
             buffer: `ReplayBuffer` of latents, or None.
-            seed: int [2].
+            seed: int [2], seed of the training step.
 
         Returns:
             `NegativeSample` of the same batch size as `x`.
@@ -144,9 +213,9 @@ class OnManifold(Sampler):
         """Draw from the model with fresh, longer latent chains (section D.3).
 
         Args:
-            model: as in `draw`.
-            num_samples: int.
-            seed: int [2].
+            model: model to sample, as in `draw`.
+            num_samples: number of samples, int scalar.
+            seed: int [2], seed of the samples.
             dtype: floating dtype of the samples.
 
         Returns:
@@ -207,6 +276,8 @@ class ContrastiveDivergence(Sampler):
 
     The paper's ablation. It cannot suppress modes far from the data.
     """
+
+    generates: ClassVar[bool] = False
 
     def draw(self, model, x, buffer, seed) -> NegativeSample:
         """Draw negative samples from chains that start at the examples `x`.

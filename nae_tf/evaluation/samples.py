@@ -24,7 +24,6 @@ from nae_tf.runs.disk import (
 )
 from nae_tf.runs.progress import progress_bar
 from nae_tf.runs.run_directory import RunDirectory
-from nae_tf.samplers import OnManifold
 
 _BATCH_SIZE = 256
 
@@ -85,7 +84,8 @@ def lengthen_latent_chain(model, factor: int):
     """Make the latent chain of generation `factor` times that of training.
 
     Raises:
-        ValueError: the model, or its sampler, has no latent chain.
+        ValueError: the model, or its sampler, has no latent chain, or none
+            with a `generation_factor`.
     """
     sampler = getattr(model, "sampler", None)
     if sampler is None:
@@ -93,10 +93,11 @@ def lengthen_latent_chain(model, factor: int):
             f"{type(model).__name__} has no latent chain; name a run whose "
             "model is NAE."
         )
-    if not isinstance(sampler, OnManifold):
+    # A sampler of a user's own may have a latent chain of one length.
+    if not (sampler.has_latent_chain and hasattr(sampler, "generation_factor")):
         raise ValueError(
-            f"{type(sampler).__name__} has no latent chain; leave out "
-            "--generation_factor."
+            f"{type(sampler).__name__} has no latent chain with a "
+            "generation_factor; leave out --generation_factor."
         )
     model.sampler = dataclasses.replace(sampler, generation_factor=factor)
 

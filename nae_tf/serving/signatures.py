@@ -13,7 +13,6 @@ else. What a request may cost is bounded there, too.
 import tensorflow as tf
 
 from nae_tf.energy import error_map
-from nae_tf.samplers import ContrastiveDivergence
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.encoded_images import decode_images
 
@@ -92,9 +91,7 @@ def make_signatures(model, calibration: Calibration) -> dict:
 def can_sample(model) -> bool:
     """Whether a model generates samples from nothing."""
     sampler = getattr(model, "sampler", None)
-    return hasattr(model, "generate") and not isinstance(
-        sampler, ContrastiveDivergence
-    )
+    return hasattr(model, "generate") and getattr(sampler, "generates", True)
 
 
 def takes_images(model) -> bool:

@@ -17,7 +17,6 @@ from nae_tf.data.image_arrays import pair_grid, square_grid
 from nae_tf.data.task import Task
 from nae_tf.nae import NAE
 from nae_tf.runs.disk import one_line_io_errors
-from nae_tf.samplers import OnManifold
 from nae_tf.training.callbacks import ResumableCallback
 
 # TensorBoard tag of every figure that has not simply its own name.
@@ -127,8 +126,8 @@ class TensorBoardPictures(keras.callbacks.Callback):
             scores = self.model.predict_outlier_score(negative.x)
             energies["negative"] = scores
             if examples.ndim == 4:
-                on_manifold = isinstance(self.model.sampler, OnManifold)
-                start = "on_manifold" if on_manifold else "start"
+                latent = self.model.sampler.has_latent_chain
+                start = "on_manifold" if latent else "start"
                 pictures[f"samples/{start}"] = square_grid(negative.x0.numpy())
                 pictures["samples/visible"] = square_grid(negative.x.numpy())
         with (

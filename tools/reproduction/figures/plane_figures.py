@@ -5,6 +5,7 @@ The paper's are sketches; these show what a model really does.
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -80,7 +81,7 @@ def figure4(run_dirs: Sequence[str]):
             "latent_dim=2 and NAE.latent_space=@Sphere(), a circle, or with "
             "latent_dim=1 and NAE.latent_space=@Euclidean()."
         )
-    sampler = model.sampler
+    sampler: Any = model.sampler  # `own_model` asked for a latent chain.
     z0 = model.latent_space.sample(
         [1, *model.latent_shape], tf.constant(_SEED), model.variable_dtype
     )

@@ -8,7 +8,6 @@ from nae_tf.data.examples import Examples
 from nae_tf.nae import NAE
 from nae_tf.runs.checkpoints import restore
 from nae_tf.runs.run_directory import RunDirectory
-from nae_tf.samplers import OnManifold
 from nae_tf.training.experiment import Experiment
 
 
@@ -63,7 +62,8 @@ def own_model(run: RunDirectory, experiment: Experiment) -> NAE:
 
 def expect_latent_chain(model):
     """Refuse a model without on-manifold samples."""
-    if not isinstance(getattr(model, "sampler", None), OnManifold):
+    sampler = getattr(model, "sampler", None)
+    if not getattr(sampler, "has_latent_chain", False):
         raise ValueError(
             f"this figure needs on-manifold samples, but the run has a "
             f"{type(model).__name__} without them; name a run of NAE with "
