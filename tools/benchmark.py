@@ -14,6 +14,7 @@ compiled by XLA, for a GPU. --json=FILE keeps all single measurements.
 
 import json
 import statistics
+from collections.abc import Sequence
 
 import numpy as np
 from absl import app, flags
@@ -22,25 +23,35 @@ from benchmarking.contenders import Contender, InputPipeline, Ours, Twin
 from reproduction.cells import commit, machine
 
 FLAGS = flags.FLAGS
-flags.DEFINE_multi_string("gin_file", ["gin/mnist.gin"], "Configuration.")
-flags.DEFINE_multi_string("gin_bindings", [], "Bindings.")
-flags.DEFINE_integer("repeats", 5, "Turns.")
-flags.DEFINE_enum("versus", None, ["torch"], "A library to compare with.")
+flags.DEFINE_multi_string(
+    "gin_file", ["gin/mnist.gin"], "Gin files of the model; repeatable."
+)
+flags.DEFINE_multi_string(
+    "gin_bindings", [], "Gin bindings of the model; repeatable."
+)
+flags.DEFINE_integer("repeats", 5, "Number of turns that count.")
+flags.DEFINE_enum("versus", None, ["torch"], "Library to compare with.")
 flags.DEFINE_bool("xla", False, "In step, add ours compiled by XLA.")
-flags.DEFINE_integer("num_examples", 10_000, "Of the sub-command inference.")
-flags.DEFINE_integer("iterations", 1000, "Of the sub-command scaling.")
+flags.DEFINE_integer(
+    "num_examples", 10_000, "Number of examples that inference scores."
+)
+flags.DEFINE_integer(
+    "iterations", 1000, "Number of iterations whose memory scaling measures."
+)
 flags.DEFINE_list(
     "over",
     ["visible chain's steps", "batch size", "iterations"],
-    "What the sub-command scaling varies.",
+    "What the sub-command scaling varies; all by default.",
 )
-flags.DEFINE_string("json", None, "A file for the measurements.")
+flags.DEFINE_string(
+    "json", None, "File that all single measurements are written to."
+)
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 def take_turns(measures: dict) -> dict:
-    """Call every measure once a turn; the first turn does not count."""
+    """Call every measure once per turn; the first turn does not count."""
     values: dict = {name: [] for name in measures}
     for turn in range(FLAGS.repeats + 1):
         for name, measure in measures.items():
@@ -104,7 +115,7 @@ def step():
     show_seconds(seconds, "PyTorch")
     reference = ours["ours, float32"]
     flops, size = reference.call("flops"), reference.call("matmul_size")
-    print(f"\n{flops / 1e9:.0f} GFLOP an iteration, by the networks' shapes")
+    print(f"\n{flops / 1e9:.0f} GFLOP per iteration, by the networks' shapes")
     for name in ours:
         rate = flops / statistics.median(seconds[name])
         matmul = statistics.median(values[f"matmul, {name}"])
@@ -141,56 +152,71 @@ def inference():
     return {"measurements": values}
 
 
+# What the sub-command scaling varies: sizes, and the binding that sets one.
+SCALES = {
+    "visible chain's steps": (
+        (10, 20, 30, 40, 50),
+        "visible/LangevinChain.num_steps = {}",
+    ),
+    "batch size": (
+        (64, 96, 128, 192, 256),
+        "training/Phase.batch_size = {}",
+    ),
+}
+
+
 def scaling():
     """Time and memory over chain length, batch size and iterations."""
-    results: dict = {}
-    for name, sizes, settings in [
-        (
-            "visible chain's steps",
-            (10, 20, 30, 40, 50),
-            "visible/LangevinChain.num_steps = {}",
-        ),
-        (
-            "batch size",
-            (64, 96, 128, 192, 256),
-            "training/Phase.batch_size = {}",
-        ),
-    ]:
-        if name not in FLAGS.over:
-            continue
-        models = {
-            size: Contender(
-                Ours,
-                FLAGS.gin_file,
-                [*FLAGS.gin_bindings, settings.format(size)],
-                "mixed_bfloat16",
-            )
-            for size in sizes
+    results = {
+        name: time_sizes(name, *SCALES[name])
+        for name in SCALES
+        if name in FLAGS.over
+    }
+    if "iterations" in FLAGS.over:
+        results["iterations"] = memory_over_iterations()
+    return results
+
+
+def time_sizes(name: str, sizes: Sequence[int], setting: str) -> dict:
+    """Time a training iteration at several sizes, and fit a line.
+
+    Args:
+        name: Name of what varies.
+        sizes: Sizes to try.
+        setting: Gin binding with a place for the size.
+    """
+    models = {
+        size: Contender(
+            Ours,
+            FLAGS.gin_file,
+            [*FLAGS.gin_bindings, setting.format(size)],
+            "mixed_bfloat16",
+        )
+        for size in sizes
+    }
+    values = take_turns(
+        {
+            size: lambda model=model: model.seconds("step")
+            for size, model in models.items()
         }
-        values = take_turns(
-            {
-                size: lambda model=model: model.seconds("step")
-                for size, model in models.items()
-            }
-        )
-        medians = [statistics.median(values[size]) for size in sizes]
-        slope, intercept = np.polyfit(sizes, medians, 1)
-        correlation = np.corrcoef(sizes, medians)[0, 1]
-        print(
-            f"{name}: {intercept:.3f} s + {slope:.4f} s each; "
-            f"R^2 {correlation**2:.4f}"
-        )
-        memory = {}
-        for size, model in models.items():
-            memory[size] = model.call("memory")["peak"]
-            print(
-                f"  {size:4}: {statistics.median(values[size]):.2f} s, "
-                f"peak memory {memory[size]:.0f} MiB"
-            )
-            model.close()
-        results[name] = {"measurements": values, "memory": memory}
-    if "iterations" not in FLAGS.over:
-        return results
+    )
+    medians = [statistics.median(values[size]) for size in sizes]
+    slope, intercept = np.polyfit(sizes, medians, 1)
+    correlation = np.corrcoef(sizes, medians)[0, 1]
+    print(
+        f"{name}: {intercept:.3f} s + {slope:.4f} s each; "
+        f"R^2 {correlation**2:.4f}"
+    )
+    memory = {}
+    for size, median in zip(sizes, medians, strict=True):
+        memory[size] = models[size].call("memory")["peak"]
+        print(f"  {size:4}: {median:.2f} s, peak memory {memory[size]:.0f} MiB")
+        models[size].close()
+    return {"measurements": values, "memory": memory}
+
+
+def memory_over_iterations() -> dict:
+    """Measure resident memory ten times in the course of a training."""
     model = Contender(
         Ours, FLAGS.gin_file, FLAGS.gin_bindings, "mixed_bfloat16"
     )
@@ -204,8 +230,7 @@ def scaling():
         + ", ".join(f"{value:.0f}" for value in resident)
         + " MiB"
     )
-    results["iterations"] = {"resident": resident}
-    return results
+    return {"resident": resident}
 
 
 def data():

@@ -19,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nae_tf import NAEDetector
-from nae_tf.metrics.detection import auroc
+from nae_tf.metrics import auroc
+from reproduction.markdown_tables import print_table
 
 Table = tuple[np.ndarray, np.ndarray]
 
@@ -97,13 +98,16 @@ def main():
     parser.add_argument("--num_seeds", type=int, default=3)
     num_seeds = parser.parse_args().num_seeds
     named = detectors()
-    print(f"| outliers | {' | '.join(named)} |\n|---{'|---' * len(named)}|")
-    for title, table in tables().items():
-        cells = []
-        for scores in named.values():
-            results = compare(table, scores, num_seeds)
-            cells.append(f"{results.mean():.3f} ± {results.std():.3f}")
-        print(f"| {title} | {' | '.join(cells)} |", flush=True)
+
+    def row(title, table):
+        found = (compare(table, scores, num_seeds) for scores in named.values())
+        cells = [
+            f"{aurocs.mean():.3f} ± {aurocs.std():.3f}" for aurocs in found
+        ]
+        return [title, *cells]
+
+    rows = (row(title, table) for title, table in tables().items())
+    print_table(["outliers", *named], rows)
 
 
 if __name__ == "__main__":

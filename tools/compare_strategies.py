@@ -1,11 +1,10 @@
-"""Compare ways to train the digits: replicas, workers, bfloat16 networks.
+"""Compare strategies of training: replicas, workers, bfloat16 networks.
 
-    python tools/compare_strategies.py --output=runs/ways
+    python tools/compare_strategies.py --output=runs/strategies
 
-Trains the same seeds in each of the ways and prints NAE's AUROC of the
-held-out digit, for one device with its bootstrap interval. Runs that are
-finished are only evaluated again, those that were interrupted go on; one of
-other bindings ends the command.
+Trains the same seeds by every strategy and prints NAE's AUROC of the held-out
+digit, for one device with its bootstrap interval. Finished runs are evaluated
+again, interrupted ones go on; a run of other bindings ends the command.
 """
 
 import json
@@ -17,14 +16,27 @@ import sys
 
 from absl import app, flags
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-WAYS = ("one device", "two replicas", "two workers", "bfloat16")
+from reproduction.markdown_tables import print_table
 
-_OUTPUT = flags.DEFINE_string("output", "runs/ways", "Where runs go.")
-_SEEDS = flags.DEFINE_integer("num_seeds", 3, "Seeds 0, 1, ... to train.")
-_WAYS = flags.DEFINE_multi_enum("way", list(WAYS), WAYS, "Ways to train.")
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+STRATEGIES = ("one device", "two replicas", "two workers", "bfloat16")
+
+_OUTPUT = flags.DEFINE_string(
+    "output", "runs/strategies", "Directory that the runs are written into."
+)
+_SEEDS = flags.DEFINE_integer(
+    "num_seeds", 3, "Number of seeds to train: 0, 1, ..."
+)
+_STRATEGIES = flags.DEFINE_multi_enum(
+    "strategy",
+    list(STRATEGIES),
+    STRATEGIES,
+    "Strategies to compare; repeatable, all by default.",
+)
 _BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", ["training/Phase.epochs=10"], "Of every run; repeatable."
+    "gin_bindings",
+    ["training/Phase.epochs=10"],
+    "Gin bindings of every run; repeatable.",
 )
 
 
@@ -35,9 +47,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def environments(way: str) -> list[dict[str, str]]:
+def environments(strategy: str) -> list[dict[str, str]]:
     """Return what to add to the environment of every process of a run."""
-    if way != "two workers":
+    if strategy != "two workers":
         return [{}]
     workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     return [
@@ -53,7 +65,7 @@ def environments(way: str) -> list[dict[str, str]]:
     ]
 
 
-def train(way: str, seed: int, run_dir: pathlib.Path):
+def train(strategy: str, seed: int, run_dir: pathlib.Path):
     """Train one run by the command line.
 
     Raises:
@@ -65,16 +77,16 @@ def train(way: str, seed: int, run_dir: pathlib.Path):
         f"--gin_file={ROOT / 'gin' / 'digits.gin'}",
     ]
     bindings = [f"seed={seed}", *_BINDINGS.value]
-    if way == "bfloat16":
+    if strategy == "bfloat16":
         bindings.append("Experiment.precision='mixed_bfloat16'")
     command += [f"--gin_bindings={binding}" for binding in bindings]
-    if way == "two replicas":
+    if strategy == "two replicas":
         command.append("--num_replicas=2")
     processes = [
         subprocess.Popen(
             command, env=os.environ | variables, stdout=subprocess.DEVNULL
         )
-        for variables in environments(way)
+        for variables in environments(strategy)
     ]
     if any([process.wait() for process in processes]):
         raise RuntimeError(f"{' '.join(command)} failed.")
@@ -87,20 +99,22 @@ def auroc(run_dir: pathlib.Path) -> dict[str, float]:
     return outliers["metrics"]["auroc"]
 
 
+def row(seed: int) -> list[str]:
+    """Train a seed by every strategy; return its row of the table."""
+    found = []
+    for strategy in _STRATEGIES.value:
+        name = f"{strategy.replace(' ', '_')}-{seed}"
+        run_dir = pathlib.Path(_OUTPUT.value, name)
+        train(strategy, seed, run_dir)
+        found.append(auroc(run_dir))
+    interval = f"{found[0]['low']:.4f} to {found[0]['high']:.4f}"
+    return [str(seed), interval, *(f"{each['value']:.4f}" for each in found)]
+
+
 def main(unused_argv):
     """Train what is missing and print the table."""
-    print(f"| seed | interval | {' | '.join(_WAYS.value)} |")
-    print(f"| --- | --- |{' --- |' * len(_WAYS.value)}")
-    for seed in range(_SEEDS.value):
-        found = []
-        for way in _WAYS.value:
-            name = f"{way.replace(' ', '_')}-{seed}"
-            run_dir = pathlib.Path(_OUTPUT.value, name)
-            train(way, seed, run_dir)
-            found.append(auroc(run_dir))
-        low, high = found[0]["low"], found[0]["high"]
-        values = " | ".join(f"{each['value']:.4f}" for each in found)
-        print(f"| {seed} | {low:.4f} to {high:.4f} | {values} |", flush=True)
+    header = ["seed", "interval", *_STRATEGIES.value]
+    print_table(header, map(row, range(_SEEDS.value)))
 
 
 if __name__ == "__main__":

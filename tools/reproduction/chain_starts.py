@@ -22,20 +22,20 @@ from reproduction.plots.densities import Panel, density_figure
 
 GRID = Grid(-5.0, 5.0)  # The box of the chains.
 _NUM_SAMPLES = 2_000
-_BUDGET = ("gin/eight_gaussians.gin", "gin/laboratory/budget.gin")
+_BUDGET = ("gin/eight_gaussians.gin", "gin/chain_starts/budget.gin")
 # How the chains start, as Figure 3 has it.
 CHAIN_STARTS = {
-    "CD": ("gin/laboratory/cd.gin",),
-    "PCD, no restart": ("gin/laboratory/pcd.gin",),
-    "PCD, restart": ("gin/laboratory/pcd_restart.gin",),
-    "OMI": ("gin/laboratory/omi.gin",),
+    "CD": ("gin/chain_starts/cd.gin",),
+    "PCD, no restart": ("gin/chain_starts/pcd.gin",),
+    "PCD, restart": ("gin/chain_starts/pcd_restart.gin",),
+    "OMI": ("gin/chain_starts/omi.gin",),
 }
 # How far they go in a step: as in the authors' notebook; within a mode, so that
 # only OMI's latent chain goes from mode to mode; from mode to mode.
 MOVES = {
     "notebook moves": (),
-    "small moves": ("gin/laboratory/small_moves.gin",),
-    "large moves": ("gin/laboratory/large_moves.gin",),
+    "small moves": ("gin/chain_starts/small_moves.gin",),
+    "large moves": ("gin/chain_starts/large_moves.gin",),
 }
 # With large moves all starts end with the same density.
 _DRAWN_MOVES = ("notebook moves", "small moves")

@@ -5,7 +5,8 @@ its cells are still being trained.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -98,10 +99,10 @@ def mean_and_error(values: Sequence[float]) -> str:
     return text
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]):
-    """Print a Markdown table."""
-    for row in (header, ["---"] * len(header), *rows):
-        print(f"| {' | '.join(row)} |")
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]):
+    """Print a Markdown table, each row as soon as it is there."""
+    for row in itertools.chain((header, ["---"] * len(header)), rows):
+        print(f"| {' | '.join(row)} |", flush=True)
 
 
 def print_provenance(cells: Mapping, results: Mapping[tuple, dict]):

@@ -14,7 +14,7 @@ from reproduction.plots.densities import Reconstructions, manifold_figure
 
 def figure11():
     """Train AE, then NAE with its decoder fixed, on two blobs; draw them."""
-    files = ("gin/two_blobs.gin", "gin/laboratory/budget.gin")
+    files = ("gin/two_blobs.gin", "gin/chain_starts/budget.gin")
     parse_config([str(REPOSITORY / file) for file in files])
     experiment = Experiment.from_config()
     assert experiment.pretraining is not None
