@@ -21,7 +21,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nae_tf.base.setting_checks import check_integer
-from nae_tf.langevin_chain import LangevinChain
 from nae_tf.nae import NAE
 from nae_tf.networks.fc_res2 import FCRes2Decoder, FCRes2Encoder
 from nae_tf.networks.mlp import MLPDecoder, MLPEncoder
@@ -56,20 +55,6 @@ NETWORKS: dict[str, Callable] = {
     "FCRes2": fc_res2_networks,
     "MLP": mlp_networks,
 }
-
-
-def tabular_sampler() -> OnManifold:
-    """Return chains for standardised features, which have no bounds."""
-    return OnManifold(
-        latent_chain=LangevinChain(num_steps=5, step_size=0.2, noise_std=0.05),
-        visible_chain=LangevinChain(
-            num_steps=15,
-            step_size=10.0,
-            noise_std=0.05,
-            gradient_clip="element",
-            clip_limit=0.01,
-        ),
-    )
 
 
 def shuffled_batches(x, batch_size: int, seed: int) -> tf.data.Dataset:
@@ -111,7 +96,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         latent_dim: size of the latents, >= 2; None means half the number of
             features, but 2 to 32.
         latent_space: `Sphere()` (None) or `Euclidean()`.
-        sampler: see `NAE`; None means `tabular_sampler()`.
+        sampler: see `NAE`; None means `OnManifold.for_tables()`.
         pretraining_epochs: epochs of the autoencoder, >= 0.
         epochs: epochs of the NAE after it, >= 0.
         batch_size: examples a step, > 0.
@@ -264,7 +249,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             model = NAE(
                 encoder,
                 decoder,
-                sampler=self.sampler or tabular_sampler(),
+                sampler=self.sampler or OnManifold.for_tables(),
                 latent_space=self.latent_space,
                 seed=seed,
                 dtype=_DTYPE,

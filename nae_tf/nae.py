@@ -21,7 +21,7 @@ from nae_tf.base.mixed_precision import full_precision, kernels_cast_once
 from nae_tf.base.randomness import Purpose
 from nae_tf.base.replicas import batch_share, replica_id
 from nae_tf.energy import unnormalized_log_density
-from nae_tf.samplers import NegativeSample, Sampler, mnist_sampler
+from nae_tf.samplers import NegativeSample, OnManifold, Sampler
 
 
 @gin.register(module="nae_tf")
@@ -67,8 +67,8 @@ class NAE(Autoencoder):
             decoder: see `Autoencoder`.
             sampler: `OnManifold`, `ContrastiveDivergence`,
                 `PersistentContrastiveDivergence` or a `Sampler` of your own.
-                The default is the paper's on-manifold sampler for MNIST; it
-                takes values in [0, 1].
+                The default, `OnManifold.for_images()`, is the paper's for
+                MNIST; it takes values in [0, 1].
             latent_space: `Sphere()` (the default) or `Euclidean()`.
             distance: see `Autoencoder`.
             reduction: see `Autoencoder`.
@@ -105,7 +105,7 @@ class NAE(Autoencoder):
                 f"{sampler!r}."
             )
         # Set first: super().__init__ builds the model, which needs them.
-        self.sampler = mnist_sampler() if sampler is None else sampler
+        self.sampler = OnManifold.for_images() if sampler is None else sampler
         self.negative_energy_penalty = negative_energy_penalty
         self.latent_l2 = latent_l2
         self.initial_temperature = temperature

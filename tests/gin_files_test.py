@@ -1,5 +1,6 @@
 """Every preset runs train and evaluate, narrow and short, on stand-in data."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 from image_set_stand_in import stand_in
 
-from nae_tf import NAEDetector
+from nae_tf import NAEDetector, OnManifold
 from nae_tf.data import tfds_images
-from nae_tf.estimator import fc_res2_networks, tabular_sampler
+from nae_tf.estimator import fc_res2_networks
 from nae_tf.evaluation.evaluate import evaluate
 from nae_tf.evaluation.results import aurocs
 from nae_tf.runs import configuration, run_directory
@@ -102,7 +103,7 @@ def test_vectors_are_trained_as_the_detector_trains_them(own_table):
     configuration.parse_config([str(GIN / "vectors.gin")], own_table)
     experiment = Experiment.from_config()
     model = experiment.build_model()
-    assert model.sampler == tabular_sampler()
+    assert model.sampler == OnManifold.for_tables()
     networks = (model.encoder, model.decoder)
     for ours, theirs in zip(networks, fc_res2_networks(4, 2), strict=True):
         differing = {
@@ -168,6 +169,42 @@ TABLE_11 = {
     "celeba64": ((20, 1.0, 0.02), (40, 10.0, 0.02)),
     "eight_gaussians": ((10, 0.005, 0.1), (30, 0.005, 0.1)),
 }
+
+
+@pytest.mark.parametrize("preset", ["mnist", "mnist_holdout"])
+def test_the_default_sampler_is_that_of_mnist(preset, all_sets):
+    parts = ["chain_parts = 1"]  # It changes nothing but the speed.
+    configuration.parse_config([str(GIN / f"{preset}.gin")], [*NARROW, *parts])
+    model = Experiment.from_config().build_model()
+    assert model.sampler == OnManifold.for_images()
+
+
+# What each preset states about its chains, whatever the package's defaults are.
+STATED = ["num_steps", "step_size", "noise_std"]
+STATED_WITH_BOUNDS = [*STATED, "noise_schedule", "clip_limit", "bounds"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("chain", ["latent", "visible"])
+def test_a_preset_states_the_numbers_of_its_chains(preset, chain):
+    configuration.parse_config([str(GIN / f"{preset}.gin")])
+    is_bounded = chain == "visible" and preset in (
+        *("digits", "mnist", "mnist_holdout", "fashion_mnist"),
+        *("cifar10", "celeba64", "imagenet32"),
+    )
+    for setting in STATED_WITH_BOUNDS if is_bounded else STATED:
+        assert gin.query_parameter(f"{chain}/LangevinChain.{setting}")
+
+
+def test_chains_of_the_digits_are_those_of_mnist_but_for_the_length():
+    configuration.parse_config([str(GIN / "digits.gin")])
+    sampler = Experiment.from_config().build_model().sampler
+    chains = (sampler.latent_chain, sampler.visible_chain)
+    assert [
+        (chain.num_steps, chain.step_size, chain.noise_std) for chain in chains
+    ] == [(10, 0.2, 0.05), (10, 10.0, 0.05)]
+    visible = dataclasses.replace(sampler.visible_chain, num_steps=50)
+    assert visible == OnManifold.for_images().visible_chain
 
 
 @pytest.mark.parametrize("preset", TABLE_11)
