@@ -168,7 +168,7 @@ def test_failures_do_not_stop_the_other_cells(repository, monkeypatch):
 
 DRIVER = """
     import sys
-    from cells import Cell, run_missing
+    from reproduction.cells import Cell, run_missing
 
     if __name__ == "__main__":
         names, *bindings = sys.argv[1:]
@@ -184,8 +184,9 @@ DRIVER = """
 )
 def test_the_tool_ends_its_workers_with_saved_progress(number, tmp_path):
     (tmp_path / "gin").symlink_to(ROOT / "gin")
-    (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools" / "cells.py", tmp_path / "tools")
+    shutil.copytree(
+        ROOT / "tools" / "reproduction", tmp_path / "tools" / "reproduction"
+    )
     driver = tmp_path / "tools" / "driver.py"
     driver.write_text(textwrap.dedent(DRIVER))
     command = [sys.executable, str(driver), "first,second", *TINY_AUTOENCODER]
@@ -217,7 +218,7 @@ def test_the_tool_ends_its_workers_with_saved_progress(number, tmp_path):
     written = int(metrics.read_text().splitlines()[-1].split(",")[1])
     assert written == saved[0]
     assert not (run.parent / "second").exists()
-    assert not list((tmp_path / "docs").rglob("*.json"))
+    assert not list((tmp_path / "tools" / "results").rglob("*.json"))
     log = run.with_name("first.log").read_text()
     assert "SIGTERM: the progress" in log or "SIGINT: the progress" in log
     assert len(json.loads((run / ".sittings.json").read_text())) == 1
