@@ -13,7 +13,7 @@ from absl import flags
 from nae_tf.runs.checkpoints import restore
 from nae_tf.runs.command_line import define_run_dir_flags, run_command
 from nae_tf.runs.disk import (
-    one_line_data_errors,
+    explain_data_errors,
     write_atomically,
 )
 from nae_tf.runs.run_directory import RunDirectory
@@ -32,7 +32,7 @@ def calibrate(
     Training looked at them only to choose an epoch.
     """
     task = experiment.task
-    with one_line_data_errors(task.name):
+    with explain_data_errors(task.name):
         scores = model.predict_outlier_score(
             task.validation.batches(_BATCH_SIZE)
         )

@@ -28,7 +28,7 @@ from nae_tf.evaluation.samples import (
 from nae_tf.runs.checkpoints import restore
 from nae_tf.runs.command_line import define_run_dir_flags, run_command
 from nae_tf.runs.disk import (
-    one_line_data_errors,
+    explain_data_errors,
     write_atomically,
 )
 from nae_tf.runs.progress import progress_bar
@@ -54,7 +54,7 @@ def main():
                 f"2, received {options.num_samples}."
             )
         # First: what cannot be measured is not to cost the samples of before.
-        with one_line_data_errors(task.name):
+        with explain_data_errors(task.name):
             name_of_features, features = choose_features(options.features, task)
     batches = []
     with progress_bar(options.num_samples, "sample") as bar:
@@ -75,7 +75,7 @@ def main():
             energy = np.mean(model.predict_outlier_score(stages[name]))
             print(f"mean energy {energy:.6f}  {title}")
     if options.features is not None:
-        with one_line_data_errors(task.name):
+        with explain_data_errors(task.name):
             quality = measure_quality(
                 stages["x"], task, features, experiment.evaluation_limit
             )

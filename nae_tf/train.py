@@ -16,7 +16,7 @@ from absl import flags
 from nae_tf.evaluation.evaluate import evaluate, format_table
 from nae_tf.runs.command_line import run_command
 from nae_tf.runs.configuration import parse_config
-from nae_tf.runs.disk import one_line_io_errors, write_atomically
+from nae_tf.runs.disk import explain_file_errors, write_atomically
 from nae_tf.runs.run_directory import RunDirectory, run_lock
 from nae_tf.training.distribution import make_strategy, shared_run
 from nae_tf.training.experiment import Experiment
@@ -44,7 +44,7 @@ def train(
         OSError: another process trains there, or a file cannot be written.
         ValueError: the run to be resumed has another configuration, or the
             directory a name that TensorFlow cannot read.
-        DivergenceError: see `guard`.
+        DivergenceError: The training diverged, see `DivergenceGuard`.
         SystemExit: SIGTERM or SIGINT came; the progress is saved.
     """
     if set("*?[]") & set(str(run.path)):
@@ -53,7 +53,7 @@ def train(
             "name, which TensorFlow takes for a pattern when it reads a "
             "checkpoint; choose a different --run_dir."
         )
-    with one_line_io_errors(
+    with explain_file_errors(
         f"cannot make the run directory {str(run.path)!r}",
         "Mend it, or choose a different --run_dir.",
     ):

@@ -177,12 +177,12 @@ def contents(run: RunDirectory) -> dict[str, object]:
         del row["seconds"]
     found["metrics.csv"] = rows
     for phase in PHASES:
-        entry = CheckpointDirectory(run.checkpoints(phase)).newest()
-        if entry is None:
+        saved = CheckpointDirectory(run.checkpoints(phase)).newest()
+        if saved is None:
             raise AssertionError(f"{run.path} has no checkpoint of {phase}.")
-        found[f"{phase}: best epoch"] = entry.progress.best_epoch
-        found[f"{phase}: running means"] = entry.progress.means
-        reader = tf.train.load_checkpoint(entry.variables)
+        found[f"{phase}: best epoch"] = saved.progress.best_epoch
+        found[f"{phase}: running means"] = saved.progress.means
+        reader = tf.train.load_checkpoint(saved.variables)
         for name in sorted(reader.get_variable_to_shape_map()):
             if name != "_CHECKPOINTABLE_OBJECT_GRAPH":
                 found[f"{phase}: {name}"] = reader.get_tensor(name)

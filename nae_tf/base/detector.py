@@ -14,8 +14,8 @@ import tensorflow as tf
 from nae_tf.base.input_checks import (
     BAD_INPUT,
     as_batches,
+    explain_bad_input,
     is_empty,
-    one_line_errors,
     refuse_sample_weight,
     shape_checks,
     value_checks,
@@ -63,7 +63,7 @@ class OutlierDetector(LossModel):
                 takes.
         """
         scores = []
-        with one_line_errors():
+        with explain_bad_input():
             for batch in as_batches(x, batch_size):
                 examples, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
                 examples = self.as_examples(examples)
@@ -174,7 +174,7 @@ class OutlierDetector(LossModel):
             raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
         refuse_sample_weight(kwargs.get("sample_weight"))
         try:
-            with one_line_errors():
+            with explain_bad_input():
                 history = super().fit(x, y, *args, **kwargs)
         except BaseException:
             # Keras would go on with a step that is traced in part.
@@ -193,7 +193,7 @@ class OutlierDetector(LossModel):
         if is_empty(x):
             raise ValueError(f"{BAD_INPUT} there are no examples to evaluate.")
         refuse_sample_weight(kwargs.get("sample_weight"))
-        with one_line_errors():
+        with explain_bad_input():
             shown = super().evaluate(x, y, *args, return_dict=True, **kwargs)
         if not shown:
             raise ValueError(f"{BAD_INPUT} there are no examples to evaluate.")

@@ -19,11 +19,11 @@ _SENTENCE = re.compile(BAD_INPUT + r"[^\n]*?\.(?=['\"\]\s]|$)")
 
 
 @contextlib.contextmanager
-def one_line_errors():
-    """Reduce a report of bad input from inside a graph to its own sentence.
+def explain_bad_input():
+    """Explain bad input that a graph found: keep the check's own sentence.
 
     Raises:
-        ValueError: with that sentence.
+        ValueError: The input is bad; the message is that sentence.
     """
     try:
         yield

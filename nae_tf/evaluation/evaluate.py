@@ -9,7 +9,7 @@ from nae_tf.evaluation.results import (
     results_of,
     trained_methods,
 )
-from nae_tf.runs.disk import one_line_data_errors, write_atomically
+from nae_tf.runs.disk import explain_data_errors, write_atomically
 from nae_tf.runs.progress import progress_bar
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.experiment import Experiment
@@ -47,7 +47,7 @@ def evaluate(
     total = num_methods * sum(min(size, limit or size) for size in sizes)
     with (
         progress_bar(total, "example", "evaluate") as progress,
-        one_line_data_errors(task.name),
+        explain_data_errors(task.name),
     ):
         for name, model in trained_methods(run, experiment):
             evaluations[name] = evaluate_method(

@@ -169,7 +169,7 @@ class OneChannelConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` of one-channel images, stride 1, no padding.
 
     The same values; the gradient with respect to the images, which every step
-    of a visible chain needs, is computed by `stamp`.
+    of a visible chain needs, is computed by `add_shifted_kernels`.
     """
 
     def convolution_op(self, inputs, kernel):
@@ -181,7 +181,7 @@ class OneChannelConv2D(keras.layers.Conv2D):
 class OneFilterConv2DTranspose(keras.layers.Conv2DTranspose):
     """`keras.layers.Conv2DTranspose` with one filter, stride 1, no padding.
 
-    The same values, computed by `stamp`.
+    The same values, computed by `add_shifted_kernels`.
     """
 
     def call(self, inputs):
@@ -191,8 +191,8 @@ class OneFilterConv2DTranspose(keras.layers.Conv2DTranspose):
         return self.activation(y + self.bias)
 
 
-def stamp(x, kernel):
-    """Transposed convolution to one channel: every input stamps the kernel.
+def add_shifted_kernels(x, kernel):
+    """Transposed convolution to one channel: add a shifted kernel per input.
 
     y[p, q] = sum_{k, l} <kernel[k, l], x[p - k, q - l]>
 
@@ -249,7 +249,9 @@ def conv2d_of_one_channel(x, kernel):
     """
 
     def gradient(upstream):
-        return stamp(upstream, kernel), _kernel_gradient(x, kernel, upstream)
+        return add_shifted_kernels(upstream, kernel), _kernel_gradient(
+            x, kernel, upstream
+        )
 
     return tf.nn.conv2d(x, kernel, 1, "VALID"), gradient
 
@@ -274,7 +276,7 @@ def conv2d_transpose_to_one_channel(x, kernel):
             _kernel_gradient(upstream, kernel, x),
         )
 
-    return stamp(x, kernel), gradient
+    return add_shifted_kernels(x, kernel), gradient
 
 
 def _kernel_gradient(images, kernel, maps):

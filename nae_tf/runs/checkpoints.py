@@ -20,7 +20,7 @@ import shutil
 import tensorflow as tf
 from absl import logging
 
-from nae_tf.runs.disk import flush_to_disk, one_line_io_errors
+from nae_tf.runs.disk import explain_file_errors, flush_to_disk
 
 _VARIABLES = "variables"
 _MANIFEST = "manifest.json"
@@ -32,17 +32,20 @@ _UNFINISHED = "."
 class Progress:
     """How far a phase has come: what a checkpoint holds beside the variables.
 
+    The names of the attributes stand in the manifests of old runs.
+
     Attributes:
-        epoch: epochs completed.
-        step: steps completed of the epoch under way.
-        finished: whether the phase is over.
-        good: whether nothing spoke against going back to it.
-        roll_backs: how often the phase was rolled back, see `guard`.
-        best_epoch: number of the epoch whose weights are kept, from 1; None
+        epoch: Number of epochs completed.
+        step: Number of steps completed of the epoch under way.
+        finished: Whether the phase is over.
+        good: Whether the training showed no sign of divergence when this was
+            saved. A roll-back returns to good checkpoints only.
+        roll_backs: Number of roll-backs so far, see `DivergenceGuard`.
+        best_epoch: Number of the epoch whose weights are kept, from 1; None
             for the present weights.
-        means: the running means of the epoch under way, see `running_means`.
-        callbacks: states of callbacks, by the name of their class.
-        records: sizes of the files that grow, by their path in the run
+        means: Running means of the epoch under way, see `running_means`.
+        callbacks: States of callbacks, by the name of their class.
+        records: Sizes of the files that grow, by their path in the run
             directory.
     """
 
@@ -60,8 +63,8 @@ class Progress:
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
-    """One checkpoint: its own directory, and what it holds."""
+class SavedCheckpoint:
+    """A whole checkpoint on the disk: its directory, and its progress."""
 
     path: pathlib.Path
     progress: Progress
@@ -98,7 +101,7 @@ class CheckpointDirectory:
         names = self._names()
         name = f"{int(names[0]) + 1 if names else 0:08d}"
         unfinished = self.path / f"{_UNFINISHED}{name}"
-        with one_line_io_errors(
+        with explain_file_errors(
             f"cannot write a checkpoint into {str(self.path)!r}",
             "Make room or mend the directory, then continue with --resume; the "
             "checkpoints before are as they were.",
@@ -116,11 +119,12 @@ class CheckpointDirectory:
             flush_to_disk(self.path)
             self._delete_old()
 
-    def newest(self, good_only: bool = False) -> Entry | None:
+    def newest(self, good_only: bool = False) -> SavedCheckpoint | None:
         """Return the newest whole checkpoint, or None if there is none at all.
 
         Args:
-            good_only: pass over those that are not good.
+            good_only: Whether to pass over those that are not good, see
+                `Progress`.
 
         Raises:
             DamagedCheckpointError: there are some, but none is whole.
@@ -128,14 +132,14 @@ class CheckpointDirectory:
         reports = []
         for name in self._names():
             try:
-                entry = verified(self.path / name)
+                saved = verified(self.path / name)
             except DamagedCheckpointError as error:
                 self._damaged.add(name)
                 reports.append(str(error))
                 logging.warning("%s; using the one before it.", error)
                 continue
-            if entry.progress.good or not good_only:
-                return entry
+            if saved.progress.good or not good_only:
+                return saved
         if reports:
             raise DamagedCheckpointError(
                 f"no checkpoint of {str(self.path)!r} can be used: "
@@ -220,27 +224,27 @@ def restore(model, path: pathlib.Path):
         ValueError: the phase is not over, the checkpoint belongs to another
             model, or none is whole.
     """
-    entry = CheckpointDirectory(path).newest()
-    if entry is None:
+    saved = CheckpointDirectory(path).newest()
+    if saved is None:
         raise FileNotFoundError(
             f"{str(path)!r} holds no checkpoint; the training did not get "
             "that far. Continue it with --resume."
         )
-    if not entry.progress.finished:
+    if not saved.progress.finished:
         raise ValueError(
             f"the training in {str(path)!r} is not over: its newest whole "
-            f"checkpoint is of epoch {entry.progress.epoch}, step "
-            f"{entry.progress.step}. Continue it with --resume."
+            f"checkpoint is of epoch {saved.progress.epoch}, step "
+            f"{saved.progress.step}. Continue it with --resume."
         )
-    if entry.progress.best_epoch is None:
-        read(tf.train.Checkpoint(model=model), entry)
+    if saved.progress.best_epoch is None:
+        read(tf.train.Checkpoint(model=model), saved)
         return
     best = WeightsCopy(model)
-    read(tf.train.Checkpoint(model=model, best=best), entry)
+    read(tf.train.Checkpoint(model=model, best=best), saved)
     best.copy_to(model)
 
 
-def read(checkpoint: tf.train.Checkpoint, entry: Entry):
+def read(checkpoint: tf.train.Checkpoint, saved: SavedCheckpoint):
     """Load a checkpoint's variables.
 
     Raises:
@@ -248,13 +252,13 @@ def read(checkpoint: tf.train.Checkpoint, entry: Entry):
         ValueError: they belong to another model.
     """
     try:
-        with one_line_io_errors(
-            f"cannot read the checkpoint {str(entry.path)!r}",
+        with explain_file_errors(
+            f"cannot read the checkpoint {str(saved.path)!r}",
             "Mend its permissions; a path with *, ?, [ or ], which TensorFlow "
             "takes for a pattern, has to be renamed.",
         ):
             # A reader has no use for the optimizer.
-            status = checkpoint.read(entry.variables).expect_partial()
+            status = checkpoint.read(saved.variables).expect_partial()
             status.assert_existing_objects_matched()
     except (
         AssertionError,
@@ -262,18 +266,18 @@ def read(checkpoint: tf.train.Checkpoint, entry: Entry):
         tf.errors.InvalidArgumentError,
     ) as error:
         raise ValueError(
-            f"the checkpoint {str(entry.path)!r} does not fit the model of the "
+            f"the checkpoint {str(saved.path)!r} does not fit the model of the "
             f"run's config.gin: {str(error).splitlines()[0]}"
         ) from error
 
 
-def verified(path: pathlib.Path) -> Entry:
+def verified(path: pathlib.Path) -> SavedCheckpoint:
     """Compare a checkpoint with its manifest.
 
     Raises:
         DamagedCheckpointError: names the file that differs.
     """
-    entry, digests = _read_manifest(path)
+    saved, digests = _read_manifest(path)
     for name, digest in digests.items():
         file = path / name
         if not file.exists():
@@ -282,7 +286,7 @@ def verified(path: pathlib.Path) -> Entry:
             raise DamagedCheckpointError(
                 f"{str(file)!r} is damaged: it is not what was written"
             )
-    return entry
+    return saved
 
 
 def _read_manifest(path):
@@ -298,7 +302,7 @@ def _read_manifest(path):
         raise DamagedCheckpointError(
             f"{str(manifest)!r} is damaged: it is not what was written"
         )
-    return Entry(path, Progress(**body["progress"])), body["files"]
+    return SavedCheckpoint(path, Progress(**body["progress"])), body["files"]
 
 
 def _write_manifest(path, progress):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from absl import app, flags, logging
 
-from nae_tf.runs.configuration import is_of_configuration, one_line
+from nae_tf.runs.configuration import is_of_configuration, message_in_one_line
 from nae_tf.runs.progress import (
     define_progress_flags,
     error_line,
@@ -51,7 +51,7 @@ def run_command(main: Callable[[], None]):
     define_progress_flags()
     _show_in_help("quiet", "color")
 
-    def guarded(argv):
+    def run_main(argv):
         use_progress_flags()
         if not flags.FLAGS["verbosity"].present:
             # TensorFlow reports its housekeeping at INFO level.
@@ -81,9 +81,9 @@ def run_command(main: Callable[[], None]):
                 raise
             _end(error)
 
-    app.run(guarded)
+    app.run(run_main)
 
 
 def _end(error: Exception):
     logging.debug("%s", traceback.format_exc())
-    sys.exit(error_line(one_line(error)))
+    sys.exit(error_line(message_in_one_line(error)))

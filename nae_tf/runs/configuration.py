@@ -55,8 +55,8 @@ def is_of_configuration(error: Exception) -> bool:
     return _CALL in str(error)
 
 
-def one_line(error: Exception) -> str:
-    """Return what an error says, with what gin adds to it made short."""
+def message_in_one_line(error: Exception) -> str:
+    """Return an error's message in one line, gin's addition to it shortened."""
     report, _, call = str(error).partition(_CALL)
     lines = [line.strip() for line in report.splitlines()]
     text = " ".join(filter(None, lines))

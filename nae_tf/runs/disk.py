@@ -39,18 +39,20 @@ def flush_tree_to_disk(path):
 
 
 @contextlib.contextmanager
-def one_line_io_errors(failed: str, remedy: str):
-    """Turn an error of a file or a disk into one line.
+def explain_file_errors(failed: str, remedy: str):
+    """Explain an error of a file or a disk: what failed, why, what to do.
+
+    An error that a context within this one has explained passes as it is.
 
     Args:
-        failed: what failed, the beginning of the line.
-        remedy: what to do, its end.
+        failed: What failed: the beginning of the message.
+        remedy: What to do: the end of the message.
 
     Raises:
-        OSError: with cause and remedy.
+        OSError: A file or a disk failed. The message is one line.
     """
     try:
-        with one_line_reading_errors(failed, remedy):
+        with explain_tensorflow_file_errors(failed, remedy):
             yield
     except OSError as error:
         if error.errno is None:  # It is explained already.
@@ -60,24 +62,32 @@ def one_line_io_errors(failed: str, remedy: str):
 
 
 @contextlib.contextmanager
-def one_line_reading_errors(failed: str, remedy: str):
-    """Do the same where TensorFlow's own code reads; other errors pass."""
+def explain_tensorflow_file_errors(failed: str, remedy: str):
+    """Explain only what TensorFlow's own code reports of files and disks.
+
+    Args:
+        failed: What failed: the beginning of the message.
+        remedy: What to do: the end of the message.
+
+    Raises:
+        OSError: A file or a disk failed. The message is one line.
+    """
     try:
         yield
     except _FILE_ERRORS as error:
         raise OSError(f"{failed}: {_reason(error)}. {remedy}") from error
 
 
-def one_line_data_errors(
+def explain_data_errors(
     name: str, then: str = "run the command again"
 ) -> contextlib.AbstractContextManager:
-    """Do the same where data are read while they are used.
+    """Explain that data could not be read, which are read while in use.
 
     Args:
-        name: of the data.
-        then: what to do once they are back.
+        name: Name of the data, for the message.
+        then: What to do once they are back.
     """
-    return one_line_reading_errors(
+    return explain_tensorflow_file_errors(
         f"the data of {name!r} could not be read",
         f"Put them back, then {then}.",
     )
@@ -95,7 +105,7 @@ def write_atomically(path: pathlib.Path, content: str | bytes):
     """Write a file under a temporary name and rename it."""
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with one_line_io_errors(
+    with explain_file_errors(
         f"cannot write {str(path)!r}",
         "Make room or mend the directory, then run the command again.",
     ):

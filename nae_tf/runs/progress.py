@@ -33,8 +33,8 @@ def use_progress_flags():
     _display["color"] = flags.FLAGS.color and sys.stderr.isatty()
 
 
-def note(text: str):
-    """Print a line about what goes on, unless it is to be quiet."""
+def print_status(text: str):
+    """Print a line about what goes on to standard error, but not if quiet."""
     if not _display["quiet"]:
         print(text, file=sys.stderr, flush=True)
 
@@ -66,7 +66,7 @@ class _LogLines(tqdm):
     def display(self, msg=None, pos=None):
         """Print the line, but not that of the beginning or of the end."""
         if msg is None and self.n > self.initial:
-            note(str(self))
+            print_status(str(self))
 
 
 def progress_bar(total: int | None, unit: str, title: str = "", initial=0):

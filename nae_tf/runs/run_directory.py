@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator
 
 from nae_tf.runs.configuration import parse_config
-from nae_tf.runs.disk import one_line_io_errors
+from nae_tf.runs.disk import explain_file_errors
 
 LOCK_FILE = ".lock"
 
@@ -186,7 +186,7 @@ def run_lock(directory: pathlib.Path) -> Iterator[None]:
         BlockingIOError: another process holds it.
     """
     path = directory / LOCK_FILE
-    with one_line_io_errors(
+    with explain_file_errors(
         f"cannot write into the run directory {str(directory)!r}",
         "Mend its permissions, or choose a different --run_dir.",
     ):

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf.runs.disk import (
+    explain_file_errors,
     flush_to_disk,
     flush_tree_to_disk,
-    one_line_io_errors,
 )
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.signatures import make_signatures
@@ -55,7 +55,7 @@ def export_model(
     requests = _warmup_requests(signatures, model.value_range)
     # A server takes only names that are numbers for versions.
     temporary = directory / f".{version}.{os.getpid()}"
-    with one_line_io_errors(
+    with explain_file_errors(
         f"cannot export into {str(directory)!r}",
         "Make room or mend the directory, then export again.",
     ):

@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from nae_tf.runs.disk import flush_to_disk, one_line_io_errors, write_atomically
+from nae_tf.runs.disk import (
+    explain_file_errors,
+    flush_to_disk,
+    write_atomically,
+)
 
 COLUMNS = ("id", "energy", "p_value", "is_outlier")
 _SUFFIXES = (".csv", ".npz", ".parquet")
@@ -134,7 +138,7 @@ class PartialFile:
             self._file.flush()
 
     def _writing(self):
-        return one_line_io_errors(
+        return explain_file_errors(
             f"cannot write {str(self._path)!r}",
             "Make room or mend the directory, then give the same command "
             "again: it goes on after the rows that are there.",

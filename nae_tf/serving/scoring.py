@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nae_tf.base.input_checks import one_line_errors
+from nae_tf.base.input_checks import explain_bad_input
 from nae_tf.data.readers.stream import ExampleStream
 from nae_tf.serving.saved_model import ExportedModel
 
@@ -38,7 +38,7 @@ def score_batches(
             yield []
             continue
         try:
-            with one_line_errors():
+            with explain_bad_input():
                 outputs = model.score(batch.load())
         except ValueError as error:
             raise ValueError(

@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from nae_tf.runs.checkpoints import (
     CheckpointDirectory,
-    Entry,
     Progress,
+    SavedCheckpoint,
     WeightsCopy,
     read,
 )
-from nae_tf.runs.disk import one_line_data_errors
-from nae_tf.runs.progress import note
+from nae_tf.runs.disk import explain_data_errors
+from nae_tf.runs.progress import print_status
 from nae_tf.runs.run_directory import RunDirectory, cut_records, record_sizes
 from nae_tf.training.callbacks import (
     AveragedWeights,
@@ -98,16 +98,16 @@ class PhaseTraining:
             DivergenceError: the training diverged, and was not to be rolled
                 back or too often.
         """
-        entry = self.directory.newest()
-        if entry is None:
-            note(
+        saved = self.directory.newest()
+        if saved is None:
+            print_status(
                 f"{self.name}: {self.phase.epochs} epochs on "
                 f"{self.experiment.task.name}"
             )
             progress = self.save(0, 0, self.phase.epochs == 0)
         else:
-            progress = self._restore(entry, entry.progress.roll_backs)
-            note(f"{self.name}: {_describe(progress)}")
+            progress = self._restore(saved, saved.progress.roll_backs)
+            print_status(f"{self.name}: {_describe(progress)}")
         while not progress.finished:
             try:
                 progress = self._fit(progress)
@@ -227,7 +227,7 @@ class PhaseTraining:
             self.saving.steps_before = step
             restored = RestoreMeans(progress.means if step else {})
             # What callbacks cannot write, they explain themselves.
-            with one_line_data_errors(task.name, "continue with --resume"):
+            with explain_data_errors(task.name, "continue with --resume"):
                 self.model.fit(
                     task.train.training_batches(
                         phase.batch_size,
@@ -248,18 +248,18 @@ class PhaseTraining:
                 )
         return self.progress
 
-    def _restore(self, entry: Entry, roll_backs: int) -> Progress:
+    def _restore(self, saved: SavedCheckpoint, roll_backs: int) -> Progress:
         """Be where a checkpoint was, and noise and rate of a roll-back."""
-        read(self.checkpoint, entry)
-        self.progress = entry.progress
+        read(self.checkpoint, saved)
+        self.progress = saved.progress
         self.roll_backs = roll_backs
         for callback in self._resumable():
             callback.set_state(
-                entry.progress.callbacks[type(callback).__name__]
+                saved.progress.callbacks[type(callback).__name__]
             )
-        set_means(self.model, entry.progress.means)
-        if not entry.progress.finished:  # Else later phases may have written.
-            cut_records(self.run, entry.progress.records)
+        set_means(self.model, saved.progress.means)
+        if not saved.progress.finished:  # Else later phases may have written.
+            cut_records(self.run, saved.progress.records)
         guard = self.experiment.guard
         if guard is not None and roll_backs:
             scale = guard.rate_factor**roll_backs
@@ -271,9 +271,9 @@ class PhaseTraining:
 
     def _roll_back(self, error: DivergenceError, guard) -> Progress:
         """Go back to the last good checkpoint, and save the way out."""
-        entry = self.directory.newest(good_only=True)
+        saved = self.directory.newest(good_only=True)
         roll_backs = self.roll_backs + 1
-        if guard.action == "stop" or entry is None:
+        if guard.action == "stop" or saved is None:
             raise DivergenceError(
                 f"{error} Lower the learning rate or lengthen the chains, or "
                 "set DivergenceGuard.action = 'roll_back'."
@@ -284,7 +284,7 @@ class PhaseTraining:
                 "the learning rate or lengthen the chains."
             ) from error
         print(f"{self.name}: {error}", file=sys.stderr)
-        progress = self._restore(entry, roll_backs)
+        progress = self._restore(saved, roll_backs)
         print(
             f"{self.name}: rolled back ({roll_backs} of at most "
             f"{guard.max_roll_backs}), with another seed and "

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from nae_tf.runs.disk import one_line_io_errors
-from nae_tf.runs.progress import _terminal_bar, note
+from nae_tf.runs.disk import explain_file_errors
+from nae_tf.runs.progress import _terminal_bar, print_status
 from nae_tf.training.callbacks import ResumableCallback
 
 
@@ -91,7 +91,7 @@ class MetricsFile(ResumableCallback):
 
     def _append(self, rows):
         with (
-            one_line_io_errors(
+            explain_file_errors(
                 f"cannot write {str(self.path)!r}",
                 "Make room or mend the directory, then continue with --resume.",
             ),
@@ -134,7 +134,7 @@ class TrainingProgress(keras.callbacks.Callback):
         step = self._step()
         pace = (time.monotonic() - self.start) / max(step - self.first_step, 1)
         left = tqdm.format_interval(pace * (self.total - step))
-        note(f"{line}  ({left} left)")
+        print_status(f"{line}  ({left} left)")
 
     def on_train_end(self, logs=None):
         """Take the bar away."""

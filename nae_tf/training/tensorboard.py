@@ -16,7 +16,7 @@ from nae_tf.autoencoder import Autoencoder
 from nae_tf.data.image_arrays import pair_grid, square_grid
 from nae_tf.data.task import Task
 from nae_tf.nae import NAE
-from nae_tf.runs.disk import one_line_io_errors
+from nae_tf.runs.disk import explain_file_errors
 from nae_tf.training.callbacks import ResumableCallback
 
 # TensorBoard tag of every figure that has not simply its own name.
@@ -46,14 +46,14 @@ class TensorBoardScalars(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Open the event file."""
-        with self.one_line_errors():
+        with self.explain_errors():
             self.writer = tf.summary.create_file_writer(str(self.directory))
             self.writer.init()
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the figures of `logs`."""
         step = int(self.model.optimizer.iterations.numpy())
-        with self.one_line_errors():
+        with self.explain_errors():
             with self.writer.as_default(step):
                 for name, value in logs.items():
                     tf.summary.scalar(_TAGS.get(name, name), value)
@@ -63,9 +63,9 @@ class TensorBoardScalars(keras.callbacks.Callback):
         """Close the event file."""
         self.writer.close()
 
-    def one_line_errors(self):
+    def explain_errors(self):
         """Explain what cannot be written in one line."""
-        return one_line_io_errors(
+        return explain_file_errors(
             f"cannot write TensorBoard's events into {str(self.directory)!r}",
             "Make room or mend the directory, then continue with --resume.",
         )
@@ -131,7 +131,7 @@ class TensorBoardPictures(keras.callbacks.Callback):
                 pictures[f"samples/{start}"] = square_grid(negative.x0.numpy())
                 pictures["samples/visible"] = square_grid(negative.x.numpy())
         with (
-            self.scalars.one_line_errors(),
+            self.scalars.explain_errors(),
             self.scalars.writer.as_default(step),
         ):
             for name, values in energies.items():
@@ -183,7 +183,7 @@ class TensorBoardConfiguration(ResumableCallback):
         # Markdown shows indented text as it is.
         text = "\n".join(f"    {line}" for line in config.splitlines())
         with (
-            self.scalars.one_line_errors(),
+            self.scalars.explain_errors(),
             self.scalars.writer.as_default(0),
         ):
             tf.summary.text("config", text)

@@ -124,7 +124,9 @@ def as_a_command_says_it(*bindings):
         try:
             Experiment.from_config()
         except (ValueError, TypeError) as error:
-            raise ValueError(configuration.one_line(error)) from error
+            raise ValueError(
+                configuration.message_in_one_line(error)
+            ) from error
 
     return call
 

@@ -15,9 +15,9 @@ from nae_tf.training import interruption
 def final_state(path):
     """Progress and variables at the end of a run."""
     run = run_directory.RunDirectory(path)
-    entry = CheckpointDirectory(run.checkpoints("training")).newest()
-    reader = tf.train.load_checkpoint(entry.variables)
-    return entry.progress, {
+    saved = CheckpointDirectory(run.checkpoints("training")).newest()
+    reader = tf.train.load_checkpoint(saved.variables)
+    return saved.progress, {
         name: reader.get_tensor(name)
         for name in reader.get_variable_to_shape_map()
         if name != "_CHECKPOINTABLE_OBJECT_GRAPH"

@@ -26,9 +26,9 @@ def save(directory, number, **progress):
     directory.save(checkpoint(float(number)), Progress(number, **progress))
 
 
-def value(entry):
+def value(saved):
     loaded = checkpoint()
-    read(loaded, entry)
+    read(loaded, saved)
     return float(loaded.a[0])
 
 
@@ -41,9 +41,9 @@ def test_the_newest_checkpoint_is_read(directory):
     assert directory.newest() is None
     for number in range(12):
         save(directory, number)
-    entry = directory.newest()
-    assert entry.progress.epoch == 11
-    assert value(entry) == 11.0
+    saved = directory.newest()
+    assert saved.progress.epoch == 11
+    assert value(saved) == 11.0
 
 
 def test_progress_comes_back_as_it_was(directory):
@@ -92,9 +92,9 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(
     save(directory, 2)
     (damaged,) = directory.newest().path.glob(file)
     damage(damaged)
-    entry = directory.newest()
-    assert entry.progress.epoch == 1
-    assert value(entry) == 1.0
+    saved = directory.newest()
+    assert saved.progress.epoch == 1
+    assert value(saved) == 1.0
     assert str(damaged) in caplog.text
     # The next one makes up for it: two whole ones again.
     save(directory, 3)
@@ -166,9 +166,9 @@ def test_a_kill_between_any_two_writes_leaves_a_whole_checkpoint(tmp_path):
     epochs = []
     for state in states.values():
         left = CheckpointDirectory(state)
-        entry = left.newest()
-        assert value(entry) == entry.progress.epoch
-        epochs.append(entry.progress.epoch)
+        saved = left.newest()
+        assert value(saved) == saved.progress.epoch
+        epochs.append(saved.progress.epoch)
         save(left, 4)
         assert value(left.newest()) == 4.0
     # Files of TensorFlow appear and are merged, the manifest, the new name,

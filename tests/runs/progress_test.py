@@ -105,10 +105,10 @@ def test_colour_is_optional(display):
 
 def test_notes_go_to_standard_error_unless_quiet(display, capsys):
     shown = display(terminal=False)
-    progress.note("training: 3 epochs")
+    progress.print_status("training: 3 epochs")
     assert shown.getvalue() == "training: 3 epochs\n"
     shown = display(quiet=True)
-    progress.note("training: 3 epochs")
+    progress.print_status("training: 3 epochs")
     assert shown.getvalue() == "" and capsys.readouterr().out == ""
 
 
@@ -141,7 +141,7 @@ def test_the_time_left_is_by_the_pace_since_it_went_on(display, monkeypatch):
     shown = display(terminal=False)
     now = 1_000.0
     clock = types.SimpleNamespace(monotonic=lambda: now)
-    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(records, "time", clock)
     callback = records.TrainingProgress("training", 3, 3)
     step = 3
     monkeypatch.setattr(callback, "_step", lambda: step)

@@ -175,7 +175,7 @@ def test_a_command_does_its_work_without_standard_output_and_error(tmp_path):
 
     def main():
         print("a result")
-        progress.note("a note")
+        progress.print_status("a note")
         pathlib.Path("done").touch()
 
     command_line.run_command(main)

@@ -212,8 +212,8 @@ def test_the_tool_ends_its_workers_with_saved_progress(number, tmp_path):
     assert tool.returncode == 75, errors
     assert "the same command goes on" in errors
     assert "Traceback" not in errors
-    entry = CheckpointDirectory(run / "checkpoints" / "training").newest()
-    saved = (entry.progress.epoch, entry.progress.step)
+    newest = CheckpointDirectory(run / "checkpoints" / "training").newest()
+    saved = (newest.progress.epoch, newest.progress.step)
     # Up to the last step, as the rows say.
     written = int(metrics.read_text().splitlines()[-1].split(",")[1])
     assert written == saved[0]

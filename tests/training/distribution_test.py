@@ -224,13 +224,13 @@ def test_only_the_chief_prints_and_writes(two_workers):
 
 def test_the_checkpoint_holds_the_states_of_all_workers(two_workers):
     _, cluster, _, _ = two_workers
-    entry = CheckpointDirectory(cluster / "checkpoints" / "training").newest()
+    saved = CheckpointDirectory(cluster / "checkpoints" / "training").newest()
     [name] = [
         name
-        for name, _ in tf.train.list_variables(entry.variables)
+        for name, _ in tf.train.list_variables(saved.variables)
         if name.endswith("buffer/.ATTRIBUTES/states")
     ]
-    states = tf.train.load_variable(entry.variables, name)
+    states = tf.train.load_variable(saved.variables, name)
     assert states.shape[:2] == (2, 50)
     assert np.all(np.linalg.norm(states, axis=-1) > 0)
     assert np.any(states[0] != states[1])

@@ -30,9 +30,9 @@ import tensorflow as tf
 
 from nae_tf.evaluation.results import aurocs
 from nae_tf.runs.checkpoints import CheckpointDirectory
-from nae_tf.runs.configuration import one_line, parse_config
+from nae_tf.runs.configuration import message_in_one_line, parse_config
 from nae_tf.runs.disk import write_atomically
-from nae_tf.runs.progress import note, progress_bar
+from nae_tf.runs.progress import print_status, progress_bar
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.train import train
 from nae_tf.training.experiment import Experiment
@@ -119,9 +119,11 @@ def run_missing(cells: Iterable[Cell], jobs: int):
                 if isinstance(error, BrokenExecutor):
                     raise
                 failures.append(str(error))
-                note(f"{done}/{len(missing)} cells: {error}")
+                print_status(f"{done}/{len(missing)} cells: {error}")
             else:
-                note(f"{done}/{len(missing)} cells: {name}, {seconds} s")
+                print_status(
+                    f"{done}/{len(missing)} cells: {name}, {seconds} s"
+                )
             bar.update()
     if failures:
         raise RuntimeError(" ".join(failures))
@@ -137,7 +139,7 @@ def _workers_saved(pool: concurrent.futures.ProcessPoolExecutor):
         for worker in multiprocessing.active_children():
             worker.terminate()
         pool.shutdown(cancel_futures=True)
-        note(
+        print_status(
             "interrupted: the progress is saved; the same command goes on with "
             "it."
         )
@@ -202,11 +204,13 @@ def run_cell(cell: Cell, origin: dict) -> dict:
                 results |= cell.measure(run, experiment)
     except BlockingIOError as error:
         # Whose message says what to do; the run must not be removed.
-        raise RuntimeError(f"{cell.name} failed: {one_line(error)}") from error
+        raise RuntimeError(
+            f"{cell.name} failed: {message_in_one_line(error)}"
+        ) from error
     except Exception as error:
         raise RuntimeError(
-            f"{cell.name} failed: {one_line(error)} See {log}; to train it "
-            f"anew, remove {cell.run_dir}."
+            f"{cell.name} failed: {message_in_one_line(error)} See {log}; to "
+            f"train it anew, remove {cell.run_dir}."
         ) from error
     finally:
         keras.utils.clear_session()
@@ -230,14 +234,14 @@ def _trained_seconds(run: RunDirectory) -> float:
 
     What a crash lost does not count: it is trained again.
     """
-    entries = [
+    checkpoints = [
         CheckpointDirectory(run.checkpoints(phase)).newest()
         for phase in ("pretraining", "training")
     ]
     return sum(
-        entry.progress.callbacks["MetricsFile"]["seconds"]
-        for entry in entries
-        if entry is not None
+        newest.progress.callbacks["MetricsFile"]["seconds"]
+        for newest in checkpoints
+        if newest is not None
     )
 
 

@@ -39,9 +39,9 @@ def selection_figures(run: RunDirectory, experiment: Experiment) -> dict:
     figures = epoch_figures(run)
     kept = {}
     for phase in _PHASES:
-        entry = CheckpointDirectory(run.checkpoints(phase)).newest()
-        if entry is not None:
-            epoch = entry.progress.best_epoch or entry.progress.epoch
+        saved = CheckpointDirectory(run.checkpoints(phase)).newest()
+        if saved is not None:
+            epoch = saved.progress.best_epoch or saved.progress.epoch
             kept[phase] = figures.get((phase, epoch), {})
     return {"selection": kept}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from nae_tf.runs.progress import note
+from nae_tf.runs.progress import print_status
 from reproduction.cells import Cell, configure, provenance, run_missing
 
 MISSING = "\N{EN DASH}"
@@ -76,12 +76,12 @@ def compare_settings(
         and results[key]["settings"] != configure(cells[key])
     ]
     if unknown:
-        note(
+        print_status(
             f"{len(unknown)} of the cells are older than the record of "
             "settings, and cannot be compared with the gin files."
         )
     if outdated:
-        note(
+        print_status(
             f"{len(outdated)} of the cells had other settings than the gin "
             f"files have now: {', '.join(outdated)}. Remove their files to "
             "train them anew."
