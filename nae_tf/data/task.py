@@ -80,7 +80,7 @@ def split_indices(
         seed: seed of the permutation, int >= 0.
 
     Returns:
-        Ascending, disjoint index arrays: the rest, then one per size.
+        Ascending, disjoint index arrays, first the rest, then one per size.
 
     Raises:
         ValueError: if nothing is left for the first piece.

@@ -17,7 +17,7 @@ from nae_tf.metrics.detection import (
     score_ranks,
 )
 
-# Resamples counted at a time, times distinct scores: bounds the memory.
+# Bounds the memory of counts: resamples per block times distinct scores.
 _BLOCK_ELEMENTS = 2**22
 
 
@@ -26,9 +26,9 @@ class Estimate:
     """A metric and its confidence interval.
 
     Attributes:
-        value: on all examples.
+        value: value of the metric on all examples.
         low: lower end of the interval.
-        high: upper end.
+        high: upper end of the interval.
     """
 
     value: float
@@ -45,13 +45,13 @@ def resampled_curves(
         inlier_scores: float [num_inliers].
         outlier_scores: float [num_outliers].
         num_resamples: total number of resamples, > 0.
-        seed: int, the same seed gives the same resamples.
+        seed: seed of the resamples, int >= 0.
 
     Yields:
         Curves with leading axis [block].
     """
     inliers, outliers, num_ranks = score_ranks(inlier_scores, outlier_scores)
-    # A generator each: a block draws the same numbers whatever its size.
+    # A generator for each set: numbers do not depend on the size of a block.
     inlier_rng, outlier_rng = np.random.default_rng(seed).spawn(2)
     width = max(num_ranks, len(inliers), len(outliers))
     block = max(1, _BLOCK_ELEMENTS // width)
@@ -75,24 +75,37 @@ def detection_estimates(
 
     The interval holds the middle `confidence` of the metric's values over the
     resamples. It follows every monotone change of scale: the interval of 1/FPR
-    is the inverse of that of FPR. Two limits to know: it says nothing of the
-    spread between trainings, and a metric that is the same in all resamples,
-    such as the AUROC of scores without any overlap, has an interval of length
-    zero.
+    is the inverse of that of FPR. It says nothing about the spread between
+    trainings. A metric that is the same in all resamples, such as the AUROC of
+    scores without any overlap, has an interval of length zero.
 
     Args:
         inlier_scores: float [num_inliers], higher is more outlying.
         outlier_scores: float [num_outliers].
-        metrics: functions of a curve by name.
+        metrics: functions of a curve, by name.
         confidence: level of the intervals, in (0, 1).
         num_resamples: number of resamples, > 0.
-        seed: int, of the resamples.
+        seed: seed of the resamples, int >= 0.
 
     Returns:
-        Estimates by name, possibly infinite.
+        Estimates by name, each with `value`, `low` and `high`, which may be
+        infinite.
 
     Raises:
-        ValueError: empty or NaN scores, or a level or number out of range.
+        ValueError: if scores are empty or NaN, or the level or the number is
+            out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.metrics import area_under_roc, detection_estimates
+        >>> rng = np.random.default_rng(0)
+        >>> inliers, outliers = rng.normal(0, 1, 200), rng.normal(2, 1, 200)
+        >>> estimates = detection_estimates(
+        ...     inliers, outliers, {"AUROC": area_under_roc}
+        ... )
+        >>> auroc = estimates["AUROC"]
+        >>> print(f"{auroc.value:.2f}, {auroc.low:.2f} to {auroc.high:.2f}")
+        0.92, 0.89 to 0.94
     """
     if not 0 < confidence < 1:
         raise ValueError(
@@ -126,7 +139,7 @@ def percentile_interval(values, confidence: float) -> tuple[float, float]:
 
     Args:
         values: float [num_resamples], no NaN.
-        confidence: in (0, 1).
+        confidence: level of the interval, in (0, 1).
     """
     tail = (1 - confidence) / 2
     low = np.quantile(values, tail, method="lower")

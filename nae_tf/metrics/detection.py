@@ -1,7 +1,7 @@
 """How well scores separate outliers from inliers (paper section 6.3).
 
 Outliers are the positive class and higher scores are more outlying. A threshold
-t flags every example with score >= t; a `DetectionCurve` counts what every
+t flags every example with score >= t. A `DetectionCurve` counts what every
 threshold flags, and each metric is a function of it. Next: `bootstrap`, their
 confidence intervals.
 """
@@ -13,12 +13,23 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DetectionCurve:
-    """What is flagged at every threshold, from the highest score down.
+    """Numbers of flagged examples at every threshold, from the highest down.
 
     Attributes:
         detected: int [..., thresholds], outliers at or above each threshold;
             the last element is their number. Leading axes are resamples.
-        false_alarms: int [..., thresholds], the same of inliers.
+        false_alarms: int [..., thresholds], inliers at or above each
+            threshold.
+
+    Example:
+        >>> from nae_tf.metrics import DetectionCurve
+        >>> curve = DetectionCurve.from_counts(
+        ...     inlier_counts=[0, 1, 3], outlier_counts=[2, 0, 0]
+        ... )
+        >>> curve.detection_rate.tolist()
+        [1.0, 1.0, 1.0]
+        >>> curve.false_alarm_rate.tolist()
+        [0.0, 0.25, 1.0]
     """
 
     detected: np.ndarray
@@ -29,8 +40,8 @@ class DetectionCurve:
         """Accumulate counts of examples by score, the highest score first.
 
         Args:
-            inlier_counts: int [..., thresholds].
-            outlier_counts: int [..., thresholds].
+            inlier_counts: int [..., thresholds], inliers by score.
+            outlier_counts: int [..., thresholds], outliers by score.
         """
         return cls(
             np.cumsum(outlier_counts, axis=-1),
@@ -65,7 +76,7 @@ def score_ranks(
         num_ranks: number of distinct scores.
 
     Raises:
-        ValueError: either is empty or holds NaN.
+        ValueError: if either is empty or holds NaN.
     """
     for name, scores in [
         ("inlier", inlier_scores),
@@ -86,7 +97,26 @@ def score_ranks(
 
 
 def detection_curve(inlier_scores, outlier_scores) -> DetectionCurve:
-    """Count what every threshold flags; see `score_ranks` for arguments."""
+    """Count what every threshold flags.
+
+    Args:
+        inlier_scores: float [num_inliers], higher is more outlying.
+        outlier_scores: float [num_outliers].
+
+    Returns:
+        Counts at every distinct score as threshold.
+
+    Raises:
+        ValueError: if either is empty or holds NaN.
+
+    Example:
+        >>> from nae_tf.metrics import detection_curve
+        >>> curve = detection_curve([0.1, 0.2, 0.3, 0.4], [0.35, 0.9])
+        >>> curve.detected.tolist()
+        [1, 1, 2, 2, 2, 2]
+        >>> curve.false_alarms.tolist()
+        [0, 1, 1, 2, 3, 4]
+    """
     inliers, outliers, num_ranks = score_ranks(inlier_scores, outlier_scores)
     return DetectionCurve.from_counts(
         np.bincount(inliers, minlength=num_ranks),
@@ -102,6 +132,18 @@ def area_under_roc(curve: DetectionCurve):
 
     It is the probability that an outlier scores higher than an inlier, ties
     counted half.
+
+    Args:
+        curve: counts with leading axes [...].
+
+    Returns:
+        float [...] in [0, 1].
+
+    Example:
+        >>> from nae_tf.metrics import area_under_roc, detection_curve
+        >>> curve = detection_curve([0.1, 0.2, 0.3, 0.4], [0.35, 0.9])
+        >>> float(area_under_roc(curve))
+        0.875
     """
     outliers, inliers = _steps(curve.detected), _steps(curve.false_alarms)
     num_inliers = curve.false_alarms[..., -1:]
@@ -115,8 +157,23 @@ def average_precision_of_outliers(curve: DetectionCurve):
 
         sum_k (recall_k - recall_(k-1)) * precision_k
 
-    The sum over thresholds, not the trapezoidal rule, which is too optimistic.
-    The score of chance is the share of outliers.
+    It is the sum over thresholds, not the trapezoidal rule, which is too
+    optimistic. Chance reaches the share of outliers among the examples.
+
+    Args:
+        curve: counts with leading axes [...].
+
+    Returns:
+        float [...] in [0, 1].
+
+    Example:
+        >>> from nae_tf.metrics import (
+        ...     average_precision_of_outliers,
+        ...     detection_curve,
+        ... )
+        >>> curve = detection_curve([0.1, 0.2, 0.3, 0.4], [0.35, 0.9])
+        >>> round(float(average_precision_of_outliers(curve)), 4)
+        0.8333
     """
     return _average_precision(curve.detected, curve.false_alarms)
 
@@ -124,7 +181,23 @@ def average_precision_of_outliers(curve: DetectionCurve):
 def average_precision_of_inliers(curve: DetectionCurve):
     """Area under the precision-recall curve of inliers (AUPR-in).
 
-    The same with inliers as the positive class and scores negated.
+    It is `average_precision_of_outliers` with inliers as the positive class and
+    scores negated.
+
+    Args:
+        curve: counts with leading axes [...].
+
+    Returns:
+        float [...] in [0, 1].
+
+    Example:
+        >>> from nae_tf.metrics import (
+        ...     average_precision_of_inliers,
+        ...     detection_curve,
+        ... )
+        >>> curve = detection_curve([0.1, 0.2, 0.3, 0.4], [0.35, 0.9])
+        >>> round(float(average_precision_of_inliers(curve)), 4)
+        0.95
     """
     return _average_precision(
         _from_below(curve.false_alarms), _from_below(curve.detected)
@@ -135,15 +208,21 @@ def fpr_at_tpr(curve: DetectionCurve, tpr: float):
     """Share of inliers flagged at the threshold that detects enough outliers.
 
     Args:
-        curve: counts.
-        tpr: in (0, 1]; the highest threshold that detects at least this share
-            of the outliers is taken.
+        curve: counts with leading axes [...].
+        tpr: share of the outliers in (0, 1]; the highest threshold that
+            detects at least this share is taken.
 
     Returns:
         float [...] in [0, 1].
 
     Raises:
-        ValueError: `tpr` is out of range.
+        ValueError: if `tpr` is out of range.
+
+    Example:
+        >>> from nae_tf.metrics import detection_curve, fpr_at_tpr
+        >>> curve = detection_curve([0.1, 0.2, 0.3, 0.4], [0.35, 0.9])
+        >>> float(fpr_at_tpr(curve, tpr=0.95))
+        0.25
     """
     if not 0 < tpr <= 1:
         raise ValueError(f"fpr_at_tpr: expected tpr in (0, 1], received {tpr}.")
@@ -156,16 +235,25 @@ def fpr_at_tpr(curve: DetectionCurve, tpr: float):
 def background_rejection(curve: DetectionCurve, signal_efficiency: float):
     """Background rejection at a signal efficiency: 1 / FPR at a chosen TPR.
 
-    The working point of particle physics, where outliers are the signal: how
-    many inliers there are to every one that is flagged. Infinite if no inlier
-    is.
+    This is the working point of particle physics, where outliers are the
+    signal: the number of inliers per flagged inlier. It is infinite if no
+    inlier is flagged.
 
     Args:
-        curve: counts.
+        curve: counts with leading axes [...].
         signal_efficiency: TPR in (0, 1].
 
     Returns:
         float [...] in [1, infinity].
+
+    Raises:
+        ValueError: if `signal_efficiency` is out of range.
+
+    Example:
+        >>> from nae_tf.metrics import background_rejection, detection_curve
+        >>> curve = detection_curve([0.1, 0.2, 0.3, 0.4], [0.35, 0.9])
+        >>> float(background_rejection(curve, signal_efficiency=0.95))
+        4.0
     """
     rate = fpr_at_tpr(curve, signal_efficiency)
     with np.errstate(divide="ignore"):
@@ -173,7 +261,10 @@ def background_rejection(curve: DetectionCurve, signal_efficiency: float):
 
 
 def auroc(inlier_scores, outlier_scores) -> float:
-    """Area under the ROC curve of scores; see `area_under_roc`.
+    """Area under the ROC curve of scores.
+
+    It is the probability that an outlier scores higher than an inlier, ties
+    counted half.
 
     Args:
         inlier_scores: float [num_inliers], higher is more outlying.
@@ -184,6 +275,11 @@ def auroc(inlier_scores, outlier_scores) -> float:
 
     Raises:
         ValueError: if either is empty or holds NaN.
+
+    Example:
+        >>> from nae_tf.metrics import auroc
+        >>> auroc([0.1, 0.2, 0.3, 0.4], [0.35, 0.9])
+        0.875
     """
     return float(area_under_roc(detection_curve(inlier_scores, outlier_scores)))
 
@@ -198,7 +294,7 @@ def _from_below(counts):
 
 
 def _average_precision(positives, negatives):
-    # A resample may leave thresholds above its highest score: nothing flagged.
+    # Above the highest score of a resample nothing is flagged.
     precision = positives / np.maximum(positives + negatives, 1)
     weights = _steps(positives) / positives[..., -1:]
     return np.sum(weights * precision, axis=-1)

@@ -1,7 +1,7 @@
 """How close samples are to data: distances between two sets of vectors.
 
-The vectors are features of images, see `features.py`, or the examples
-themselves in low dimension. All are NumPy, in double precision.
+The vectors are features of images, as `evaluation.features` computes them, or
+the examples themselves in low dimension. All are NumPy, in double precision.
 """
 
 import functools
@@ -16,15 +16,15 @@ class Estimate(NamedTuple):
     """A mean over blocks of samples.
 
     Attributes:
-        value: the mean.
-        standard_error: of the mean; None for a single block.
+        value: mean over the blocks.
+        standard_error: standard error of the mean; None for a single block.
     """
 
     value: float
     standard_error: float | None
 
 
-# Of a kernel matrix; with 50,000 columns, 400 MB.
+# Rows of a kernel matrix at a time: 400 MB with 50,000 columns.
 _KERNEL_ROWS = 1_000
 
 
@@ -33,9 +33,9 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
 
         |mean_x - mean_y|^2 + trace(cov_x + cov_y - 2 (cov_x cov_y)^(1/2))
 
-    Of Inception features this is FID (Heusel et al. 2017), of any other
-    features it is not comparable with published figures. It is biased upwards
-    for few samples: take several times as many as there are features.
+    For Inception features this is FID (Heusel et al. 2017). For other features
+    it is not comparable with published values. It is biased upwards for few
+    samples: take several times as many as there are features.
 
     Args:
         x: float [num_x, num_features], at least two rows.
@@ -45,7 +45,14 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
         float >= 0.
 
     Raises:
-        ValueError: the shapes do not fit, or values are not finite.
+        ValueError: if the shapes do not fit, or values are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.metrics import frechet_distance
+        >>> x = np.random.default_rng(0).normal(size=(1_000, 2))
+        >>> round(frechet_distance(x, x + [3.0, 0.0]), 6)
+        9.0
     """
     x, y = _checked_pair(x, y)
     offset = x.mean(axis=0) - y.mean(axis=0)
@@ -60,7 +67,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def squared_mmd(x: np.ndarray, y: np.ndarray, kernel: Callable) -> float:
-    """Squared maximum mean discrepancy, the unbiased estimate.
+    """Squared maximum mean discrepancy (MMD), the unbiased estimate.
 
         mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j)
         - 2 mean_{i, j} k(x_i, y_j)
@@ -71,10 +78,23 @@ def squared_mmd(x: np.ndarray, y: np.ndarray, kernel: Callable) -> float:
     Args:
         x: float [num_x, num_features], at least two rows.
         y: float [num_y, num_features], at least two rows.
-        kernel: maps two such arrays to float [num_x, num_y].
+        kernel: function of two such arrays that returns float [num_x, num_y].
+
+    Returns:
+        float.
 
     Raises:
-        ValueError: as in `frechet_distance`.
+        ValueError: if the shapes do not fit, or values are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from sklearn.metrics.pairwise import rbf_kernel
+        >>> from nae_tf.metrics import squared_mmd
+        >>> x, y = np.random.default_rng(0).normal(size=(2, 500, 2))
+        >>> print(f"{squared_mmd(x, y, rbf_kernel):.1f}")
+        0.0
+        >>> print(f"{squared_mmd(x, y + 1.0, rbf_kernel):.1f}")
+        0.2
     """
     x, y = _checked_pair(x, y)
     within = 0.0
@@ -87,7 +107,7 @@ def squared_mmd(x: np.ndarray, y: np.ndarray, kernel: Callable) -> float:
 
 
 def _kernel_sums(kernel, x, y):
-    """Sums of a kernel matrix and of its diagonal, some rows at a time."""
+    """Sum a kernel matrix and its diagonal, some rows at a time."""
     total, diagonal = 0.0, 0.0
     for start in range(0, len(x), _KERNEL_ROWS):
         values = kernel(x[start : start + _KERNEL_ROWS], y)
@@ -102,17 +122,30 @@ def kernel_distance(
     """Kernel distance KID of two samples of features, without bias.
 
     `squared_mmd` with the kernel (x . y / num_features + 1)^3, averaged over
-    disjoint blocks (Binkowski et al. 2018). Published figures use Inception
-    features, as with `frechet_distance`.
+    disjoint blocks (Binkowski et al. 2018). Published values are those of
+    Inception features.
 
     Args:
         x: float [num_x, num_features], at least two rows.
         y: float [num_y, num_features], at least two rows.
-        block_size: rows of the smaller sample a block, at most; the blocks
-            are equally large.
+        block_size: largest number of rows of the smaller sample per block;
+            the blocks are equally large.
+
+    Returns:
+        Mean over the blocks, `value`, and its `standard_error`, which is None
+        for a single block.
 
     Raises:
-        ValueError: as in `frechet_distance`.
+        ValueError: if the shapes do not fit, or values are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.metrics import kernel_distance
+        >>> x, y = np.random.default_rng(0).normal(size=(2, 400, 8))
+        >>> same = kernel_distance(x, y, block_size=100)
+        >>> shifted = kernel_distance(x, y + 1.0, block_size=100)
+        >>> print(f"{same.value:.1f}, {shifted.value:.1f}")
+        0.0, 9.0
     """
     x, y = _checked_pair(x, y)
     num_blocks = max(-(-min(len(x), len(y)) // block_size), 1)
@@ -130,7 +163,14 @@ def kernel_distance(
 
 
 def gaussian_kernel(bandwidth: float) -> Callable:
-    """Return the kernel exp(-|x - y|^2 / (2 bandwidth^2)) for `squared_mmd`."""
+    """Return the kernel `exp(-|x - y|^2 / (2 bandwidth^2))`.
+
+    Args:
+        bandwidth: distance at which the kernel falls to exp(-1/2), > 0.
+
+    Returns:
+        A kernel for `squared_mmd`.
+    """
     return functools.partial(rbf_kernel, gamma=1.0 / (2.0 * bandwidth**2))
 
 

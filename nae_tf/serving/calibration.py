@@ -1,8 +1,8 @@
 """From scores to decisions: thresholds, p-values and selections.
 
-All rest on the scores of held-out inliers, which the model was not fitted to,
-and on nothing else: they hold for any model and any distribution of inliers.
-With n calibration scores s_1 <= ... <= s_n and a new score s,
+They rest on nothing but the scores of held-out inliers, which the model was not
+fitted to. So they hold for any model and any distribution of inliers. With n
+calibration scores s_1 <= ... <= s_n and a new score s,
 
     p(s) = (1 + #{i: s_i >= s}) / (n + 1)
 
@@ -29,7 +29,7 @@ def conformal_p_values(scores, calibration_scores) -> np.ndarray:
 
     Args:
         scores: float [batch], higher is more outlying.
-        calibration_scores: float [n], of held-out inliers, ascending.
+        calibration_scores: float [n], scores of held-out inliers, ascending.
 
     Returns:
         float64 [batch], in [1 / (n + 1), 1]; low is outlying.
@@ -40,17 +40,18 @@ def conformal_p_values(scores, calibration_scores) -> np.ndarray:
 
 
 def conditional_levels(n: int, failure_probability: float) -> np.ndarray:
-    """Return what marginal p-values become when corrected for one's data.
+    """Return the calibration-conditional p-value of every marginal one.
 
         b_j = 1 - (delta * prod_{m < k} (n + 1 - j - m) / (n - m))^(1 / k)
 
-    with k = n // 2: the order statistics u_1 <= ... <= u_n of n uniform
-    variables satisfy u_j <= b_j for all j with probability >= 1 - delta, by the
-    generalised Simes inequality (Bates et al. 2023, with the k they propose).
+    with k = n // 2, as Bates et al. (2023) propose. By the generalised Simes
+    inequality, the order statistics u_1 <= ... <= u_n of n uniform variables
+    satisfy u_j <= b_j for all j with probability >= 1 - delta.
 
     Args:
         n: number of calibration scores, > 0.
-        failure_probability: delta in (0, 1).
+        failure_probability: probability delta in (0, 1) over calibration sets
+            that the guarantee fails.
 
     Returns:
         float64 [n + 1], ascending, b_1 to b_n and 1. The p-value j / (n + 1)
@@ -74,14 +75,14 @@ def conditional_levels(n: int, failure_probability: float) -> np.ndarray:
 
 
 def threshold_at(calibration_scores, false_alarm_rate: float) -> float:
-    """Return the threshold that p(s) <= false_alarm_rate amounts to.
+    """Return the threshold above which p(s) <= false_alarm_rate.
 
     It is the k-th largest calibration score, k = floor(alpha * (n + 1)):
     s > threshold if and only if p(s) <= alpha.
 
     Args:
-        calibration_scores: float [n], of held-out inliers, ascending.
-        false_alarm_rate: alpha in [0, 1].
+        calibration_scores: float [n], scores of held-out inliers, ascending.
+        false_alarm_rate: share alpha of flagged inliers, in [0, 1].
 
     Returns:
         float; infinity if n < 1 / alpha - 1, which is too few scores.
@@ -104,14 +105,20 @@ def benjamini_hochberg(p_values, false_discovery_rate: float) -> np.ndarray:
     (Bates et al., theorem 2).
 
     Args:
-        p_values: float [m].
-        false_discovery_rate: q in [0, 1].
+        p_values: float [m] in [0, 1].
+        false_discovery_rate: share q of inliers among the selected examples,
+            in [0, 1].
 
     Returns:
         bool [m], whether an example is selected.
 
     Raises:
-        ValueError: a rate or p-values outside [0, 1].
+        ValueError: if the rate or a p-value is outside [0, 1].
+
+    Example:
+        >>> from nae_tf import benjamini_hochberg
+        >>> benjamini_hochberg([0.001, 0.02, 0.8, 0.03], 0.1).tolist()
+        [True, True, False, True]
     """
     p_values = np.asarray(p_values, np.float64)
     _check_probability("false_discovery_rate", false_discovery_rate)
@@ -134,8 +141,20 @@ class Calibration:
 
     Attributes:
         scores: float [n], n > 0; sorted on construction.
-        false_alarm_rate: of `is_outlier`, in (0, 1).
-        failure_probability: of `conditional_p_values`, in (0, 1).
+        false_alarm_rate: share of inliers that `is_outlier` flags, in (0, 1).
+        failure_probability: probability in (0, 1) over calibration sets that
+            the guarantee of `conditional_p_values` fails.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf import Calibration
+        >>> calibration = Calibration(np.arange(1.0, 100.0))
+        >>> calibration.threshold
+        95.0
+        >>> calibration.p_values([50.5, 98.5]).tolist()
+        [0.5, 0.02]
+        >>> calibration.is_outlier([50.5, 98.5]).tolist()
+        [False, True]
     """
 
     scores: np.ndarray
@@ -143,7 +162,7 @@ class Calibration:
     failure_probability: float = 0.1
 
     def __post_init__(self):
-        """Sort the scores; refuse what has no meaning."""
+        """Sort the scores; refuse settings out of range."""
         scores = np.sort(np.asarray(self.scores, np.float64))
         if scores.ndim != 1 or not scores.size:
             raise ValueError(
@@ -162,50 +181,82 @@ class Calibration:
 
     @functools.cached_property
     def threshold(self) -> float:
-        """Scores above it are outliers; see `threshold_at`."""
+        """Threshold, float; scores above it are outliers."""
         return threshold_at(self.scores, self.false_alarm_rate)
 
     @functools.cached_property
     def levels(self) -> np.ndarray:
-        """The table of `conditional_p_values`; see `conditional_levels`."""
+        """Table of `conditional_p_values`, float64 [n + 1], ascending."""
         return conditional_levels(len(self.scores), self.failure_probability)
 
     def p_values(self, scores) -> np.ndarray:
-        """Marginal p-values, float64 [batch]; see `conformal_p_values`."""
+        """Return marginal p-values.
+
+        Args:
+            scores: float [batch], higher is more outlying.
+
+        Returns:
+            float64 [batch], in [1 / (n + 1), 1]; low is outlying.
+
+        Raises:
+            ValueError: if a score is NaN.
+        """
         return conformal_p_values(_checked_scores(scores), self.scores)
 
     def conditional_p_values(self, scores) -> np.ndarray:
-        """Calibration-conditional p-values, float64 [batch].
+        """Return calibration-conditional p-values.
 
         With probability 1 - failure_probability over calibration sets, at most
         a fraction alpha of all future inliers gets a value <= alpha, for every
         alpha at once. The price is that they are larger than marginal ones.
+
+        Args:
+            scores: float [batch], higher is more outlying.
+
+        Returns:
+            float64 [batch], in (0, 1]; low is outlying.
+
+        Raises:
+            ValueError: if a score is NaN.
         """
         scores = _checked_scores(scores)
         below = np.searchsorted(self.scores, scores, side="left")
         return self.levels[len(self.scores) - below]
 
     def is_outlier(self, scores) -> np.ndarray:
-        """Whether scores exceed the threshold, bool [batch]."""
+        """Return whether scores exceed the threshold.
+
+        Args:
+            scores: float [batch], higher is more outlying.
+
+        Returns:
+            bool [batch].
+
+        Raises:
+            ValueError: if a score is NaN.
+        """
         return _checked_scores(scores) > self.threshold
 
     def to_json(self) -> str:
-        """Write the value as JSON, every digit kept."""
+        """Return the calibration as JSON, with every digit."""
         fields = dataclasses.asdict(self) | {"scores": self.scores.tolist()}
         return json.dumps(fields) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Calibration":
-        """Read what `to_json` wrote.
+        """Read a calibration that `to_json` wrote.
+
+        Args:
+            text: result of `to_json`.
 
         Raises:
-            ValueError: the text is something else.
+            ValueError: if the text is something else.
         """
         try:
             return cls(**json.loads(text))
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"this is no calibration: {error}; write it by "
+                f"this is not a calibration: {error}; write it by "
                 "Calibration.to_json."
             ) from error
 

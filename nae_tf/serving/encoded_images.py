@@ -23,13 +23,13 @@ def decode_images(image_bytes, image_shape: ImageShape):
         image_shape: [height, width, channels] of the result.
 
     Returns:
-        uint8 [batch, *image_shape]; see `image_resizing.resize_images`.
+        uint8 `[batch, *image_shape]`, resized by `resize_images`.
 
     Raises:
-        tf.errors.InvalidArgumentError: a file of another kind, a damaged one,
-            more than `MAX_PIXELS` pixels, or another number of channels.
+        InvalidArgumentError: if a file is damaged or of another kind, or has
+            more than `MAX_PIXELS` pixels or another number of channels.
     """
-    # One after the other: large images would add up.
+    # One after the other, because the memory of large images would add up.
     return tf.map_fn(
         lambda encoded: _decode(encoded, image_shape),
         image_bytes,
@@ -39,7 +39,8 @@ def decode_images(image_bytes, image_shape: ImageShape):
 
 
 def _decode(encoded, image_shape):
-    checks = [_assert(_is_image(encoded), "the file is no PNG or JPEG image.")]
+    is_image = _is_image(encoded)
+    checks = [_assert(is_image, "the file is not a PNG or JPEG image.")]
     with tf.control_dependencies(checks):
         height, width = tf.unstack(_size(tf.identity(encoded)))
     checks = [
@@ -69,7 +70,7 @@ def _decode(encoded, image_shape):
 
 
 def _is_image(encoded):
-    # Of a short file more is asked for below than it has.
+    # `substr` below fails beyond the end of a short file.
     filling = b"." * _PNG_HEADER_SIZE
     header = tf.strings.substr(encoded, 0, _PNG_HEADER_SIZE)
     header = tf.strings.join([header, filling])
@@ -91,7 +92,7 @@ def _has(encoded, offset, octets):
 
 
 def _size(encoded):
-    """Height and width from the header of a file, int64 [2]."""
+    """Return height and width from the header of a file, int64 [2]."""
 
     def png_size():
         header = tf.strings.substr(encoded, _PNG_SIZE_OFFSET, 8)

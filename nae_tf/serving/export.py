@@ -1,4 +1,4 @@
-"""Write a model as a SavedModel that scores, calibrates and explains."""
+"""Export of a model as a SavedModel, with its calibration and configuration."""
 
 import os
 import pathlib
@@ -24,22 +24,37 @@ def export_model(
     version: int | None = None,
     config: str | None = None,
 ) -> pathlib.Path:
-    """Write a model as a SavedModel; half an export is never seen.
+    """Write a model as a SavedModel, complete or not at all.
 
     Args:
         model: a built `OutlierDetector`.
-        calibration: of its scores of held-out inliers.
-        directory: where versions are, the model path of a server.
-        version: > 0; None means the next free one.
-        config: gin configuration to keep beside the model.
+        calibration: scores of held-out inliers under `model`.
+        directory: folder of all versions, the model path of a server.
+        version: number of the version, > 0; None means the next free one.
+        config: text of the gin configuration to keep beside the model.
 
     Returns:
         The path of the new version.
 
     Raises:
-        FileExistsError: there is such a version already.
-        OSError: it could not be written; nothing of it stays.
-        ValueError: the model has no weights yet, or a version below 1.
+        FileExistsError: if there is such a version already.
+        OSError: if it could not be written; nothing of it stays.
+        ValueError: if the model has no weights yet, or the version is below 1.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import keras
+        >>> from nae_tf import Autoencoder, Calibration, export_model
+        >>> model = Autoencoder(
+        ...     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]),
+        ...     keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]),
+        ... )
+        >>> calibration = Calibration([0.1, 0.2, 0.3])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = export_model(model, calibration, folder)
+        ...     exists = pathlib.Path(path, "saved_model.pb").exists()
+        >>> path.name, exists
+        ('1', True)
     """
     directory = pathlib.Path(directory)
     version = _next_version(directory) if version is None else version
@@ -53,7 +68,7 @@ def export_model(
         )
     signatures = make_signatures(model, calibration)
     requests = _warmup_requests(signatures, model.value_range)
-    # A server takes only names that are numbers for versions.
+    # A server ignores folders whose names are not numbers.
     temporary = directory / f".{version}.{os.getpid()}"
     with explain_file_errors(
         f"cannot export into {str(directory)!r}",
@@ -72,7 +87,7 @@ def export_model(
 
 def _write_version(path, signatures, requests, calibration, config):
     module = tf.Module()
-    # Just what the graphs read: no optimizer, no replay buffer.
+    # Only the variables of the graphs: no optimizer, no replay buffer.
     module.weights = _weights(signatures)
     tf.saved_model.save(module, str(path), signatures=signatures)
     extra = path / "assets.extra"
@@ -100,9 +115,9 @@ def _weights(signatures):
 
 
 def _warmup_requests(signatures, value_range):
-    """One small request for every signature."""
+    """Return one small request for every signature."""
     (examples,), _ = signatures["score"].structured_input_signature
-    # A server does not offer a model that refuses a request of these.
+    # A server does not offer a model that refuses a warm-up request.
     example_value = np.clip(1.0, *(value_range or (1.0, 1.0)))
 
     def value(spec):

@@ -1,4 +1,4 @@
-"""Loading what `export.py` wrote, which may come from somebody else."""
+"""SavedModels, loaded with care: they may come from somebody else."""
 
 import pathlib
 
@@ -7,8 +7,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
-# A graph is data, but these operations would let it call Python functions of
-# the process, or read and write files; no model of this package has them.
+# A graph is data, but with these operations it could call Python functions of
+# the process, or read and write files. No model of this package has them.
 _REFUSED_OPS = frozenset(
     [
         "EagerPyFunc",
@@ -25,26 +25,49 @@ _REFUSED_OPS = frozenset(
         "WriteFile",
     ]
 )
-# What `nae_tf.score` writes of the outputs.
+# Outputs that `nae_tf.score` writes.
 _SCORES = frozenset(["energy", "p_value", "is_outlier"])
 
 
 class ExportedModel:
-    """The scores of a SavedModel.
+    """A SavedModel of `export_model` that scores examples.
 
     Attributes:
         example_shape: shape of one example.
+
+    Example:
+        >>> import tempfile
+        >>> import keras
+        >>> import numpy as np
+        >>> from nae_tf import (
+        ...     Autoencoder,
+        ...     Calibration,
+        ...     ExportedModel,
+        ...     export_model,
+        ... )
+        >>> model = Autoencoder(
+        ...     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]),
+        ...     keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]),
+        ... )
+        >>> calibration = Calibration([0.1, 0.2, 0.3])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = export_model(model, calibration, folder)
+        ...     exported = ExportedModel(path)
+        >>> exported.example_shape
+        (3,)
+        >>> sorted(exported.score(np.zeros((5, 3))))
+        ['conditional_p_value', 'energy', 'is_outlier', 'p_value']
     """
 
     def __init__(self, path):
         """Load a model.
 
         Args:
-            path: a version directory, as runs/digits/export/1.
+            path: directory of a version, such as runs/digits/export/1.
 
         Raises:
-            FileNotFoundError: there is no SavedModel.
-            ValueError: it is damaged, it is another kind of model, or it has
+            FileNotFoundError: if there is no SavedModel.
+            ValueError: if it is damaged, another kind of model, or has
                 operations that reach out of the graph.
         """
         self._loaded = load_saved_model(path)
@@ -58,14 +81,18 @@ class ExportedModel:
         self.example_shape = tuple(self._spec.shape[1:])
 
     def score(self, examples) -> dict[str, np.ndarray]:
-        """Score a batch; see `serving.score_outputs`.
+        """Score a batch of examples.
 
         Args:
-            examples: float [batch, *example_shape].
+            examples: float `[batch, *example_shape]`.
+
+        Returns:
+            Arrays [batch] by name. "energy" is the outlier score, "p_value" and
+            "conditional_p_value" are low for outliers, "is_outlier" is bool.
 
         Raises:
-            ValueError: another shape.
-            tf.errors.InvalidArgumentError: NaN or values out of range.
+            ValueError: if the examples have another shape.
+            InvalidArgumentError: if values are NaN or out of range.
         """
         examples = np.asarray(examples)
         if examples.shape[1:] != self.example_shape:
@@ -79,7 +106,7 @@ class ExportedModel:
 
 
 def _checked_input(path, score):
-    """Spec of the examples, of a signature as `serving.py` makes it."""
+    """Return the spec of the examples; refuse signatures of other models."""
     inputs = score.structured_input_signature[1]
     outputs = score.structured_outputs
     if list(inputs) != ["examples"] or not set(outputs) >= _SCORES:
@@ -101,14 +128,14 @@ def load_saved_model(path):
     """Load a SavedModel after `check_saved_model`.
 
     Args:
-        path: its directory.
+        path: directory of the SavedModel.
 
     Returns:
-        What `tf.saved_model.load` does.
+        The object that `tf.saved_model.load` returns.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is damaged, or reaches out of its graphs.
+        FileNotFoundError: if there is no SavedModel.
+        ValueError: if it is damaged, or reaches out of its graphs.
     """
     check_saved_model(pathlib.Path(path))
     try:
@@ -117,7 +144,7 @@ def load_saved_model(path):
         tf.errors.OpError,
         OSError,
         ValueError,
-        LookupError,  # As TensorFlow calls an empty file of weights.
+        LookupError,  # Raised for an empty file of weights.
         RuntimeError,
     ) as error:
         reason = str(error).partition("\n")[0]
@@ -130,9 +157,12 @@ def load_saved_model(path):
 def check_saved_model(path: pathlib.Path):
     """Refuse a SavedModel whose graphs reach out of themselves.
 
+    Args:
+        path: directory of the SavedModel.
+
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is damaged, or has such an operation.
+        FileNotFoundError: if there is no SavedModel.
+        ValueError: if it is damaged, or has such an operation.
     """
     file = path / "saved_model.pb"
     if not file.exists():

@@ -1,4 +1,4 @@
-"""Files of scores: written row by row, and whole under their name only."""
+"""Files of scores: written row by row, renamed when they are complete."""
 
 import contextlib
 import csv
@@ -25,19 +25,20 @@ _SUFFIXES = (".csv", ".npz", ".parquet")
 class PartialFile:
     """The rows of an unfinished command, in OUTPUT.partial.
 
-    One process writes them: the system keeps others out, see `run_lock`.
+    Only one process writes them: a lock of the operating system keeps others
+    out.
 
     Attributes:
-        rows: what an earlier command wrote, without an unfinished line.
+        rows: rows of an earlier command, without an unfinished line.
     """
 
     def __init__(self, output: pathlib.Path):
         """Check the name; nothing is opened yet.
 
         Raises:
-            FileExistsError: the output is there already.
-            ValueError: its name has another suffix, or none.
-            ModuleNotFoundError: .parquet needs pyarrow.
+            FileExistsError: if the output is there already.
+            ValueError: if its name has another suffix, or none.
+            ModuleNotFoundError: if pyarrow is needed and not installed.
         """
         if output.suffix not in _SUFFIXES:
             raise ValueError(
@@ -57,13 +58,13 @@ class PartialFile:
         """Open the file behind its last whole line.
 
         Raises:
-            BlockingIOError: another process writes it.
-            OSError: it cannot be written.
-            ValueError: it is something else.
+            BlockingIOError: if another process writes it.
+            OSError: if it cannot be written.
+            ValueError: if it is not an unfinished output.
         """
         with self._writing():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Names of files need not be UTF-8; they go out as they came in.
+            # Names of files need not be UTF-8; they are written as they are.
             self._file = open(
                 self._path,
                 "a",
@@ -73,7 +74,7 @@ class PartialFile:
             )
         try:
             self._lock()
-            # Cut as bytes: the end may be within a character.
+            # Cut as bytes: the file may end within a character.
             octets = self._path.read_bytes()
             whole = octets[: octets.rfind(b"\n") + 1]
             self.rows = self._rows(whole)
@@ -93,7 +94,7 @@ class PartialFile:
             self._give_up()
 
     def _give_up(self):
-        # Closing tries once more to write what could not be written.
+        # Closing fails again where writing has failed.
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -122,16 +123,19 @@ class PartialFile:
             is_row = len(line) == len(COLUMNS)
             if not is_row or (number == 1 and tuple(line) != COLUMNS):
                 raise ValueError(
-                    f"{str(self._path)!r}, line {number}: this is no "
+                    f"{str(self._path)!r}, line {number}: this is not an "
                     "unfinished output; remove it, or choose another --output."
                 )
         return [tuple(line) for line in lines[1:]]
 
     def write(self, rows: Iterable[tuple]):
-        """Append rows and hand them over to the system.
+        """Append rows and flush them to the operating system.
+
+        Args:
+            rows: texts by column, in the order of `COLUMNS`.
 
         Raises:
-            OSError: they cannot be written, as on a full disk.
+            OSError: if they cannot be written, as on a full disk.
         """
         with self._writing():
             self._writer.writerows(rows)
@@ -148,7 +152,7 @@ class PartialFile:
         """Turn the rows into the output, in the format of its name.
 
         Raises:
-            OSError: it cannot be written; the rows stay.
+            OSError: if it cannot be written; the rows stay.
         """
         with self._writing():
             self._file.flush()
@@ -162,7 +166,7 @@ class PartialFile:
 
 
 def partial_path(output: pathlib.Path) -> pathlib.Path:
-    """Return where the rows of an unfinished command are."""
+    """Return the path of the rows of an unfinished command."""
     return output.with_name(output.name + ".partial")
 
 

@@ -17,7 +17,7 @@ def score_batches(
     """Score a stream from where an earlier command stopped.
 
     Args:
-        model: the model.
+        model: exported model that scores.
         stream: all examples, from the first.
         done: rows that are written already. The last of them is scored again:
             another score means another model or other data.
@@ -26,7 +26,7 @@ def score_batches(
         The rows of a batch; none for batches that are done.
 
     Raises:
-        ValueError: bad examples, or rows that do not fit.
+        ValueError: if examples are not valid, or `done` does not fit them.
     """
     start = 0
     for batch in stream.batches:

@@ -1,4 +1,4 @@
-"""The graphs that a served model answers with.
+"""The graphs of a served model: one per kind of request.
 
     score                 examples     -> energy, p_value, is_outlier, ...
     reconstruct           examples     -> reconstruction, error_map
@@ -6,8 +6,8 @@
     sample                count, seed  -> samples
     score_encoded_image   image_bytes  -> as score
 
-Every check of what comes in is part of the graph, because a server has nothing
-else. What a request may cost is bounded there, too.
+Every check of the input is part of the graph, because a server runs nothing
+else. So is the limit to the cost of a request.
 """
 
 import tensorflow as tf
@@ -20,19 +20,32 @@ MAX_SAMPLES = 256
 
 
 def make_signatures(model, calibration: Calibration) -> dict:
-    """Trace the graphs that a model can answer with.
+    """Trace the graphs of a model for a server.
 
     Args:
         model: a built `OutlierDetector`. One with `encode` and `decode` gets
             `reconstruct` and `encode`, one with `generate` gets `sample`, one
             of images gets `score_encoded_image`.
-        calibration: becomes constants of the graphs.
+        calibration: scores of held-out inliers under `model`; they become
+            constants of the graphs.
 
     Returns:
         Concrete functions by signature name; "serving_default" is "score".
 
     Raises:
         ValueError: if the model has no weights yet.
+
+    Example:
+        >>> import keras
+        >>> from nae_tf import Autoencoder, Calibration
+        >>> from nae_tf.serving import make_signatures
+        >>> model = Autoencoder(
+        ...     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]),
+        ...     keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]),
+        ... )
+        >>> signatures = make_signatures(model, Calibration([0.1, 0.2, 0.3]))
+        >>> sorted(signatures)
+        ['encode', 'reconstruct', 'score', 'serving_default']
     """
     if not model.built:
         raise ValueError(
@@ -89,13 +102,13 @@ def make_signatures(model, calibration: Calibration) -> dict:
 
 
 def can_sample(model) -> bool:
-    """Whether a model generates samples from nothing."""
+    """Return whether a model generates samples without being given data."""
     sampler = getattr(model, "sampler", None)
     return hasattr(model, "generate") and getattr(sampler, "generates", True)
 
 
 def takes_images(model) -> bool:
-    """Whether examples are images that a PNG or JPEG file can hold."""
+    """Return whether examples are images that a PNG or JPEG file can hold."""
     shape = model.example_shape
     return (
         len(shape) == 3
@@ -109,8 +122,8 @@ def score_outputs(model, calibration: Calibration, x) -> dict:
 
     Args:
         model: an `OutlierDetector`.
-        calibration: of its scores.
-        x: float [batch, ...], checked.
+        calibration: scores of held-out inliers under `model`.
+        x: float [batch, ...], checked examples.
 
     Returns:
         energy: float [batch], the outlier score; infinite where it overflows.
@@ -119,8 +132,8 @@ def score_outputs(model, calibration: Calibration, x) -> dict:
         is_outlier: bool [batch], whether the energy exceeds the threshold.
     """
     energy = model.outlier_score(x)
-    # NaN is not greater than a threshold, but what leads there, values near
-    # the largest of all, is no inlier.
+    # NaN is not greater than any threshold, but it comes from values near the
+    # largest float, and these are outliers.
     infinity = tf.constant(float("inf"), energy.dtype)
     energy = tf.where(tf.math.is_nan(energy), infinity, energy)
     table = tf.constant(calibration.scores, energy.dtype)
@@ -142,8 +155,8 @@ def _trace(function, *specs):
 
 
 def _checked(model, examples):
-    # A server feeds any shape, whatever the signature says. Without its static
-    # shape, the model checks the shape in the graph.
+    # A server feeds any shape, whatever the signature says. The placeholder
+    # hides the static shape, so that the model checks the shape in the graph.
     fed = tf.raw_ops.PlaceholderWithDefault(
         input=examples, shape=tf.TensorShape(None)
     )

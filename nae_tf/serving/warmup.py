@@ -2,8 +2,8 @@
 
 A server answers these requests before it offers a model, so that no user waits
 for the first run of a graph. The file is a TFRecord of `PredictionLog` messages
-(tensorflow_serving/apis/prediction_log.proto), which are written here field by
-field: the package of their Python classes is not needed to export a model.
+(tensorflow_serving/apis/prediction_log.proto). They are written field by field,
+so that an export needs no package of their Python classes.
 """
 
 import pathlib
@@ -16,8 +16,8 @@ def write_warmup_requests(path: pathlib.Path, requests: Mapping[str, Mapping]):
     """Write one request for every signature.
 
     Args:
-        path: of the new file.
-        requests: inputs, arrays by name, by signature name.
+        path: path of the new file.
+        requests: inputs by signature name; inputs are arrays by name.
     """
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in requests.items():
@@ -38,7 +38,7 @@ def prediction_log(signature: str, inputs: Mapping) -> bytes:
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    """A length-delimited field of the Protocol Buffers wire format."""
+    """Encode a length-delimited field of the Protocol Buffers wire format."""
     return _varint(number << 3 | 2) + _varint(len(payload)) + payload
 
 

@@ -267,7 +267,7 @@ CASES = {
     ),
     "rows of something else": (
         rows_of_something_else,
-        r"\.partial', line 3: this is no unfinished output",
+        r"\.partial', line 3: this is not an unfinished output",
     ),
     # --- Serving ---
     **{
@@ -277,14 +277,14 @@ CASES = {
             (
                 "GIF",
                 lambda: np.array([b"GIF89a" + bytes(40)]),
-                "no PNG or JPEG image",
+                "not a PNG or JPEG image",
             ),
             (
                 "bomb",
                 image_file(tf.io.encode_png, 5000, 4000, 1),
                 r"1 \.\.\. 16777216 pixels",
             ),
-            ("hidden bomb", hidden_bomb, "no PNG or JPEG image"),
+            ("hidden bomb", hidden_bomb, "not a PNG or JPEG image"),
             (
                 "colours",
                 image_file(tf.io.encode_png, 9, 9, 3),

@@ -114,7 +114,7 @@ CASES = {
     **{
         f"calibration {text!r}": (
             lambda text=text: Calibration.from_json(text),
-            "no calibration",
+            "not a calibration",
         )
         for text in NO_CALIBRATION
     },
