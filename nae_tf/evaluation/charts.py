@@ -23,13 +23,13 @@ _MAX_STEPS = 400
 def histogram_chart(
     title: str, inlier_scores: np.ndarray, outlier_scores: np.ndarray
 ) -> str:
-    """Draw how the scores of inliers and outliers are distributed.
+    """Draw histograms of the scores of inliers and outliers.
 
-    Each set's bars add up to one. The axis is logarithmic where positive
-    scores spread widely; infinite scores are in the last bin.
+    The bars of each set add up to one. The axis is logarithmic where positive
+    scores spread widely. Infinite scores are in the last bin.
 
     Args:
-        title: what the chart shows, for those who cannot see it.
+        title: description of the chart for screen readers.
         inlier_scores: float [num_inliers].
         outlier_scores: float [num_outliers]; may be empty.
 
@@ -74,7 +74,7 @@ def roc_chart(
     """Draw ROC curves: detected outliers against flagged inliers.
 
     Args:
-        title: what the chart shows, for those who cannot see it.
+        title: description of the chart for screen readers.
         scores: (inlier_scores, outlier_scores) by method; the last method is
             drawn on top, in the colour of the page.
 
@@ -97,7 +97,7 @@ def roc_chart(
 
 
 def method_class(index: int, methods: Sequence | Mapping) -> str:
-    """Return the class of a method's colour: the last one is the run's own."""
+    """Return the CSS class of a method: the last one is the run's own."""
     return "own" if index == len(methods) - 1 else "base"
 
 
@@ -106,7 +106,7 @@ def method_class(index: int, methods: Sequence | Mapping) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Scale:
-    """Maps data to [0, 1]; its ticks are data."""
+    """A map from data to [0, 1], with ticks in units of the data."""
 
     position: Callable
     ticks: Sequence[float]
@@ -138,7 +138,7 @@ def _log_scale(low: float, high: float) -> _Scale:
 
 
 def _nice_step(step: float) -> float:
-    """Return the smallest of 1, 2, 5, 10 ... times a power of ten >= step."""
+    """Return the smallest number >= step of the form 1, 2 or 5 times 10^k."""
     power = 10.0 ** math.floor(math.log10(step))
     return power * next(
         factor for factor in (1, 2, 5, 10) if factor * power >= step * 0.999
@@ -146,7 +146,7 @@ def _nice_step(step: float) -> float:
 
 
 class _Chart:
-    """An SVG with a plot area; data coordinates in, XML out."""
+    """An SVG with a plot area, drawn in the coordinates of the data."""
 
     def __init__(self, title: str, x: _Scale, y: _Scale):
         self.x, self.y = x, y

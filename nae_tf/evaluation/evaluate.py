@@ -1,4 +1,4 @@
-"""Evaluate a run: metrics of every method, results.json, report.html."""
+"""Evaluation of a run: metrics of every method, results.json, report.html."""
 
 import json
 
@@ -21,18 +21,17 @@ def evaluate(
     """Evaluate the checkpoints of a run; write results.json and report.html.
 
     Args:
-        run: a trained run.
-        experiment: built from its configuration.
-        signal_efficiency: the background rejection 1/FPR is given at this TPR,
-            in (0, 1].
+        run: directory of a trained run.
+        experiment: experiment built from the configuration of the run.
+        signal_efficiency: TPR in (0, 1] of the background rejection 1/FPR.
 
     Returns:
-        What results.json holds; see docs/guides/evaluation.md.
+        Contents of results.json, as docs/guides/evaluation.md describes them.
 
     Raises:
-        FileNotFoundError: a phase has no checkpoint.
-        OSError: the data cannot be read, or a file cannot be written.
-        ValueError: a phase is not over, scores are NaN, or the TPR is out of
+        FileNotFoundError: if a phase has no checkpoint.
+        OSError: if the data cannot be read, or a file cannot be written.
+        ValueError: if a phase is not over, scores are NaN, or the TPR is out of
             range.
     """
     if not 0 < signal_efficiency <= 1:
@@ -63,7 +62,14 @@ def evaluate(
 
 
 def format_table(results: dict) -> str:
-    """Lay out results as a table: outlier sets down, methods across."""
+    """Lay out AUROCs as a table with a row per outlier set.
+
+    Args:
+        results: contents of results.json.
+
+    Returns:
+        Lines of text; columns are methods.
+    """
     methods = aurocs(results)
     rows = [["outliers (AUROC)", *methods]]
     for outliers in next(iter(methods.values())):

@@ -1,8 +1,8 @@
 """Features of images, by which samples are compared with data.
 
-Any function of images will do: a SavedModel of the user's, a network trained
-here on the run's own data, or the values themselves. Distances in different
-features have nothing to do with each other, so a report names its features.
+Any function of images will do: a SavedModel of the user, a network trained here
+on the data of the run, or the values themselves. Distances in different
+features cannot be compared, so a report names its features.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,20 +15,25 @@ import tensorflow as tf
 from nae_tf.data.task import Task
 from nae_tf.serving.saved_model import load_saved_model
 
-# Maps float [batch, ...] in the range of the data to float [batch, features].
+# A function of float [batch, ...] in the range of the data that returns float
+# [batch, num_features].
 FeatureFunction = Callable[[np.ndarray], np.ndarray]
 
 
 def values(x: np.ndarray) -> np.ndarray:
-    """Return the examples themselves as features, [batch, size of one]."""
+    """Return the examples themselves as features, float [batch, num_values]."""
     return np.reshape(x, (len(x), -1))
 
 
 def features_of(function: FeatureFunction, batches: Iterable) -> np.ndarray:
     """Return the features of all batches, float [number, num_features].
 
+    Args:
+        function: function of a batch that returns its features.
+        batches: iterable of float [batch, ...].
+
     Raises:
-        ValueError: they are not vectors, one an example.
+        ValueError: if the features are not vectors, one per example.
     """
     parts = []
     for batch in batches:
@@ -46,16 +51,20 @@ def saved_model_features(path, example_shape) -> FeatureFunction:
     """Load a feature extractor, such as Inception cut at its last pooling.
 
     Args:
-        path: directory of a SavedModel. Its signature "serving_default" takes
-            one float tensor [batch, *example_shape], images in [0, 1], and
-            returns one tensor [batch, num_features]; Keras's `model.export`
-            writes such models. Resizing and rescaling belong into it.
+        path: directory of a SavedModel, as Keras's `model.export` writes it.
+            Its signature "serving_default" takes one float tensor
+            `[batch, *example_shape]`, images in [0, 1], and returns one tensor
+            [batch, num_features]. The model itself resizes and rescales.
         example_shape: shape of one example of the run.
 
+    Returns:
+        A function of float `[batch, *example_shape]` that returns float [batch,
+        num_features].
+
     Raises:
-        FileNotFoundError: there is no SavedModel.
-        ValueError: it is damaged, has another signature, or takes other shapes
-            or types.
+        FileNotFoundError: if there is no SavedModel.
+        ValueError: if it is damaged, has another signature, or takes other
+            shapes or types.
     """
     loaded = load_saved_model(path)
     signature = loaded.signatures.get("serving_default")
@@ -86,7 +95,7 @@ def saved_model_features(path, example_shape) -> FeatureFunction:
         )
 
     def features(x, owner=loaded):
-        # The signature does not keep the weights alive, their owner does.
+        # The signature does not keep the weights alive; their owner does.
         del owner
         return signature(**{name: tf.cast(x, spec.dtype)})[output].numpy()
 
@@ -97,13 +106,15 @@ def saved_model_features(path, example_shape) -> FeatureFunction:
 
 
 class RotationClassifier(NamedTuple):
-    """A network that tells how far an image is turned.
+    """A network that predicts the angle by which an image is turned.
 
-    It needs no labels, so any run on images has one (Gidaris et al. 2018).
+    It needs no labels, so it fits any run on images (Gidaris et al. 2018).
 
     Attributes:
-        features: maps float [batch, height, width, channels] to [batch, 128].
-        accuracy: on turned validation images, chance being 1/4.
+        features: network from float [batch, height, width, channels] to float
+            [batch, 128].
+        accuracy: share of turned validation images that are classified right,
+            in [0, 1]; chance is 1/4.
     """
 
     features: keras.Model
@@ -116,14 +127,15 @@ def train_rotation_classifier(
     """Train a classifier of 0, 90, 180 and 270 degrees on a task's inliers.
 
     Args:
-        task: trained on its training examples, measured on its validation
-            examples.
-        seed: of weights and batches.
-        num_steps: of Adam, on 32 images a step, each in all four directions.
-        callbacks: for Keras's `fit`.
+        task: source of the training examples, and of the validation examples
+            that measure the accuracy.
+        seed: seed of weights and batches, int >= 0.
+        num_steps: number of steps of Adam, each on 32 images in all four
+            directions.
+        callbacks: callbacks of Keras's `fit`.
 
     Raises:
-        ValueError: the examples are not square images.
+        ValueError: if the examples are not square images.
     """
     shape = task.example_shape
     if len(shape) != 3 or shape[0] != shape[1]:
@@ -162,7 +174,7 @@ def train_rotation_classifier(
 
 
 def _all_rotations(images):
-    """All four rotations of a batch of images, and their classes."""
+    """Return all four rotations of a batch of images, and their classes."""
     rotations = [tf.image.rot90(images, turns) for turns in range(4)]
     labels = tf.repeat(tf.range(4), tf.shape(images)[0])
     return tf.concat(rotations, 0), labels

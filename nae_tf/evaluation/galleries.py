@@ -10,8 +10,8 @@ import tensorflow as tf
 from nae_tf.energy import error_map
 from nae_tf.evaluation.results import MethodEvaluation, ShownExamples
 
-# Colours of error maps, sRGB, from none to the largest error. Lightness grows
-# evenly, so that the order survives in grey and for the colour-blind.
+# Colours of error maps, sRGB, from zero to the largest error. Lightness grows
+# evenly, so that the order is visible in grey and to the colour-blind.
 _RAMP = np.array(
     [
         [12, 10, 30],
@@ -33,7 +33,7 @@ _MEANINGS = {
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """An image of the page: data URL, what it shows, size in pixels."""
+    """An image of the page: data URL, description, size in pixels."""
 
     url: str
     text: str
@@ -46,8 +46,9 @@ class Example:
     """An example of the page.
 
     Attributes:
-        path: where its position and score stand in the results.
-        pictures: input, reconstruction, error map; none if it is no image.
+        path: path in the results to its position and score.
+        pictures: input, reconstruction and error map; empty if the example is
+            not an image.
     """
 
     path: Sequence
@@ -65,7 +66,7 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class Gallery:
-    """All examples that the page shows of a method."""
+    """All examples of one method on the page."""
 
     method: str
     has_pictures: bool
@@ -79,9 +80,9 @@ def gallery(
     """Collect the examples at both ends of every set's scores.
 
     Args:
-        method: its name.
-        evaluation: of the method.
-        inlier_name: what the page calls the inliers.
+        method: name of the method.
+        evaluation: evaluation of the method.
+        inlier_name: name of the inliers on the page.
     """
     sets = [
         ("inliers", ["inliers"], inlier_name, evaluation.inliers),
@@ -128,7 +129,7 @@ def error_ramp() -> Picture:
 
 
 def _error_maps(shown: ShownExamples):
-    """Squared error by pixel, [shown, height, width]; None if not images."""
+    """Return squared errors of pixels, [shown, height, width], or None."""
     if shown.reconstructions is None or shown.examples.ndim != 4:
         return None
     return error_map(

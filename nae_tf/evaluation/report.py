@@ -1,9 +1,8 @@
-"""One page of a run's results that needs no other file.
+"""The report of a run: one page that needs no other file.
 
 The page has no script and loads nothing: styles are inline, charts are SVG,
 images are data URLs. Every number on it is taken from the results by its path
-in them, which the page keeps in an attribute of the number. Jinja escapes every
-name on its way in.
+in them, which is kept in an attribute of the number. Jinja escapes every name.
 """
 
 import functools
@@ -33,16 +32,14 @@ def report_page(
     run_name: str,
     config: str,
 ) -> str:
-    """Write the page.
+    """Return the page of a run as HTML.
 
     Args:
-        results: what results.json holds.
-        evaluations: what it was written from, by method.
+        results: contents of results.json.
+        evaluations: evaluations by name of the method, from which `results`
+            was made.
         run_name: name of the run.
-        config: gin configuration of the run.
-
-    Returns:
-        HTML.
+        config: text of the gin configuration of the run.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -92,15 +89,15 @@ def _metric_labels(results) -> dict[str, str]:
 def number_markup(
     results: Mapping, path: Sequence, format_name: str | None = None
 ) -> markupsafe.Markup:
-    """Write the number at a path of the results, with the path.
+    """Return the number at a path of the results as HTML, with the path.
 
     Args:
-        results: what results.json holds.
+        results: contents of results.json.
         path: keys and indices that lead to a number or None.
-        format_name: of `_FORMATS`; by default what suits the path.
+        format_name: key of `_FORMATS`; None means the format for this path.
 
     Returns:
-        A data element that shows the number rounded and holds all of it.
+        A data element that shows the number rounded and keeps every digit.
     """
     value: Any = functools.reduce(operator.getitem, path, results)
     if format_name is None:
@@ -112,14 +109,14 @@ def number_markup(
 
 
 def _format_of(path) -> str:
-    # By their places from the end, because sets may have any name.
+    # By positions from the end, because sets may have any name.
     if "metrics" in path[-3:-2]:
         return "factor" if path[-2] == "background_rejection" else "rate"
     return "score" if path[-1] == "score" else "count"
 
 
 def _rate(value: float) -> str:
-    """Write a number in [0, 1]; what is not 0 or 1 does not look like it."""
+    """Format a number in [0, 1]; only 0 and 1 themselves look like 0 and 1."""
     text = f"{value:.3f}"
     if text == "1.000" and value < 1:
         return ">0.999"
@@ -165,7 +162,7 @@ def _legend_of_methods(methods):
 
 
 def _overview(results) -> tuple[list[float], Callable[[float], str]]:
-    """Return the ticks of the AUROC axis, and what places a value on it."""
+    """Return the ticks of the AUROC axis, and a function from values to CSS."""
     lows = [
         outliers["metrics"]["auroc"]["low"]
         for method in results["methods"].values()
@@ -182,9 +179,10 @@ def _overview(results) -> tuple[list[float], Callable[[float], str]]:
 
 
 def _charts(results, evaluations: Mapping[str, MethodEvaluation]):
-    """Chart every outlier set: its name, histograms by method, ROC curves.
+    """Return the charts of every outlier set.
 
-    A run without outlier sets gets the histograms of its inliers.
+    Each is its name, histograms by method, and ROC curves. A run without
+    outlier sets gets the histograms of its inliers.
     """
     inlier_name = results["inliers"]["name"]
     charts = []

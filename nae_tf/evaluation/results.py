@@ -1,8 +1,8 @@
-"""Scores of a run's methods on test data, and what follows from them.
+"""Scores of a run's methods on test data, and the metrics of these scores.
 
-`MethodEvaluation` is one method's; `results_of` writes all of them as the
-dictionary that results.json holds (docs/guides/evaluation.md). Next: `report`,
-the page that shows them.
+`MethodEvaluation` has the scores of one method; `results_of` turns those of all
+methods into the contents of results.json (docs/guides/evaluation.md). Next:
+`report`, the page that shows them.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ _NUM_SHOWN = 6
 def detection_metrics(
     signal_efficiency: float,
 ) -> dict[str, Callable[[DetectionCurve], np.ndarray]]:
-    """Return the metrics of the results by their names there.
+    """Return the metrics of results.json by name.
 
     Args:
         signal_efficiency: TPR of the background rejection, in (0, 1].
@@ -68,13 +68,13 @@ class ShownExamples:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SetEvaluation:
-    """One set under one method.
+    """One set of examples under one method.
 
     Attributes:
         scores: float [num_examples], in the order of the set.
-        lowest: the examples that look most like inliers.
-        highest: the examples that look most like outliers.
-        estimates: detection metrics by name; none for the inliers.
+        lowest: examples that look most like inliers.
+        highest: examples that look most like outliers.
+        estimates: detection metrics by name; empty for the inliers.
     """
 
     scores: np.ndarray
@@ -88,8 +88,8 @@ class MethodEvaluation:
     """One method on all test sets.
 
     Attributes:
-        inliers: test inliers.
-        outliers: every outlier set of the task by name.
+        inliers: evaluation of the test inliers.
+        outliers: evaluations of every outlier set of the task, by name.
     """
 
     inliers: SetEvaluation
@@ -101,10 +101,18 @@ def trained_methods(
 ) -> Iterator[tuple[str, OutlierDetector]]:
     """Yield the methods of a run with their weights: AE, if any, then its own.
 
-    They share their networks: done with one, ask for the next.
+    The methods share their networks, so a method is valid only until the next
+    one is drawn.
+
+    Args:
+        run: directory of a trained run.
+        experiment: experiment built from the configuration of the run.
+
+    Yields:
+        Name and model of a method.
 
     Raises:
-        FileNotFoundError: a phase has no checkpoint.
+        FileNotFoundError: if a phase has no checkpoint.
     """
     model = experiment.build_model()
     if experiment.pretraining is not None:
@@ -126,15 +134,15 @@ def evaluate_method(
     """Score the test sets of a task, each once, and compute the metrics.
 
     Args:
-        name: of the method, for errors.
+        name: name of the method, used in error messages.
         model: the trained method.
-        task: data.
-        limit: score at most this many examples of each set.
+        task: task whose test sets are scored.
+        limit: largest number of examples of each set; None means all.
         signal_efficiency: TPR of the background rejection, in (0, 1].
-        scored: called with the size of every set that has been scored.
+        scored: function that is called with the size of every scored set.
 
     Raises:
-        ValueError: scores are NaN.
+        ValueError: if scores are NaN.
     """
 
     def evaluate_set(title, examples: Examples, inlier_scores=None):
@@ -169,15 +177,15 @@ def results_of(
     experiment: Experiment,
     signal_efficiency: float,
 ) -> dict:
-    """Write evaluations as the dictionary of results.json.
+    """Turn evaluations into the contents of results.json.
 
     Args:
-        evaluations: by method.
-        experiment: of the run.
-        signal_efficiency: as in `evaluate_method`.
+        evaluations: evaluations by name of the method.
+        experiment: experiment of the run.
+        signal_efficiency: TPR of the background rejection, in (0, 1].
 
     Returns:
-        The dictionary that docs/guides/evaluation.md describes.
+        Contents of results.json, as docs/guides/evaluation.md describes them.
     """
     task = experiment.task
     any_method = next(iter(evaluations.values()))
@@ -216,7 +224,14 @@ def results_of(
 
 
 def aurocs(results: Mapping) -> dict[str, dict[str, float]]:
-    """Return the AUROC of every method and outlier set of the results."""
+    """Return the AUROC of every method and outlier set of the results.
+
+    Args:
+        results: contents of results.json.
+
+    Returns:
+        AUROC in [0, 1] by outlier set, by method.
+    """
     return {
         name: {
             title: outliers["metrics"]["auroc"]["value"]
@@ -244,7 +259,7 @@ def _extremes(model, examples: Examples, scores):
     if hasattr(model, "encode") and hasattr(model, "decode"):
         x = model.as_examples(chosen)
         reconstructions = model.decode(model.encode(x)).numpy()
-        # Models compute in another type than data have, in double precision.
+        # In double precision, models compute in another type than the data's.
         reconstructions = reconstructions.astype(chosen.dtype)
     return [
         ShownExamples(
@@ -288,7 +303,7 @@ def _shown(evaluation: SetEvaluation) -> dict:
 
 
 def _finite(value):
-    """Replace infinity, which JSON has not, by None."""
+    """Replace infinity, which JSON does not have, by None."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     return value if math.isfinite(value) else None

@@ -11,15 +11,15 @@ def stages_figure(stages: Mapping[str, np.ndarray]):
     """Show the stages of the same samples side by side (Figure 7).
 
     Args:
-        stages: by title, float [num_samples, height, width, channels] in
-            [0, 1], or [num_samples, 2] for points of the plane. Sample i is at
-            the same place in every panel.
+        stages: arrays by title, float [num_samples, height, width, channels]
+            in [0, 1], or [num_samples, 2] for points of the plane. Sample i is
+            at the same place in every panel.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: vectors of another size than two.
+        ValueError: if samples are vectors of another size than two.
     """
     from matplotlib.figure import Figure
 
@@ -30,7 +30,7 @@ def stages_figure(stages: Mapping[str, np.ndarray]):
         axes.set_title(title)
         if samples.ndim == 4:
             grid = np.clip(image_grid(samples), 0, 1)
-            # matplotlib wants grey images without an axis of channels.
+            # matplotlib takes grey images without an axis of channels.
             grid = grid[..., 0] if grid.shape[-1] == 1 else grid
             axes.imshow(grid, cmap="gray", vmin=0, vmax=1)
             axes.set_axis_off()

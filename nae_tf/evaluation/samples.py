@@ -1,4 +1,4 @@
-"""Samples of a run: draw, write, draw as a picture, measure."""
+"""Samples of a run: drawn, written, shown in a picture and measured."""
 
 import dataclasses
 import functools
@@ -45,17 +45,19 @@ def draw_samples(
     """Draw samples of a model, in batches.
 
     Args:
-        model: has a method `sample`, as `NAE`.
+        model: model with a method `sample`, such as `NAE`.
         num_samples: number of samples, > 0.
-        seed: int >= 0; the same seed and number give the same samples.
+        seed: seed of the samples, int >= 0; the same seed and number give the
+            same samples.
 
     Yields:
-        The final samples "x", float [batch, ...], and the starts "x0" of the
-        visible chain. With a latent chain also its starts "z0", its results
-        "z", float [batch, latent_dim], and "decoded_z0", float [batch, ...].
+        Arrays by name. "x" are the final samples, float [batch, ...], and "x0"
+        the starts of the visible chain. A latent chain adds its starts "z0",
+        its results "z", float [batch, latent_dim], and "decoded_z0", float
+        [batch, ...].
 
     Raises:
-        ValueError: the model does not generate samples.
+        ValueError: if the model does not generate samples.
     """
     if not hasattr(model, "sample"):
         raise ValueError(
@@ -81,10 +83,15 @@ def draw_samples(
 
 
 def lengthen_latent_chain(model, factor: int):
-    """Make the latent chain of generation `factor` times that of training.
+    """Make the latent chain of generation longer than that of training.
+
+    Args:
+        model: model with a sampler; it is changed.
+        factor: length of the chain in generation, as a multiple of that in
+            training, > 0.
 
     Raises:
-        ValueError: the model, or its sampler, has no latent chain, or none
+        ValueError: if the model, or its sampler, has no latent chain, or none
             with a `generation_factor`.
     """
     sampler = getattr(model, "sampler", None)
@@ -112,15 +119,15 @@ def measure_quality(
 
     Args:
         samples: float [num_samples, ...].
-        task: its test inliers are the reference.
-        features: the features that are compared.
-        limit: of test and validation examples; None means all.
+        task: task whose test inliers are the reference.
+        features: function of a batch that returns its features.
+        limit: largest number of test and of validation examples; None means
+            all.
 
     Returns:
-        {"samples": distances, "validation": distances}: those of the samples,
-        and those of validation inliers, which tell what real data get. Each is
-        {"size", "frechet_distance", "kernel_distance",
-        "kernel_distance_standard_error"}.
+        Distances to test inliers, of the "samples", and of "validation" inliers
+        for comparison. Each has the keys "size", "frechet_distance",
+        "kernel_distance" and "kernel_distance_standard_error".
     """
 
     def of_examples(examples):
@@ -145,7 +152,15 @@ def measure_quality(
 
 
 def write_arrays(run: RunDirectory, stages: dict[str, np.ndarray]):
-    """Write the stages into the run's samples.npz; return its path."""
+    """Write samples into the run's samples.npz.
+
+    Args:
+        run: directory of the run.
+        stages: arrays by name, as `draw_samples` yields them.
+
+    Returns:
+        Path of the file.
+    """
     file = io.BytesIO()
     # No allow_pickle: before NumPy 2.2 it would be taken for an array.
     np.savez_compressed(file, **stages)  # type: ignore[arg-type]
@@ -155,7 +170,15 @@ def write_arrays(run: RunDirectory, stages: dict[str, np.ndarray]):
 
 
 def write_picture(run: RunDirectory, stages: dict[str, np.ndarray]) -> str:
-    """Draw the stages into the run's samples.png; return what to tell."""
+    """Draw samples into the run's samples.png.
+
+    Args:
+        run: directory of the run.
+        stages: arrays by name, as `draw_samples` yields them.
+
+    Returns:
+        Path of the file, or a message that says why there is no picture.
+    """
     try:
         figure = stages_figure(
             {_STAGES[name]: stages[name] for name in _STAGES if name in stages}
@@ -168,7 +191,15 @@ def write_picture(run: RunDirectory, stages: dict[str, np.ndarray]) -> str:
 
 
 def choose_features(name: str, task: Task) -> tuple[str, FeatureFunction]:
-    """Return what --features names, described for the report, as a function."""
+    """Return the features that --features names.
+
+    Args:
+        name: "values", "classifier" or the directory of a SavedModel.
+        task: task whose examples have features.
+
+    Returns:
+        A description of the features and the function that computes them.
+    """
     if name == "values":
         return "values of the examples", values
     if name != "classifier":
@@ -188,7 +219,7 @@ def choose_features(name: str, task: Task) -> tuple[str, FeatureFunction]:
 
 
 def format_quality(quality: dict) -> str:
-    """Lay out what `measure_quality` found as a table."""
+    """Lay out the distances of `measure_quality` as a table."""
     lines = ["distance to test data       Frechet         kernel"]
     for title in ("samples", "validation"):
         row = quality[title]
