@@ -69,9 +69,9 @@ class Task:
 def split_indices(
     num_examples: int, sizes: Sequence[int], seed: int
 ) -> list[np.ndarray]:
-    """Split 0 ... num_examples - 1 at random, reproducibly.
+    """Split the indices of examples at random, reproducibly.
 
-    `numpy.random.default_rng(seed)` permutes the indices, and the permutation
+    `numpy.random.default_rng(seed)` permutes the indices from 0, and this order
     is cut into consecutive pieces: first the rest, then the given sizes.
 
     Args:
