@@ -39,7 +39,13 @@ toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # Docstrings give shapes and ranges as well.
 autoclass_content = "both"  # The constructor's arguments are in __init__.
-autodoc_default_options = {"members": True}
+autodoc_default_options = {
+    "members": True,
+    # What Keras calls, not the reader.
+    "exclude-members": "build, compile_from_config, forget_graphs, "
+    "from_config, get_compile_config, get_config, make_train_function, "
+    "serialize_arguments, test_step, track_metrics",
+}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
