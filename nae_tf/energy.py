@@ -34,7 +34,7 @@ def structural_dissimilarity(x, reconstruction):
 
     Args:
         x: float [batch, height, width, channels], values in [0, 1].
-        reconstruction: same shape as `x`.
+        reconstruction: float, shape of `x`.
 
     Returns:
         float [batch], in [0, 1]; 0 for equal images.
@@ -50,7 +50,7 @@ def structural_dissimilarity(x, reconstruction):
         )
     smallest_side = min(x.shape[1], x.shape[2])
     largest_odd = smallest_side - 1 + smallest_side % 2
-    # TensorFlow computes it in single precision whatever it is given.
+    # TensorFlow computes it in single precision for every type.
     similarity = tf.image.ssim(
         x,
         reconstruction,
@@ -77,7 +77,7 @@ def reconstruction_error(
 
     Args:
         x: float [batch, ...].
-        reconstruction: same shape as `x`.
+        reconstruction: float, shape of `x`.
         distance: "squared_error", "absolute_error" or "ssim".
         reduction: "mean" divides by the number of elements of one example, as
             the paper does in its experiments (section D.3); "sum" is the
@@ -100,12 +100,12 @@ def energy_and_gradient(energy_fn: Callable, x):
     energies holds each example's own gradient. No parameter gradient is taken.
 
     Args:
-        energy_fn: maps float [batch, ...] to energies, float [batch].
+        energy_fn: function from float [batch, ...] to energies, float [batch].
         x: float [batch, ...].
 
     Returns:
         energy: float [batch].
-        gradient: same shape as `x`.
+        gradient: float, shape of `x`.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
@@ -127,14 +127,14 @@ def unnormalized_log_density(energy, temperature):
 
 
 def error_map(x, reconstruction):
-    """Squared error by place: where an example is not reconstructed.
+    """Squared error of every pixel: where an example is not reconstructed.
 
     Args:
         x: float [batch, ...].
-        reconstruction: float, same shape.
+        reconstruction: float, shape of `x`.
 
     Returns:
-        float [batch, height, width] for images, the mean over channels; of the
+        float [batch, height, width] for images, the mean over channels. The
         shape of `x` for other examples.
     """
     squares = tf.math.squared_difference(x, reconstruction)

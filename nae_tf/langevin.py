@@ -22,12 +22,12 @@ def langevin_drift(gradient, step_size, temperature=1.0):
     """Deterministic part of a Langevin move, -step_size / T * gradient (Eq. 8).
 
     Args:
-        gradient: float [batch, ...], gradient of the energy, clipped if at all.
+        gradient: float [batch, ...], gradient of the energy after clipping.
         step_size: float, in units of x**2 / energy.
         temperature: float > 0. It scales the drift only.
 
     Returns:
-        Same shape as `gradient`, in units of x.
+        float, shape of `gradient`, in units of x.
     """
     scale = scalar_like(step_size, gradient)
     return -scale / scalar_like(temperature, gradient) * gradient
@@ -38,12 +38,12 @@ def langevin_step(x, drift, noise, noise_std):
 
     Args:
         x: float [batch, ...], chain states.
-        drift: same shape as `x`, see `langevin_drift`.
-        noise: same shape as `x`, standard normal.
+        drift: result of `langevin_drift`, shape of `x`.
+        noise: standard normal noise, shape of `x`.
         noise_std: float, in units of x.
 
     Returns:
-        Next states, same shape as `x`.
+        Next states, shape of `x`.
     """
     return x + drift + scalar_like(noise_std, x) * noise
 
@@ -51,7 +51,15 @@ def langevin_step(x, drift, noise, noise_std):
 def clip_by_element(gradient, limit):
     """Clip every element of the gradient to [-limit, limit].
 
-    The rule of Du & Mordatch (2019), whom the paper follows (section D.3).
+    This is the rule of Du & Mordatch (2019), whom the paper follows (section
+    D.3).
+
+    Args:
+        gradient: float [batch, ...].
+        limit: float > 0.
+
+    Returns:
+        Clipped gradient, same shape.
     """
     # Differs from the paper: it prints the gradient of log E; its code clips
     # that of E, before the temperature divides it.
@@ -61,8 +69,8 @@ def clip_by_element(gradient, limit):
 def clip_by_row_norm(gradient, limit):
     """Clip the norm of every image row of the gradient to `limit`.
 
-    A row is one line of pixels along the width axis of one channel, which is
-    what the authors' first code clips. A vector counts as one row.
+    A row is one line of pixels along the width axis of one channel, as in the
+    authors' first code. A vector counts as one row.
 
     Args:
         gradient: float [batch, height, width, channels] or [batch, dim].
@@ -76,7 +84,15 @@ def clip_by_row_norm(gradient, limit):
 
 
 def clip_by_example_norm(gradient, limit):
-    """Clip the norm of every example's gradient to `limit`."""
+    """Clip the norm of every example's gradient to `limit`.
+
+    Args:
+        gradient: float [batch, ...].
+        limit: float > 0.
+
+    Returns:
+        Clipped gradient, same shape.
+    """
     axes = list(range(1, gradient.shape.rank))
     return tf.clip_by_norm(gradient, limit, axes=axes)
 
@@ -109,17 +125,18 @@ def metropolis_hastings_log_ratio(
 ):
     """Logarithm of the Metropolis-Hastings acceptance ratio of Langevin moves.
 
-    log a = (E(x) - E(y)) / T
-            - (|x - y - drift(y)|^2 - |y - x - drift(x)|^2) / (2 noise_std^2)
+        log a = (E(x) - E(y)) / T
+                - (|x - y - drift(y)|^2 - |y - x - drift(x)|^2)
+                  / (2 noise_std^2)
 
     Args:
         x: float [batch, ...], states.
-        proposal: same shape as `x`, proposed states y.
+        proposal: proposed states y, shape of `x`.
         energy: float [batch], E(x).
         proposal_energy: float [batch], E(y).
-        drift: same shape as `x`, `langevin_drift` at x.
-        proposal_drift: same shape as `x`, the same at y.
-        noise_std: float > 0, of this step.
+        drift: `langevin_drift` at x, shape of `x`.
+        proposal_drift: `langevin_drift` at y, shape of `x`.
+        noise_std: standard deviation of the noise of this step, > 0.
         temperature: float > 0.
 
     Returns:

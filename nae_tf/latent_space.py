@@ -1,7 +1,7 @@
 """Latent spaces: where latent chains live and start (paper section 6.1).
 
-A latent space knows how to bring a vector back into itself (`project`) and how
-to draw from the noise distribution q0 that starts a latent chain (`sample`).
+A latent space projects vectors onto itself (`project`) and draws from the noise
+distribution q0 that starts a latent chain (`sample`).
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ class Sphere(SerializableDataclass):
             z: float [batch, ...].
 
         Returns:
-            Unit vectors, same shape as `z`. The zero vector stays zero.
+            Unit vectors, shape of `z`. The zero vector stays zero.
         """
         axes = list(range(1, z.shape.rank))
         return tf.math.l2_normalize(z, axes)
@@ -40,7 +40,7 @@ class Sphere(SerializableDataclass):
 
         Args:
             shape: sequence of int or int tensor, [batch, ...].
-            seed: int [2].
+            seed: stateless seed, int [2].
             dtype: floating dtype of the result.
 
         Returns:
@@ -66,7 +66,7 @@ class Euclidean(SerializableDataclass):
 
         Args:
             shape: sequence of int or int tensor, [batch, ...].
-            seed: int [2].
+            seed: stateless seed, int [2].
             dtype: floating dtype of the result.
 
         Returns:

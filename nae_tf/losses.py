@@ -22,7 +22,7 @@ def energy_gap(positive_energy, negative_energy):
         float scalar, mean E(x) - mean E(x').
     """
     # Differs from the paper: not divided by T, as in the authors' code, so that
-    # a trained temperature leaves the weight of the regularisers alone.
+    # a trained temperature does not change the weight of the regularisers.
     return tf.reduce_mean(positive_energy) - tf.reduce_mean(negative_energy)
 
 
@@ -45,7 +45,7 @@ def temperature_loss(gap, log_temperature):
     -log p(x) when x' is drawn from the model.
 
     Args:
-        gap: float scalar, see `energy_gap`.
+        gap: float scalar, result of `energy_gap`.
         log_temperature: float scalar.
 
     Returns:

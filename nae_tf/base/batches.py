@@ -1,12 +1,19 @@
-"""Batches of a fixed size: split, pad, and numbers of a dtype."""
+"""Batches, split and padded, and numbers converted to their dtype."""
 
 import tensorflow as tf
 
 
 def scalar_like(value, x):
-    """Convert a number or a scalar tensor to the type of `x`, unrounded.
+    """Convert a number or a scalar tensor to the type of `x`.
 
     `tf.cast` would round a Python number to single precision on the way.
+
+    Args:
+        value: float or float scalar tensor.
+        x: tensor whose type is taken.
+
+    Returns:
+        Scalar tensor.
     """
     if tf.is_tensor(value):
         return tf.cast(value, x.dtype)
@@ -18,7 +25,7 @@ def split_batch(x, num_parts: int):
 
     Args:
         x: float [batch, ...].
-        num_parts: int > 0.
+        num_parts: number of parts, > 0.
 
     Returns:
         A list of `num_parts` tensors; some are empty if the batch is smaller.
@@ -32,7 +39,7 @@ def pad_batch(x, num_rows: int):
 
     Args:
         x: float [batch, ...].
-        num_rows: int, the fewest rows that are to be.
+        num_rows: smallest number of rows of the result.
 
     Returns:
         float [max(batch, num_rows), ...].

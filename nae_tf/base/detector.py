@@ -1,8 +1,8 @@
 """The contract of every method: a Keras model that scores outliers.
 
-A subclass implements `outlier_score` (higher is more outlying) and what
-`LossModel` asks for. This class checks what comes in, so that bad data ends in
-one line that says what to do.
+A subclass implements `outlier_score` (higher is more outlying) and the methods
+of `LossModel`. This class checks examples, so that bad data ends in one line
+that says what to do.
 """
 
 import functools
@@ -23,7 +23,7 @@ from nae_tf.base.input_checks import (
 from nae_tf.base.loss_model import LossModel
 from nae_tf.base.saving import deserialize_arguments, rebuild
 
-# Names of cached properties that hold a `tf.function` begin so.
+# Prefix of the names of cached properties that hold a `tf.function`.
 _COMPILED = "_compiled_"
 
 
@@ -53,14 +53,13 @@ class OutlierDetector(LossModel):
             x: float array, list, tensor or table [num_examples, ...]; or
                 batches, with or without labels: a `tf.data.Dataset`, a
                 `keras.utils.PyDataset`, a generator or another iterable.
-            batch_size: examples a step; only for arrays.
+            batch_size: examples per step, > 0; only for arrays.
 
         Returns:
             float array [num_examples].
 
         Raises:
-            ValueError: if there are no examples or they are not what the model
-                takes.
+            ValueError: if there are no examples, or they do not fit the model.
         """
         scores = []
         with explain_bad_input():
@@ -89,22 +88,21 @@ class OutlierDetector(LossModel):
     ):
         """Configure training; the method brings its own loss.
 
-        As in Keras, a setting that is changed later has no effect on what is
-        compiled already, scores and samples included, until the next call.
+        As in Keras, a setting that is changed later has no effect on compiled
+        graphs, scores and samples included, until the next call of `compile`.
 
         Args:
             optimizer: a Keras optimizer, its name or its config.
-            loss: None; it is where Keras has it.
-            jit_compile: compile the training step with XLA. Off unless asked
-                for: on a CPU, XLA runs the chains several times slower; on a
-                GPU, several times faster (docs/guides/performance.md). XLA
-                leaves out the checks of a batch's values: NaN ends in a NaN
-                loss.
+            loss: None, at the position of the argument in Keras.
+            jit_compile: whether XLA compiles the training step. On a CPU, XLA
+                runs the chains several times slower, on a GPU several times
+                faster (docs/guides/performance.md). XLA leaves out the checks
+                of a batch's values: NaN ends in a NaN loss.
             **kwargs: further arguments of `keras.Model.compile`.
 
         Raises:
-            ValueError: if a loss or metrics are given; they would be ignored.
-                XLA is asked for on several parts of a CPU.
+            ValueError: if a loss or metrics are given, which would be ignored,
+                or if XLA is to compile for several parts of a CPU.
         """
         given = kwargs | {"loss": loss}
         for ignored in ("loss", "metrics", "weighted_metrics", "loss_weights"):
@@ -125,13 +123,13 @@ class OutlierDetector(LossModel):
         self.forget_graphs()
 
     def forget_graphs(self):
-        """Trace anew what is called next: a setting in the graphs changed."""
+        """Forget traced graphs, because a setting in them has changed."""
         self.train_function = self.test_function = self.predict_function = None
         for name in [key for key in vars(self) if key.startswith(_COMPILED)]:
             delattr(self, name)
 
     def _refuse_clipping_of_parts(self):
-        """Refuse an optimizer that would clip each replica's share by itself.
+        """Refuse an optimizer that would clip the gradient of each replica.
 
         Keras clips before it adds up the gradients of the replicas.
         """
@@ -164,11 +162,10 @@ class OutlierDetector(LossModel):
             self.optimizer.build(self.trainable_variables)
 
     def fit(self, x=None, y=None, *args, **kwargs):
-        """Train; see `keras.Model.fit`. Labels, if any, are not looked at.
+        """Train with the arguments of `keras.Model.fit`; labels are ignored.
 
         Raises:
-            ValueError: if there are no examples or they are not what the model
-                takes.
+            ValueError: if there are no examples, or they do not fit the model.
         """
         if is_empty(x):
             raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
@@ -177,7 +174,7 @@ class OutlierDetector(LossModel):
             with explain_bad_input():
                 history = super().fit(x, y, *args, **kwargs)
         except BaseException:
-            # Keras would go on with a step that is traced in part.
+            # Keras would use a step again that is traced only in part.
             self.train_function = None
             raise
         if history.epoch and not history.history:
@@ -185,10 +182,10 @@ class OutlierDetector(LossModel):
         return history
 
     def evaluate(self, x=None, y=None, *args, return_dict=False, **kwargs):
-        """Evaluate; see `keras.Model.evaluate`.
+        """Evaluate with the arguments of `keras.Model.evaluate`.
 
         Raises:
-            ValueError: as in `fit`.
+            ValueError: if there are no examples, or they do not fit the model.
         """
         if is_empty(x):
             raise ValueError(f"{BAD_INPUT} there are no examples to evaluate.")
@@ -209,11 +206,11 @@ class OutlierDetector(LossModel):
         return [first, *others] if others else first
 
     def make_train_function(self, force=False):
-        """Compile the training step, once there is an optimizer's state.
+        """Compile the training step after the optimizer's state is built.
 
-        Keras makes the state while it traces the first step. Where that step is
-        refused, the state would belong to a graph that is gone, and no later
-        step could train.
+        Keras builds the state while it traces the first step. If that step is
+        refused, the state belongs to a graph that is gone, and no later step
+        could train.
         """
         if self.built and self.optimizer and not self.optimizer.built:
             with self.distribute_strategy.scope():
@@ -221,12 +218,12 @@ class OutlierDetector(LossModel):
         return super().make_train_function(force)
 
     def _maybe_symbolic_build(self, *args, **kwargs):
-        """Build, in `fit`, what is not built yet.
+        """Build networks in `fit` that are not built yet.
 
-        Keras's own way reduces a batch over all replicas, which fails on
-        several machines (keras-team/keras issue 20585), and builds the networks
-        where the variables of a replay buffer cannot be made. With several
-        replicas they must be built.
+        With several replicas they must be built before. Keras's method reduces
+        a batch over all replicas, which fails on several machines (Keras issue
+        20585). It also builds networks in a place where the variables of a
+        replay buffer cannot be created.
         """
         if self.distribute_strategy.num_replicas_in_sync == 1:
             return super()._maybe_symbolic_build(*args, **kwargs)
@@ -262,8 +259,8 @@ class OutlierDetector(LossModel):
         children = super()._trackable_children(save_type, **kwargs)
         if save_type != "savedmodel":
             return children
-        # Compiled functions are of this process; they may hold what a served
-        # model lacks, a replay buffer.
+        # Compiled functions belong to this process. They may hold a replay
+        # buffer, which a served model does not have.
         return {
             name: child
             for name, child in children.items()
@@ -290,8 +287,8 @@ class OutlierDetector(LossModel):
             float tensor, same shape as `x`.
 
         Raises:
-            ValueError: wrong shape or dtype.
-            tf.errors.InvalidArgumentError: NaN, infinity, or values outside
+            ValueError: if shape or dtype do not fit.
+            InvalidArgumentError: if values are NaN, infinite or outside
                 `value_range`.
         """
         x = tf.convert_to_tensor(x)
@@ -312,7 +309,7 @@ class OutlierDetector(LossModel):
 
 
 def _divides_cpu(strategy):
-    """Tell whether a strategy has several replicas here that are no GPUs."""
+    """Return whether a strategy has several replicas here that are not GPUs."""
     if strategy.num_replicas_in_sync == 1:
         return False
     devices = strategy.extended.worker_devices

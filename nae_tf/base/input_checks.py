@@ -1,4 +1,4 @@
-"""Checks of the examples that a method is given.
+"""Checks of examples before a method uses them.
 
 Bad input ends in one sentence that says what to do, whether it is found at once
 or when a graph runs.
@@ -20,10 +20,10 @@ _SENTENCE = re.compile(BAD_INPUT + r"[^\n]*?\.(?=['\"\]\s]|$)")
 
 @contextlib.contextmanager
 def explain_bad_input():
-    """Explain bad input that a graph found: keep the check's own sentence.
+    """Explain bad input that a graph has found in the one sentence of a check.
 
     Raises:
-        ValueError: The input is bad; the message is that sentence.
+        ValueError: if the input is bad; the message is that sentence.
     """
     try:
         yield
@@ -35,14 +35,17 @@ def explain_bad_input():
 
 
 def shape_checks(x, example_shape):
-    """Return what has to run before a batch of another shape is used.
+    """Return operations that refuse a batch of another shape when they run.
 
     Args:
         x: tensor [batch, ...].
-        example_shape: shape of one example; None where any size will do.
+        example_shape: shape of one example; None for sizes that may vary.
+
+    Returns:
+        List of operations; empty if the shape is known and fits.
 
     Raises:
-        ValueError: the shape is known, and it is another one.
+        ValueError: if the shape is known and does not fit.
     """
     shape = (None, *example_shape)
     expected = f"[{', '.join(map(str, ('batch', *example_shape)))}]"
@@ -61,11 +64,15 @@ def shape_checks(x, example_shape):
 
 
 def value_checks(x, value_range):
-    """Return what has to run before the values of a batch are used.
+    """Return operations that refuse values of a batch when they run.
 
     Args:
         x: float tensor [batch, ...].
-        value_range: (low, high) that all have to be in, or None.
+        value_range: (low, high), the range of valid values, or None for any
+            finite value.
+
+    Returns:
+        List of operations.
     """
     checks = [
         tf.debugging.Assert(
@@ -101,7 +108,7 @@ def refuse_sample_weight(sample_weight):
 
 
 def is_empty(x) -> bool:
-    """Tell whether an array or a dataset is known to have no examples."""
+    """Return whether an array or a dataset is known to have no examples."""
     if isinstance(x, tf.data.Dataset):
         return int(x.cardinality()) == 0
     return hasattr(x, "__len__") and len(x) == 0
@@ -114,13 +121,14 @@ def as_batches(x, batch_size: int):
         x: array, list, tensor or table [num_examples, ...]; or a
             `tf.data.Dataset`, a `keras.utils.PyDataset`, a generator or another
             iterable of batches.
-        batch_size: examples a batch of an array, > 0.
+        batch_size: examples per batch of an array, > 0.
 
     Returns:
         Iterable of batches.
 
     Raises:
-        ValueError: the batches have no end; there is no such batch size.
+        ValueError: if the batches have no end, or the batch size is not an
+            integer > 0.
     """
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches is None:
@@ -149,5 +157,5 @@ def as_batches(x, batch_size: int):
 
 
 def _is_array(x) -> bool:
-    """Tell whether NumPy makes an array of a value, a table for example."""
+    """Return whether NumPy can convert a value to an array."""
     return isinstance(x, Sequence) or hasattr(x, "__array__")

@@ -1,4 +1,4 @@
-"""How a method is trained: its loss, or the losses of a game, step by step."""
+"""Training steps of a method with one loss, or with the losses of a game."""
 
 import keras
 import tensorflow as tf
@@ -10,13 +10,13 @@ from nae_tf.base.replicas import batch_share, spans_machines
 
 
 class LossModel(keras.Model):
-    """A Keras model that brings its own loss, and shows what it is made of.
+    """A Keras model that has its own loss and reports the terms of it.
 
     A subclass implements `objective`, or, where the loss needs more than a
     batch of data, its own `train_step`.
     """
 
-    # Of the noise that a method trains with, if it has any.
+    # Seed of the noise of methods that train with noise.
     seed: int = 0
 
     def __init__(self, name=None, dtype=None):
@@ -31,40 +31,40 @@ class LossModel(keras.Model):
         raise NotImplementedError
 
     def objective(self, x, training: bool = False) -> dict:
-        """Compute the loss of a batch, and what `fit` shows beside it.
+        """Compute the loss of a batch and the other metrics of `fit`.
 
         Args:
-            x: float [batch, ...], checked.
-            training: whether a training step asks, or an evaluation.
+            x: float [batch, ...], checked examples.
+            training: whether this is a training step or an evaluation.
 
         Returns:
-            Tensors by the names that `track` was given, each a scalar or one
-            value an example; the losses of `players` are scalars. They lack
-            the regularisers that the weights bring along, see `regularize`.
+            Tensors by the names of `track`, each a scalar or one value per
+            example. The losses of `players` are scalars; `regularize` adds the
+            regularisers of weights later.
         """
         raise NotImplementedError
 
     def players(self) -> dict[str, list]:
-        """Return what every loss trains: variables by the loss's name."""
+        """Return the variables that every loss trains, by name of the loss."""
         return {"loss": self.trainable_variables}
 
     def regularize(self, loss, variables):
-        """Add the regularisers that variables bring along to their loss.
+        """Add the regularisers of variables to their loss.
 
         Args:
             loss: float scalar.
-            variables: each one once.
+            variables: variables of the loss, each one once.
 
         Returns:
             float scalar; `loss` itself if no variable has a regulariser.
 
         Raises:
-            ValueError: a layer regularises its outputs or calls `add_loss`.
+            ValueError: if a layer regularises its outputs or calls `add_loss`.
         """
         expected = [v for v in self.trainable_variables if v.regularizer]
         if len(self.losses) > len(expected):
-            # Chains call the networks many times a step, and Keras would add
-            # every call's.
+            # Chains call the networks many times per step, and Keras would add
+            # the losses of every call.
             raise ValueError(
                 f"{type(self).__name__}: expected networks without activity "
                 "regularisers and add_loss, because a training step calls them "
@@ -109,8 +109,8 @@ class LossModel(keras.Model):
         sees the same noise.
 
         Args:
-            training: whether a training step asks, or an evaluation.
-            shared: whether all replicas are to draw the same noise.
+            training: whether this is a training step or an evaluation.
+            shared: whether all replicas draw the same noise.
         """
         step, replica = -1, 0
         if training:
@@ -124,20 +124,20 @@ class LossModel(keras.Model):
     @property
     def _step_counter(self):
         """The optimizer's count of training steps, an int variable."""
-        # `iterations` counts updates. It stands still while gradients are
+        # `iterations` counts updates. It does not change while gradients are
         # accumulated, and those steps would share their noise.
         return self.unscaled_optimizer._iterations
 
     @property
     def unscaled_optimizer(self):
-        """The optimizer that steps: what a `LossScaleOptimizer` wraps."""
+        """The optimizer itself, without a `LossScaleOptimizer` around it."""
         optimizer = self.optimizer
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             return optimizer.inner_optimizer
         return optimizer
 
     def track(self, *names: str):
-        """Make a running mean for every name; call it in `__init__`."""
+        """Create a running mean for every name; `__init__` calls this."""
         for name in names:
             self.means[name] = keras.metrics.Mean(name=name)
 
@@ -150,10 +150,11 @@ class LossModel(keras.Model):
         """Add a batch to the running means and return their results.
 
         Args:
-            num_examples: int scalar, weight of the batch; a replica may have
-                none of the last batch of an epoch.
+            num_examples: number of examples of the batch, int scalar; it is the
+                weight of the batch. A replica may have no example of the last
+                batch of an epoch.
             **values: float tensors by name, each a scalar mean over the batch
-                or one value an example.
+                or one value per example.
 
         Returns:
             Results by name.
@@ -165,7 +166,7 @@ class LossModel(keras.Model):
             self.means[name].update_state(mean, sample_weight=num_examples)
         results = {name: self.means[name].result() for name in values}
         if spans_machines(tf.distribute.get_strategy()):
-            # Keras averages over the first axis there.
+            # On several machines Keras averages over the first axis.
             return {name: result[None] for name, result in results.items()}
         return results
 
@@ -174,9 +175,9 @@ class LossModel(keras.Model):
 
         Args:
             loss: float scalar, mean over this replica's examples.
-            tape: the tape that recorded `loss`; it records on.
-            variables: what to train.
-            num_examples: int scalar, number of this replica's examples.
+            tape: gradient tape that recorded `loss` and is still recording.
+            variables: variables to train.
+            num_examples: number of this replica's examples, int scalar.
         """
         self.minimize_each([(loss, variables)], tape, num_examples)
 
@@ -184,20 +185,20 @@ class LossModel(keras.Model):
         """Take one optimizer step in which every loss moves its own variables.
 
         Args:
-            losses: pairs of a loss and its variables, see `minimize`; no
+            losses: pairs of a loss, float scalar, and its variables; no
                 variable is in two of them.
-            tape: the tape that recorded the losses; it records on.
-            num_examples: int scalar, number of this replica's examples.
+            tape: gradient tape that recorded the losses and is still recording.
+            num_examples: number of this replica's examples, int scalar.
         """
         if not self.optimizer.built:
-            # All variables, as a reloaded model has: the saved state matches.
+            # For all variables, so that the state fits that of a saved model.
             self.optimizer.build(self.trainable_variables)
         updates: list[tuple] = []
         for loss, variables in losses:
             share = batch_share(num_examples, loss.dtype)
             with tape:
-                # Keras sums gradients over replicas. A loss of no example is
-                # NaN.
+                # Keras sums gradients over replicas. The loss of an empty batch
+                # is NaN.
                 loss = tf.math.multiply_no_nan(loss, share)
                 loss = self.optimizer.scale_loss(loss)
             gradients = tape.gradient(loss, variables)
@@ -205,6 +206,6 @@ class LossModel(keras.Model):
         if updates:
             self.optimizer.apply_gradients(updates)
         else:
-            # All is frozen, as where only a temperature is trained. The step
-            # counts all the same: callbacks go by it.
+            # All weights are frozen, as where only a temperature is trained.
+            # The step still counts, because callbacks depend on the count.
             self._step_counter.assign_add(1)

@@ -1,7 +1,7 @@
-"""Mixed precision: low where it is fast, full where it decides.
+"""Mixed precision: low for chains and scores, full for updates of weights.
 
-Chains and scores run in the low precision of a mixed dtype policy, updates of
-the weights in that of the weights.
+Chains and scores run in the low precision of a mixed dtype policy, updates in
+the precision of the weights.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _LAYERS_WITH_KERNEL = (
 
 @dataclasses.dataclass
 class _Change:
-    """The layers of a model that compute in full precision for a while."""
+    """The layers of a model that compute in full precision for now."""
 
     visitors: int = 0
     policies: list[tuple] = dataclasses.field(default_factory=list)
@@ -33,15 +33,15 @@ _changes: weakref.WeakKeyDictionary[keras.Model, _Change] = (
 
 @contextlib.contextmanager
 def kernels_cast_once(model: keras.Model):
-    """Within the context, layers see kernels that are cast already.
+    """Cast the kernels of a model once for the whole context.
 
-    Keras casts a kernel on every use. The networks of a Langevin chain are
-    called in every step, and their weights stand still. The values that the
-    layers compute are the same. Weights cannot be changed within the context.
+    Keras casts a kernel on every use. A Langevin chain calls its networks in
+    every step, while their weights stay the same. The layers compute the same
+    values as before. Weights cannot be changed within the context.
 
     Args:
-        model: its layers with a mixed policy are looked for; others and
-            layers of unknown classes are left as they are.
+        model: model whose layers with a mixed policy are looked for. Layers of
+            unknown classes still cast at every use.
     """
     layers = [
         layer
@@ -50,7 +50,7 @@ def kernels_cast_once(model: keras.Model):
         or getattr(layer, "casts_kernel", False)
     ]
     if not layers:
-        # Layers with a state that changes at every call can have no scope.
+        # A scope would lose the state of layers that change at every call.
         yield
         return
     with keras.StatelessScope() as scope:
@@ -62,18 +62,18 @@ def kernels_cast_once(model: keras.Model):
 
 @contextlib.contextmanager
 def full_precision(model: keras.Model):
-    """Within the context, layers compute in the type of their variables.
+    """Let layers compute in the type of their variables within the context.
 
-    For gradients with respect to weights. TensorFlow adds up the gradient of a
-    bias in the type of the layer, and in bfloat16 a sum over the positions of
-    a batch of images loses most of its value.
+    Gradients with respect to weights need this. TensorFlow adds up the gradient
+    of a bias in the type of the layer, and in bfloat16 a sum over the positions
+    of a batch of images loses most of its value.
 
-    The replicas of a process are threads that share the layers and take turns
-    where they wait for each other: the first one to come changes the layers,
-    the last one to leave changes them back.
+    The replicas of a process are threads that share the layers. The first
+    replica to enter changes the layers, the last one to leave changes them
+    back.
 
     Args:
-        model: its layers with a mixed policy are changed and changed back.
+        model: model whose layers with a mixed policy are changed.
     """
     change = _changes.setdefault(model, _Change())
     if change.visitors == 0:
@@ -94,7 +94,7 @@ def full_precision(model: keras.Model):
 
 
 def _mixed_layers(model):
-    """Layers that compute in another type than that of their variables."""
+    """Return layers that compute in another type than their variables."""
     return [
         layer
         for layer in model._flatten_layers()

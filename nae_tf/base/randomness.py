@@ -8,13 +8,13 @@ import enum
 
 import tensorflow as tf
 
-# Named, not "auto_select": the same numbers on every kind of device, though XLA
-# draws others.
+# Named, not "auto_select", so that every kind of device draws the same numbers.
+# XLA draws others.
 _ALGORITHM = "philox"
 
 
 class Purpose(enum.IntEnum):
-    """What a stream of random numbers is for; one independent stream each."""
+    """Purpose of a stream of random numbers; the streams are independent."""
 
     CHAIN_START = 0
     REPLAY = 1
@@ -28,10 +28,10 @@ def step_seed(seed, step, replica=0):
     """Seed of one training step on one replica.
 
     Args:
-        seed: int, the run's seed.
-        step: int, number of the training step, from 0; what does not belong to
-            a step has a negative one.
-        replica: int, index of the replica.
+        seed: seed of the run, int.
+        step: number of the training step, from 0. Streams that belong to no
+            step have negative numbers.
+        replica: index of the replica, int >= 0.
 
     Returns:
         int32 [2].
@@ -44,8 +44,9 @@ def fold_in(seed, data):
     """Derive an independent seed from `seed` and an integer.
 
     Args:
-        seed: int [2].
-        data: int, for example a `Purpose` or the index of a chain's step.
+        seed: stateless seed, int [2].
+        data: integer to derive from, for example a `Purpose` or the index of a
+            step of a chain.
 
     Returns:
         int32 [2].
@@ -55,12 +56,26 @@ def fold_in(seed, data):
 
 
 def normal(shape, seed, dtype):
-    """Draw from the standard normal distribution."""
+    """Draw from the standard normal distribution.
+
+    Args:
+        shape: shape of the result.
+        seed: stateless seed, int [2].
+        dtype: floating dtype of the result.
+    """
     return tf.random.stateless_normal(shape, seed, dtype=dtype, alg=_ALGORITHM)
 
 
 def uniform(shape, seed, dtype, low=0.0, high=1.0):
-    """Draw from the uniform distribution on [low, high)."""
+    """Draw from the uniform distribution on [low, high).
+
+    Args:
+        shape: shape of the result.
+        seed: stateless seed, int [2].
+        dtype: floating dtype of the result.
+        low: lower end of the interval.
+        high: upper end of the interval.
+    """
     return tf.random.stateless_uniform(
         shape, seed, minval=low, maxval=high, dtype=dtype, alg=_ALGORITHM
     )

@@ -1,4 +1,4 @@
-"""What a step has to know of the other replicas under `tf.distribute`."""
+"""Replicas of a training step under `tf.distribute`, and their examples."""
 
 import tensorflow as tf
 
@@ -6,22 +6,22 @@ from nae_tf.base.batches import pad_batch
 
 
 def replica_id() -> int:
-    """Return the index of the replica that asks, over all machines.
+    """Return the index of the current replica, counted over all machines.
 
-    To be called in `tf.distribute.Strategy.run`, or without a strategy.
+    It is called in `tf.distribute.Strategy.run`, or without a strategy.
     """
     context = tf.distribute.get_replica_context()
     return int(tf.get_static_value(context.replica_id_in_sync_group))
 
 
 def batch_share(num_examples, dtype):
-    """Return which share of the global batch this replica has.
+    """Return the share of the global batch that this replica has.
 
     A mean over the global batch is the sum over replicas of share times mean.
 
     Args:
-        num_examples: int scalar, number of this replica's examples; may be 0,
-            because the last batch of an epoch may be smaller than the others.
+        num_examples: number of this replica's examples, int scalar. It is 0
+            where the last batch of an epoch has too few for all replicas.
         dtype: floating dtype of the result.
 
     Returns:
@@ -37,16 +37,15 @@ def batch_share(num_examples, dtype):
 def call_network(network, x, training: bool = False):
     """Call a network on this replica's examples, even if it has none.
 
-    TensorFlow's convolutions on a CPU return wrong shapes for a batch of no
-    example.
+    TensorFlow's convolutions on a CPU return wrong shapes for an empty batch.
 
     Args:
-        network: Keras model, from float [batch, ...] to float [batch, ...].
+        network: Keras model from float [batch, ...] to float [batch, ...].
         x: float [batch, ...]; a replica may have fewer rows, or none.
         training: whether the network runs in training mode.
 
     Returns:
-        The network's output.
+        Output of the network, float [batch, ...].
     """
     if (
         tf.distribute.in_cross_replica_context()
@@ -57,10 +56,10 @@ def call_network(network, x, training: bool = False):
 
 
 def rows_of_all(x):
-    """Return the rows that all replicas hold, in the order of the replicas.
+    """Return the rows of all replicas, in the order of the replicas.
 
-    What is computed from them is the same everywhere. Its gradient returns to
-    the replica that a row comes from, as the sum over all replicas.
+    Every replica computes the same from them. A gradient returns to the replica
+    that the row comes from, as the sum over all replicas.
 
     Args:
         x: tensor [batch, ...]; a replica may have fewer rows, or none.

@@ -1,4 +1,4 @@
-"""What Keras can write into a `.keras` file and read back."""
+"""Values and models that Keras writes into `.keras` files and reads back."""
 
 import dataclasses
 
@@ -24,7 +24,7 @@ class SerializableDataclass:
 
 
 def deserialize_arguments(config) -> dict:
-    """Deserialise the values of a config, one constructor argument each."""
+    """Deserialise a config, whose values are constructor arguments."""
     return {
         name: keras.saving.deserialize_keras_object(value)
         for name, value in config.items()
@@ -35,9 +35,12 @@ def rebuild(model_class, config):
     """Call a model's constructor and freeze the model if it was frozen.
 
     Args:
-        model_class: the class.
-        config: arguments of its constructor, and `trainable`, which files of
-            older versions lack.
+        model_class: class of the model.
+        config: arguments of its constructor, and `trainable`, which older files
+            lack.
+
+    Returns:
+        The model.
     """
     arguments = dict(config)
     trainable = arguments.pop("trainable", True)
