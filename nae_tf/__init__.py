@@ -10,29 +10,35 @@ The paper's own files stand beside this one, in reading order `energy`,
 `baselines`, `metrics`, `data` and `serving` have public names.
 """
 
-from nae_tf import baselines, data, metrics, networks, serving
-from nae_tf.autoencoder import Autoencoder
-from nae_tf.base import OutlierDetector
-from nae_tf.estimator import NAEDetector
-from nae_tf.langevin_chain import LangevinChain
-from nae_tf.latent_space import Euclidean, Sphere
-from nae_tf.nae import NAE
-from nae_tf.replay_buffer import ReplayBuffer
-from nae_tf.samplers import (
-    ContrastiveDivergence,
-    NegativeSample,
-    OnManifold,
-    PersistentContrastiveDivergence,
-    Sampler,
-)
-from nae_tf.serving import (
-    Calibration,
-    ExportedModel,
-    benjamini_hochberg,
-    export_model,
-)
+import pathlib
+import sys
 
 __version__ = "0.1.0"
+
+# `nae-tf --help` answers without TensorFlow, which takes seconds to import. For
+# a command runs/console_script.py renames the program and reloads this file.
+if pathlib.PurePath(*sys.argv[:1]).name not in ("nae-tf", "nae-tf.exe"):
+    from nae_tf import baselines, data, metrics, networks, serving
+    from nae_tf.autoencoder import Autoencoder
+    from nae_tf.base import OutlierDetector
+    from nae_tf.estimator import NAEDetector
+    from nae_tf.langevin_chain import LangevinChain
+    from nae_tf.latent_space import Euclidean, Sphere
+    from nae_tf.nae import NAE
+    from nae_tf.replay_buffer import ReplayBuffer
+    from nae_tf.samplers import (
+        ContrastiveDivergence,
+        NegativeSample,
+        OnManifold,
+        PersistentContrastiveDivergence,
+        Sampler,
+    )
+    from nae_tf.serving import (
+        Calibration,
+        ExportedModel,
+        benjamini_hochberg,
+        export_model,
+    )
 
 __all__ = [
     "NAE",

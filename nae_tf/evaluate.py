@@ -17,6 +17,17 @@ from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.experiment import Experiment
 
 
+def define_flags():
+    """Define the flags of an evaluation."""
+    define_run_dir_flags("The run to evaluate.")
+    flags.DEFINE_float(
+        "signal_efficiency",
+        0.3,
+        "Share of the outliers to detect, at which the background rejection "
+        "1/FPR is given.",
+    )
+
+
 def main():
     """Evaluate the run that --run_dir names."""
     run = RunDirectory(flags.FLAGS.run_dir)
@@ -28,11 +39,4 @@ def main():
 
 
 if __name__ == "__main__":
-    define_run_dir_flags("The run to evaluate.")
-    flags.DEFINE_float(
-        "signal_efficiency",
-        0.3,
-        "Share of the outliers to detect, at which the background rejection "
-        "1/FPR is given.",
-    )
-    run_command(main)
+    run_command(main, define_flags)

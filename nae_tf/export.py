@@ -39,6 +39,19 @@ def calibrate(
     return Calibration(scores, false_alarm_rate)
 
 
+def define_flags():
+    """Define the flags of an export."""
+    define_run_dir_flags("The run to export.")
+    flags.DEFINE_integer(
+        "version", None, "Of the export; the next free one by default."
+    )
+    flags.DEFINE_float(
+        "false_alarm_rate",
+        0.05,
+        "Share of inliers that may be called outliers.",
+    )
+
+
 def main():
     """Export the run that --run_dir names."""
     run = RunDirectory(flags.FLAGS.run_dir)
@@ -70,13 +83,4 @@ def main():
 
 
 if __name__ == "__main__":
-    define_run_dir_flags("The run to export.")
-    flags.DEFINE_integer(
-        "version", None, "Of the export; the next free one by default."
-    )
-    flags.DEFINE_float(
-        "false_alarm_rate",
-        0.05,
-        "Share of inliers that may be called outliers.",
-    )
-    run_command(main)
+    run_command(main, define_flags)

@@ -36,6 +36,27 @@ from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.experiment import Experiment
 
 
+def define_flags():
+    """Define the flags of drawing samples."""
+    define_run_dir_flags("The run to sample.")
+    flags.DEFINE_integer("num_samples", 64, "How many.", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0)
+    flags.DEFINE_integer(
+        "generation_factor",
+        None,
+        "Length of the latent chain over that in training; by default what "
+        "the run was configured with, 8.",
+        lower_bound=1,
+    )
+    flags.DEFINE_string(
+        "features",
+        None,
+        "Measure the samples: 'classifier' trains one on the run's data, "
+        "'values' takes the examples as they are, anything else is the path "
+        "of a SavedModel that maps images to features.",
+    )
+
+
 def main():
     """Sample the run that --run_dir names."""
     options = flags.FLAGS
@@ -88,21 +109,4 @@ def main():
 
 
 if __name__ == "__main__":
-    define_run_dir_flags("The run to sample.")
-    flags.DEFINE_integer("num_samples", 64, "How many.", lower_bound=1)
-    flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0)
-    flags.DEFINE_integer(
-        "generation_factor",
-        None,
-        "Length of the latent chain over that in training; by default what "
-        "the run was configured with, 8.",
-        lower_bound=1,
-    )
-    flags.DEFINE_string(
-        "features",
-        None,
-        "Measure the samples: 'classifier' trains one on the run's data, "
-        "'values' takes the examples as they are, anything else is the path "
-        "of a SavedModel that maps images to features.",
-    )
-    run_command(main)
+    run_command(main, define_flags)

@@ -22,6 +22,27 @@ from nae_tf.serving.score_files import COLUMNS, PartialFile
 from nae_tf.serving.scoring import Row, score_batches
 
 
+def define_flags():
+    """Define the flags of scoring."""
+    flags.DEFINE_string(
+        "model", None, "A version that nae_tf.export wrote.", required=True
+    )
+    flags.DEFINE_string(
+        "input",
+        None,
+        "A folder of images, a file of examples, or - for a table on standard "
+        "input.",
+        required=True,
+    )
+    flags.DEFINE_string(
+        "output", "-", "A .csv, .npz or .parquet file; - is standard output."
+    )
+    flags.DEFINE_string(
+        "key", None, "Of the examples in a file of several arrays."
+    )
+    flags.DEFINE_integer("batch_size", 256, "Examples a step.", lower_bound=1)
+
+
 def main():
     """Score what --input names by the model that --model names."""
     options = flags.FLAGS
@@ -65,21 +86,4 @@ def _print_rows(rows):
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string(
-        "model", None, "A version that nae_tf.export wrote.", required=True
-    )
-    flags.DEFINE_string(
-        "input",
-        None,
-        "A folder of images, a file of examples, or - for a table on standard "
-        "input.",
-        required=True,
-    )
-    flags.DEFINE_string(
-        "output", "-", "A .csv, .npz or .parquet file; - is standard output."
-    )
-    flags.DEFINE_string(
-        "key", None, "Of the examples in a file of several arrays."
-    )
-    flags.DEFINE_integer("batch_size", 256, "Examples a step.", lower_bound=1)
-    run_command(main)
+    run_command(main, define_flags)

@@ -101,24 +101,8 @@ def prepare(
     return trainings
 
 
-def main():
-    """Train what --gin_file and --gin_bindings describe."""
-    # First of all: TensorFlow sets its devices up when it is first used.
-    strategy = make_strategy(flags.FLAGS.num_replicas)
-    gin_files = flags.FLAGS.gin_file
-    parse_config(gin_files, flags.FLAGS.gin_bindings)
-    name = pathlib.Path(gin_files[0]).stem
-    run_dir = flags.FLAGS.run_dir or os.path.join("runs", name)
-    with strategy.scope(), shared_run(pathlib.Path(run_dir)) as path:
-        run = RunDirectory(path)
-        results = train(run, Experiment.from_config(), flags.FLAGS.resume)
-        print(
-            f"\n{format_table(results)}\n\nreport: {run.report}\n"
-            f"run directory: {run.path}"
-        )
-
-
-if __name__ == "__main__":
+def define_flags():
+    """Define the flags of a training."""
     flags.DEFINE_multi_string(
         "gin_file",
         None,
@@ -145,4 +129,24 @@ if __name__ == "__main__":
         "Devices to train on: GPUs, or parts of the CPU if there is no GPU; "
         "default: all GPUs. For several machines set TF_CONFIG.",
     )
-    run_command(main)
+
+
+def main():
+    """Train what --gin_file and --gin_bindings describe."""
+    # First of all: TensorFlow sets its devices up when it is first used.
+    strategy = make_strategy(flags.FLAGS.num_replicas)
+    gin_files = flags.FLAGS.gin_file
+    parse_config(gin_files, flags.FLAGS.gin_bindings)
+    name = pathlib.Path(gin_files[0]).stem
+    run_dir = flags.FLAGS.run_dir or os.path.join("runs", name)
+    with strategy.scope(), shared_run(pathlib.Path(run_dir)) as path:
+        run = RunDirectory(path)
+        results = train(run, Experiment.from_config(), flags.FLAGS.resume)
+        print(
+            f"\n{format_table(results)}\n\nreport: {run.report}\n"
+            f"run directory: {run.path}"
+        )
+
+
+if __name__ == "__main__":
+    run_command(main, define_flags)

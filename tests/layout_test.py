@@ -52,8 +52,9 @@ MATHEMATICS = [
     "losses.py",
     *(f"metrics/{path.name}" for path in (PACKAGE / "metrics").glob("*.py")),
 ]
-# A file of the wheel that no other one imports has to be a way in.
-WAYS_IN = {"__init__", *COMMANDS}
+# A file of the wheel that no other one imports has to be a way in: a module to
+# start, or the console script.
+WAYS_IN = {"__init__", *COMMANDS, "runs.console_script"}
 
 FILES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path

@@ -24,16 +24,11 @@ def define_run_dir_flags(help_text: str):
         False,
         "Let the run's config.gin import modules, which runs their code.",
     )
-    _show_in_help("run_dir", "trust_config")
 
 
-def _show_in_help(*names: str):
-    """Have --help list flags that this module defines for a command."""
-    for name in names:
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
-
-
-def run_command(main: Callable[[], None]):
+def run_command(
+    main: Callable[[], None], define_flags: Callable[[], None] | None = None
+):
     """Run an entry point; expected errors end in one line and exit status 1.
 
     Every command has --quiet and --nocolor. The full traceback is shown with
@@ -43,13 +38,19 @@ def run_command(main: Callable[[], None]):
 
     Args:
         main: takes nothing, reads the flags.
+        define_flags: defines the command's own flags.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             # Closed by whoever started the command, as a daemon's may be.
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    before = set(flags.FLAGS)
+    if define_flags is not None:
+        define_flags()
     define_progress_flags()
-    _show_in_help("quiet", "color")
+    for name in set(flags.FLAGS) - before:
+        # --help lists what the main module defines, and this.
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
     def run_main(argv):
         use_progress_flags()

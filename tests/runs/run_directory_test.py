@@ -117,7 +117,6 @@ def command(monkeypatch):
     def run(main, *arguments):
         for name in ("define_progress_flags", "use_progress_flags"):
             monkeypatch.setattr(command_line, name, lambda: None)
-        monkeypatch.setattr(command_line, "_show_in_help", lambda *names: None)
         monkeypatch.setattr(
             command_line.app, "run", lambda main: main(["command", *arguments])
         )

@@ -1,0 +1,68 @@
+"""The command `nae-tf`, by which a shell starts all commands of the package.
+
+    nae-tf --help
+    nae-tf train --gin_file=digits.gin
+
+The second line does the same as `python -m nae_tf.train --gin_file=digits.gin`.
+"""
+
+import difflib
+import importlib
+import sys
+from importlib import metadata
+
+COMMANDS = {
+    "train": "Train a model by a gin file, and evaluate it.",
+    "evaluate": "Evaluate a trained run again: results.json and report.html.",
+    "sample": "Draw samples from a trained run, and measure them.",
+    "export": "Export a trained run as a SavedModel with p-values.",
+    "score": "Score files by an exported model.",
+    "prepare": "Download or import an image data set.",
+}
+
+
+def main():
+    """Run the command that the command line names."""
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in ("--help", "-h", "help"):
+        print(_help())
+    elif name == "--version":
+        print(f"nae-tf {metadata.version('nae-tf')}")
+    elif name in COMMANDS:
+        _run(name, arguments)
+    else:
+        nearest = difflib.get_close_matches(name, COMMANDS, 1, cutoff=0.0)
+        sys.exit(
+            f"error: there is no command {name!r}; did you mean "
+            f"{nearest[0]!r}? `nae-tf --help` lists all commands."
+        )
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    commands = [f"  {name:{width}}  {COMMANDS[name]}" for name in COMMANDS]
+    return "\n".join(
+        [
+            "usage: nae-tf <command> [flags]",
+            "",
+            *commands,
+            "",
+            "`nae-tf <command> --help` explains the flags of a command, "
+            "`nae-tf --version`",
+            "prints the version.",
+        ]
+    )
+
+
+def _run(name: str, arguments: list[str]):
+    """Run a command of the package, found by its name."""
+    sys.argv = [f"nae-tf {name}", *arguments]
+    # Its __init__ left out all names as long as the program was "nae-tf".
+    importlib.reload(sys.modules["nae_tf"])
+    from nae_tf.runs.command_line import run_command
+
+    # By name, because a room imports no command.
+    command = importlib.import_module(f"nae_tf.{name}")
+    # absl prints the documentation of the main module above the flags.
+    sys.modules["__main__"].__doc__ = command.__doc__
+    run_command(command.main, command.define_flags)
