@@ -17,7 +17,7 @@ class Conv28Encoder(Network):
     Input: [batch, 28, 28, 1], in [0, 1]. Output: [batch, latent_dim].
 
     Args:
-        latent_dim: int > 0.
+        latent_dim: int > 0. Size of a code.
         width: int > 0. Channels of the first layer (w above).
         hidden_units: int > 0. Channels before the last layer.
         dtype: dtype, policy or its name; None for Keras's global policy.
@@ -38,7 +38,7 @@ class Conv28Encoder(Network):
         # 4 x 4 convolution would not end in a single position.
         x = build.conv(inputs, width, 3, activation="relu")
         x = build.conv(x, 2 * width, 3)
-        # ReLU commutes with the maximum, and has fewer values to look at.
+        # ReLU commutes with the maximum, and has fewer values after it.
         x = build.relu(build.max_pool(x))
         x = build.conv(x, 2 * width, 3, activation="relu")
         x = build.conv(x, 4 * width, 3)
@@ -67,7 +67,7 @@ class Conv28Decoder(Network):
     Input: [batch, latent_dim]. Output: [batch, 28, 28, 1], in [0, 1].
 
     Args:
-        latent_dim: int > 0.
+        latent_dim: int > 0. Size of a code.
         width: int > 0. Channels before the last layer (w above).
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.

@@ -18,12 +18,12 @@ class Conv32Encoder(Network):
 
     The block's 3 x 3 convolutions act on a single position, so that only
     their central taps matter. The authors published no code of this network;
-    their CIFAR-10 results are of `Conv32BigEncoder`.
+    their CIFAR-10 results come from `Conv32BigEncoder`.
 
     Input: [batch, 32, 32, 3], in [0, 1]. Output: [batch, latent_dim].
 
     Args:
-        latent_dim: int > 0.
+        latent_dim: int > 0. Size of a code.
         width: int > 0. Channels of the first layer (w above).
         hidden_units: int > 0. Hidden channels of the attention block.
         dtype: dtype, policy or its name; None for Keras's global policy.
@@ -62,7 +62,7 @@ class Conv32Encoder(Network):
 
 
 def _residual(build, x, hidden):
-    """Res: x + conv3(LReLU(conv3(LReLU(x))))."""
+    """Compute x + conv3(LReLU(conv3(LReLU(x)))), Res in Table 10."""
     y = build.conv(build.leaky_relu(x), hidden, 3, padding="same")
     y = build.conv(build.leaky_relu(y), x.shape[-1], 3, padding="same")
     return build.add(x, y)
@@ -79,7 +79,7 @@ class Conv32Decoder(Network):
     Input: [batch, latent_dim]. Output: [batch, 32, 32, 3], in [0, 1].
 
     Args:
-        latent_dim: int > 0.
+        latent_dim: int > 0. Size of a code.
         width: int > 0. Channels before the last layer (w above).
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
@@ -117,16 +117,16 @@ class Conv32BigEncoder(Network):
 
     conv3(w) - LReLU - blocks of w (down), w, 2w (down), 2w, 2w (down) and 2w
     channels - ReLU - global average pooling - FC(latent_dim). A block is
-    LReLU(pool(conv3(LReLU(conv3(x))) + skip(x))), where pool is there if it
-    goes down and skip is a 1 x 1 convolution if it goes down or widens.
+    LReLU(pool(conv3(LReLU(conv3(x))) + skip(x))). Only a block that goes down
+    has a pool; skip is a 1 x 1 convolution if the block goes down or widens.
 
     Input: [batch, 32, 32, 3], in [0, 1]. Output: [batch, latent_dim].
 
     Args:
-        latent_dim: int > 0.
+        latent_dim: int > 0. Size of a code.
         width: int > 0. Channels of the first layer (w above).
-        spectral_norm: True to normalise every kernel spectrally, as the paper
-            says; see `nae_tf.networks.layers.SpectralNormConv2D`.
+        spectral_norm: whether every kernel is normalised spectrally, as the
+            paper says, by `layers.SpectralNormConv2D`.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
     """
@@ -175,7 +175,7 @@ class Conv32BigEncoder(Network):
 
 
 def _down_block(build, x, filters, down, layer_class):
-    """One residual block of `Conv32BigEncoder`."""
+    """Apply one residual block of `Conv32BigEncoder`."""
     # Differs from the paper: Table 10 prints activations before the
     # convolutions and no convolution on the skip path, with which the number
     # of channels could not grow.
@@ -202,11 +202,12 @@ class Conv32BigDecoder(Network):
     Input: [batch, latent_dim]. Output: [batch, 32, 32, 3], in [0, 1].
 
     Args:
-        latent_dim: int > 0.
+        latent_dim: int > 0. Size of a code.
         width: int > 0. Channels of all hidden layers (w above).
         block_groups: int, a divisor of `width`. Groups of the blocks' group
             normalisation.
-        output_groups: int, a divisor of `width`. Groups of the last one.
+        output_groups: int, a divisor of `width`. Groups of the last group
+            normalisation.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
     """
@@ -242,7 +243,7 @@ class Conv32BigDecoder(Network):
 
 
 def _up_block(build, x, groups):
-    """ResUp with group normalisation: one block of `Conv32BigDecoder`."""
+    """Apply one block of `Conv32BigDecoder`, ResUp in Table 10."""
     filters = x.shape[-1]
     y = build.relu(build.group_norm(x, groups))
     y = build.conv(build.upsample_nearest(y), filters, 3, padding="same")

@@ -17,7 +17,7 @@ class Conv64Encoder(Network):
     Input: [batch, 64, 64, 3], in [0, 1]. Output: [batch, latent_dim].
 
     Args:
-        latent_dim: int > 0.
+        latent_dim: int > 0. Size of a code.
         width: int > 0. Channels of the first layer (w above); 256 is the
             network that Table 10 prints.
         groups: int, a divisor of `width`. Groups of the normalisation.
@@ -65,7 +65,7 @@ class Conv64Decoder(Network):
     Input: [batch, latent_dim]. Output: [batch, 64, 64, 3], in [0, 1].
 
     Args:
-        latent_dim: int > 0.
+        latent_dim: int > 0. Size of a code.
         width: int > 0. Channels before the last layer (w above).
         groups: int, a divisor of `width`. Groups of the normalisation.
         dtype: dtype, policy or its name; None for Keras's global policy.

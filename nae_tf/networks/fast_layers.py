@@ -1,7 +1,7 @@
 """Convolutions of Table 10 in the form that a CPU computes fastest.
 
-Each layer has the weights and the values of the plain layers that it replaces;
-docs/results/speed.md tells what each form gains.
+Each layer has the weights and the values of the plain layers that it replaces.
+docs/results/speed.md gives the times that each form saves.
 """
 
 import keras
@@ -27,9 +27,14 @@ def bilinear_matrix(size: int, scale: int) -> np.ndarray:
 
 
 def upsampled_taps(size: int, scale: int, kernel_size: int) -> np.ndarray:
-    """Where the taps of a transposed convolution of an upsampled line end up.
+    """Matrix of a transposed convolution of an upsampled line, tap by tap.
 
-    taps[p, i, k] = bilinear_matrix(size, scale)[p - k, i]
+        taps[p, i, k] = bilinear_matrix(size, scale)[p - k, i]
+
+    Args:
+        size: int > 0. Number of input points.
+        scale: int > 0. Factor of the upsampling.
+        kernel_size: int > 0. Number of taps.
 
     Returns:
         float64 [scale * size + kernel_size - 1, size, kernel_size]; zero where
@@ -44,31 +49,31 @@ def upsampled_taps(size: int, scale: int, kernel_size: int) -> np.ndarray:
 
 @keras.saving.register_keras_serializable(package="nae_tf")
 class UpsampledConv2DTranspose(keras.layers.Layer):
-    """Bilinear upsampling, then a transposed convolution, in one.
+    """Bilinear upsampling, then a transposed convolution, in one layer.
 
-    y[p, q] = bias + sum_{h, w, k, l} A[p, h, k] B[q, w, l] x[h, w] K[l, k]
+        y[p, q] = bias + sum_{h, w, k, l} A[p, h, k] B[q, w, l] x[h, w] K[l, k]
 
     A and B are the constant `upsampled_taps` of rows and columns, K[l, k] is
-    the [channels, filters] matrix of a tap. Both operations being linear, the
+    the [channels, filters] matrix of a tap. Both operations are linear, so the
     channels can be mixed before the upsampling, on scale**2 times fewer
-    positions. Corners are aligned, as in the authors' Conv28. Three matrix
-    products, each over one kind of index: channels, columns, rows.
+    positions. Three matrix products do all: over channels, columns and rows.
+    Corners are aligned, as in the authors' Conv28.
 
     Input: [batch, height, width, channels]. Output: [batch, scale * height +
     kernel_size - 1, scale * width + kernel_size - 1, filters].
 
     Args:
         filters: int > 0. Channels of the output.
-        kernel_size: int > 0.
+        kernel_size: int > 0. Height and width of the kernel.
         scale: int > 0. Factor of the upsampling.
         activation: name of the activation, or None.
-        kernel_initializer: of the kernel, [channels, column tap, row tap,
-            filters], in the order in which it is used.
-        bias_initializer: of the bias, [filters].
-        **kwargs: see `keras.layers.Layer`.
+        kernel_initializer: initializer of the kernel, [channels, column tap,
+            row tap, filters], in the order of its use.
+        bias_initializer: initializer of the bias, [filters].
+        **kwargs: further arguments of `keras.layers.Layer`.
     """
 
-    # Its kernel may be cast before the layer is called: see mixed_precision.
+    # `mixed_precision` may cast its kernel before the layer is called.
     casts_kernel = True
 
     def __init__(
@@ -168,8 +173,8 @@ class UpsampledConv2DTranspose(keras.layers.Layer):
 class OneChannelConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` of one-channel images, stride 1, no padding.
 
-    The same values; the gradient with respect to the images, which every step
-    of a visible chain needs, is computed by `add_shifted_kernels`.
+    The values are the same. `add_shifted_kernels` computes the gradient with
+    respect to the images, which every step of a visible chain needs.
     """
 
     def convolution_op(self, inputs, kernel):
@@ -181,7 +186,7 @@ class OneChannelConv2D(keras.layers.Conv2D):
 class OneFilterConv2DTranspose(keras.layers.Conv2DTranspose):
     """`keras.layers.Conv2DTranspose` with one filter, stride 1, no padding.
 
-    The same values, computed by `add_shifted_kernels`.
+    The values are the same; `add_shifted_kernels` computes them.
     """
 
     def call(self, inputs):
@@ -194,11 +199,11 @@ class OneFilterConv2DTranspose(keras.layers.Conv2DTranspose):
 def add_shifted_kernels(x, kernel):
     """Transposed convolution to one channel: add a shifted kernel per input.
 
-    y[p, q] = sum_{k, l} <kernel[k, l], x[p - k, q - l]>
+        y[p, q] = sum_{k, l} <kernel[k, l], x[p - k, q - l]>
 
-    One matrix product contracts the channels, the maps of the taps are shifted
-    and added. A general convolution keeps vectors of output channels in its
-    registers, and with one channel most of them are idle.
+    One matrix product contracts the channels. Then the maps of the taps are
+    shifted and added. A general convolution keeps vectors of output channels in
+    its registers, and with one channel most of them are idle.
 
     Args:
         x: float [batch, height, width, channels].
@@ -228,7 +233,7 @@ def add_shifted_kernels(x, kernel):
 
 
 def _shift_matrix(size, num_taps):
-    """Zeros and ones that move position i of tap k to i + k, and add up."""
+    """Return the 0-1 matrix that moves position i of tap k to i + k."""
     taps = np.stack(
         [np.eye(size, size + num_taps - 1, k) for k in range(num_taps)]
     )

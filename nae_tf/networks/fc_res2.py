@@ -17,11 +17,11 @@ class FCRes2Encoder(Network):
     Input: [batch, input_dim]. Output: [batch, latent_dim].
 
     Args:
-        latent_dim: int > 0.
-        input_dim: int > 0.
+        latent_dim: int > 0. Size of a code.
+        input_dim: int > 0. Size of a vector.
         units: int > 0. Size of the residual stream.
         hidden_units: int > 0. Hidden size of a block.
-        num_blocks: int >= 0.
+        num_blocks: int >= 0. Number of residual blocks.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
     """
@@ -61,16 +61,16 @@ class FCRes2Encoder(Network):
 class FCRes2Decoder(Network):
     """The decoder of the 2-D experiments: codes to vectors, linear output.
 
-    The same layers as `FCRes2Encoder`, from `latent_dim` to `output_dim`.
+    It has the layers of `FCRes2Encoder`, from `latent_dim` to `output_dim`.
 
     Input: [batch, latent_dim]. Output: [batch, output_dim].
 
     Args:
-        latent_dim: int > 0.
-        output_dim: int > 0.
+        latent_dim: int > 0. Size of a code.
+        output_dim: int > 0. Size of a vector.
         units: int > 0. Size of the residual stream.
         hidden_units: int > 0. Hidden size of a block.
-        num_blocks: int >= 0.
+        num_blocks: int >= 0. Number of residual blocks.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
     """
@@ -104,7 +104,7 @@ class FCRes2Decoder(Network):
 
 
 def _fc_res_net(build, x, output_dim, units, hidden_units, num_blocks):
-    """FC, FCRes blocks, ReLU, FC."""
+    """Apply FC, FCRes blocks, ReLU, FC."""
     x = build.dense(x, units)
     for _ in range(num_blocks):
         hidden = build.dense(build.relu(x), hidden_units, activation="relu")

@@ -11,14 +11,14 @@ import keras
 def fan_in_uniform(fan_in: int, fan_out: int | None = None, seed=None):
     """PyTorch's default for the weights and biases of linear layers.
 
-    w ~ uniform(-1 / sqrt(fan_in), 1 / sqrt(fan_in))
+        w ~ uniform(-1 / sqrt(fan_in), 1 / sqrt(fan_in))
 
     Args:
         fan_in: int > 0. Inputs of the layer per output: `kernel_size**2 *
             in_channels` for a convolution; PyTorch takes `kernel_size**2 *
-            out_channels` for a transposed one. A bias has its weight's.
-        fan_out: ignored; `xavier_uniform` needs it.
-        seed: int or None (drawn, see `keras.utils.set_random_seed`).
+            out_channels` for a transposed one. A bias has that of its weight.
+        fan_out: int, ignored; `xavier_uniform` needs it.
+        seed: int, or None for one that `keras.utils.set_random_seed` decides.
 
     Returns:
         A serialisable Keras initializer.
@@ -31,15 +31,15 @@ def fan_in_uniform(fan_in: int, fan_out: int | None = None, seed=None):
 def xavier_uniform(fan_in: int, fan_out: int, seed=None):
     """Glorot and Bengio's uniform initializer with explicit fans.
 
-    w ~ uniform(-b, b),  b = sqrt(6 / (fan_in + fan_out))
+        w ~ uniform(-b, b),  b = sqrt(6 / (fan_in + fan_out))
 
-    `keras.initializers.GlorotUniform` reads the fans off the weight's shape,
+    `keras.initializers.GlorotUniform` takes the fans from the weight's shape,
     which is wrong where a convolution is computed as a matrix product.
 
     Args:
-        fan_in: int > 0.
-        fan_out: int > 0.
-        seed: int or None (drawn, see `keras.utils.set_random_seed`).
+        fan_in: int > 0. Inputs of the layer per output.
+        fan_out: int > 0. Outputs of the layer per input.
+        seed: int, or None for one that `keras.utils.set_random_seed` decides.
 
     Returns:
         A serialisable Keras initializer.
@@ -52,20 +52,20 @@ def xavier_uniform(fan_in: int, fan_out: int, seed=None):
 class SpectralNormConv2D(keras.layers.Conv2D):
     """Convolution with a spectrally normalised kernel (Miyato et al., 2018).
 
-    y = conv(x, kernel / sigma) + bias,  sigma = ||W u||
+        y = conv(x, kernel / sigma) + bias,  sigma = ||W u||
 
-    W is the kernel as a [kernel_size**2 * in_channels, filters] matrix and the
-    unit vector u [filters] estimates its first right singular vector. Each
-    call with `training=True` improves u by one power iteration,
-    u <- normalize(W.T W u). Calls with `training=False` leave it alone: the
+    W is the kernel as a [kernel_size**2 * in_channels, filters] matrix. The
+    unit vector u [filters] estimates its first right singular vector. Each call
+    with `training=True` improves u by one power iteration, u <-
+    normalize(W.T W u). Calls with `training=False` do not change u: the
     network, and with it the energy that Langevin chains descend, is then a
     fixed function of the input. Gradients flow through sigma, as in the paper.
 
-    `keras.layers.SpectralNormalization` overwrites the kernel by kernel /
-    sigma on each training call instead, so that the weights depend on how
-    often the network is called per optimizer step.
+    `keras.layers.SpectralNormalization` instead overwrites the kernel by kernel
+    / sigma on each training call. Its weights then depend on how often the
+    network is called per optimizer step.
 
-    Args: see `keras.layers.Conv2D`.
+    The arguments are those of `keras.layers.Conv2D`.
 
     References:
         Miyato et al., Spectral Normalization for Generative Adversarial
@@ -84,7 +84,7 @@ class SpectralNormConv2D(keras.layers.Conv2D):
         )
 
     def call(self, inputs, training=False):
-        """Convolve; iterate u first if `training`."""
+        """Convolve, after a power iteration of u if `training`."""
         if training:
             matrix = self._as_matrix(self.kernel)
             direction = keras.ops.matmul(matrix, self.u)
@@ -99,22 +99,22 @@ class SpectralNormConv2D(keras.layers.Conv2D):
         kernel = kernel / keras.ops.cast(sigma, kernel.dtype)
         return super().convolution_op(inputs, kernel)
 
-    # Convolutions save their kernel and bias only; plain layers save all.
+    # Convolutions save only their kernel and bias; plain layers save all.
 
     def save_own_variables(self, store):
-        """Save u too."""
+        """Save the kernel, the bias and u."""
         keras.layers.Layer.save_own_variables(self, store)
 
     def load_own_variables(self, store):
-        """Load u too."""
+        """Load the kernel, the bias and u."""
         keras.layers.Layer.load_own_variables(self, store)
 
     def _as_matrix(self, kernel):
-        """The kernel as a matrix, in u's precision even if autocast."""
+        """Return the kernel as a matrix in the precision of u."""
         kernel = keras.ops.cast(kernel, self.u.dtype)
         return keras.ops.reshape(kernel, (-1, self.filters))
 
 
 def _norm(vector):
-    """Euclidean norm."""
+    """Return the Euclidean norm of a vector."""
     return keras.ops.sqrt(keras.ops.sum(keras.ops.square(vector)))

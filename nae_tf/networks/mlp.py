@@ -13,11 +13,11 @@ from nae_tf.networks.network import LayerBuilder, Network
 class MLPEncoder(Network):
     """A multilayer perceptron for small images and vectors of any shape.
 
-    Input: [batch, *example_shape]. Output: [batch, latent_dim].
+    Input: `[batch, *example_shape]`. Output: [batch, latent_dim].
 
     Args:
-        latent_dim: int > 0.
-        example_shape: shape of one example, as (8, 8, 1) or (30,).
+        latent_dim: int > 0. Size of a code.
+        example_shape: shape of one example, such as (8, 8, 1) or (30,).
         hidden_units: sizes of the hidden ReLU layers, first to last.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
@@ -53,11 +53,11 @@ class MLPEncoder(Network):
 class MLPDecoder(Network):
     """A multilayer perceptron from codes to examples of any shape.
 
-    Input: [batch, latent_dim]. Output: [batch, *example_shape].
+    Input: [batch, latent_dim]. Output: `[batch, *example_shape]`.
 
     Args:
-        latent_dim: int > 0.
-        example_shape: shape of one example, as (8, 8, 1) or (30,).
+        latent_dim: int > 0. Size of a code.
+        example_shape: shape of one example, such as (8, 8, 1) or (30,).
         hidden_units: sizes of the hidden ReLU layers, first to last.
         output_activation: name of a Keras activation. "sigmoid" suits data in
             [0, 1], None standardised data.

@@ -22,10 +22,10 @@ GROUP_NORM_EPSILON = 1e-5
 
 
 class Network(keras.Model):
-    """A functional Keras model that knows its constructor's arguments.
+    """A functional Keras model that stores its constructor's arguments.
 
-    Subclasses build their graph and pass it on, with the arguments that
-    rebuild it.
+    Subclasses build their graph and pass it to this constructor, with the
+    arguments that rebuild it.
     """
 
     def __init__(self, inputs, outputs, dtype_policy, name, **arguments):
@@ -35,7 +35,7 @@ class Network(keras.Model):
         self._arguments = tuple(arguments.items())
 
     def get_config(self):
-        """Return the constructor's arguments, and what of it is frozen.
+        """Return the constructor's arguments and the frozen layers.
 
         The dtype is resolved.
         """
@@ -67,14 +67,15 @@ class Network(keras.Model):
 class LayerBuilder:
     """Adds layers of one dtype and one initialisation to functional graphs.
 
-    Each method takes and returns a symbolic tensor. Convolutions that a CPU is
-    slow at take another form with the same weights and values: those with a
+    Each method takes and returns a symbolic tensor. Convolutions that are slow
+    on a CPU take another form with the same weights and values: those with a
     single output or input position are matrix products, others are in
     `fast_layers`.
 
     Args:
         dtype: dtype, policy or its name; None for Keras's global policy.
-        kernel_initializer: maps (fan_in, fan_out) to an initializer.
+        kernel_initializer: function of fan-in and fan-out that returns an
+            initializer.
     """
 
     def __init__(
@@ -84,11 +85,11 @@ class LayerBuilder:
         self.kernel_initializer = kernel_initializer
 
     def input(self, shape):
-        """A float input; float32 with a mixed policy."""
+        """Return a float input; float32 with a mixed policy."""
         return keras.Input(shape, dtype=self.dtype_policy.variable_dtype)
 
     def dense(self, x, units, activation=None):
-        """FC: a fully connected layer."""
+        """Apply a fully connected layer, FC in Table 10."""
         layer = keras.layers.Dense(
             units,
             activation,
@@ -108,7 +109,7 @@ class LayerBuilder:
         use_bias=True,
         layer_class=keras.layers.Conv2D,
     ):
-        """Conv2d."""
+        """Apply a convolution, Conv2d in Table 10."""
         area = kernel_size**2
         plain = (layer_class, strides, padding) == (
             keras.layers.Conv2D,
@@ -130,7 +131,7 @@ class LayerBuilder:
         return layer(x)
 
     def conv_to_point(self, x, filters, activation=None):
-        """Conv2d whose kernel covers the whole map: [batch, filters]."""
+        """Apply a Conv2d that covers the whole map, to [batch, filters]."""
         return self.dense(self.flatten(x), filters, activation)
 
     def conv_transpose(
@@ -142,7 +143,7 @@ class LayerBuilder:
         padding="valid",
         activation=None,
     ):
-        """ConvT2d."""
+        """Apply a transposed convolution, ConvT2d in Table 10."""
         area = kernel_size**2
         layer_class = keras.layers.Conv2DTranspose
         if (filters, strides, padding) == (1, 1, "valid"):
@@ -159,7 +160,7 @@ class LayerBuilder:
         return layer(x)
 
     def conv_transpose_from_point(self, x, filters, size, activation=None):
-        """ConvT2d of a [batch, channels] vector: [batch, size, size, filters].
+        """Apply a ConvT2d to one position, to [batch, size, size, filters].
 
         The kernel is [channels, size, size, filters]; the bias is shared by
         all positions.
@@ -176,7 +177,7 @@ class LayerBuilder:
         return layer(x)
 
     def group_norm(self, x, groups):
-        """Group normalisation with PyTorch's epsilon."""
+        """Apply group normalisation with PyTorch's epsilon."""
         if x.shape[-1] % groups:
             raise ValueError(
                 "group normalisation: expected groups that divide the "
@@ -189,37 +190,37 @@ class LayerBuilder:
         return layer(x)
 
     def relu(self, x):
-        """ReLU."""
+        """Apply a ReLU."""
         return keras.layers.ReLU(dtype=self.dtype_policy)(x)
 
     def leaky_relu(self, x):
-        """LReLU with slope 0.2."""
+        """Apply a leaky ReLU with slope 0.2, LReLU in Table 10."""
         layer = keras.layers.LeakyReLU(
             negative_slope=LEAKY_RELU_SLOPE, dtype=self.dtype_policy
         )
         return layer(x)
 
     def activation(self, x, activation):
-        """Any activation function by name."""
+        """Apply any activation function, by name."""
         return keras.layers.Activation(activation, dtype=self.dtype_policy)(x)
 
     def max_pool(self, x):
-        """MaxPool(2)."""
+        """Pool maxima, MaxPool(2) in Table 10."""
         return keras.layers.MaxPooling2D(2, dtype=self.dtype_policy)(x)
 
     def average_pool(self, x):
-        """AvgPool(2)."""
+        """Pool averages, AvgPool(2) in Table 10."""
         return keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)(x)
 
     def global_average_pool(self, x):
-        """AvgPool of the whole map: [batch, 1, 1, channels]."""
+        """Pool the average of the whole map, to [batch, 1, 1, channels]."""
         layer = keras.layers.GlobalAveragePooling2D(
             keepdims=True, dtype=self.dtype_policy
         )
         return layer(x)
 
     def upsampled_conv_transpose(self, x, filters, kernel_size, activation):
-        """Bilinear(2), then ConvT2d."""
+        """Upsample, Bilinear(2) in Table 10, then apply a ConvT2d."""
         area = kernel_size**2
         layer = UpsampledConv2DTranspose(
             filters,
@@ -231,23 +232,23 @@ class LayerBuilder:
         return layer(x)
 
     def upsample_nearest(self, x):
-        """Nearest(2)."""
+        """Repeat every pixel, Nearest(2) in Table 10."""
         return keras.layers.UpSampling2D(2, dtype=self.dtype_policy)(x)
 
     def add(self, x, y):
-        """Element-wise sum."""
+        """Add element by element."""
         return keras.layers.Add(dtype=self.dtype_policy)([x, y])
 
     def multiply(self, x, y):
-        """Element-wise product."""
+        """Multiply element by element."""
         return keras.layers.Multiply(dtype=self.dtype_policy)([x, y])
 
     def flatten(self, x):
-        """[batch, ...] to [batch, size]."""
+        """Reshape [batch, ...] to [batch, size]."""
         return keras.layers.Flatten(dtype=self.dtype_policy)(x)
 
     def reshape(self, x, shape):
-        """[batch, ...] to [batch, *shape]."""
+        """Reshape [batch, ...] to `[batch, *shape]`."""
         return keras.layers.Reshape(shape, dtype=self.dtype_policy)(x)
 
     def _initializers(self, fan_in, fan_out):
