@@ -144,6 +144,22 @@ def link_fault(page, link, names):
     return None if known else "no such heading or name"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_files_of_the_repository_are_where_the_page_says(page):
+    text = re.sub(r"https?://\S+", "", page.read_text())
+    paths = re.findall(r"\b((?:gin|nae_tf|tests|tools)/[\w/]+\.\w+)", text)
+    presets = set(re.findall(r"(?<![\w/.<>*])((?:\w+/)*\w+\.gin)\b", text))
+    presets -= {"config.gin"}  # Of a run.
+    missing = [path for path in paths if not (ROOT / path).exists()]
+    missing += [name for name in presets if not is_preset(name)]
+    assert not missing
+
+
+def is_preset(name):
+    """Whether it is the name of a file in a folder of gin/."""
+    return any((ROOT / "gin").rglob(name.removeprefix("gin/")))
+
+
 def is_public(name, names):
     """Whether it is a public name, or a method of a public class."""
     owner = name.rpartition(".")[0]
