@@ -97,7 +97,7 @@ def test_the_page_of_commands_lists_all_flags(command):
 
 
 def test_the_page_of_commands_lists_the_flags_of_all():
-    shared = set(listed_flags("All but prepare"))
+    shared = set(listed_flags("All commands"))
     assert shared == {"quiet", "color", "verbosity"}
     assert shared - {"verbosity"} == set(
         dict(defined_flags("runs/progress.py"))
