@@ -1,6 +1,6 @@
 """Evaluate a trained run.
 
-    python -m nae_tf.evaluate --run_dir=runs/digits
+    nae-tf evaluate --run_dir=runs/digits
 
 Prints the AUROC of every outlier set of the run's task for the pre-trained
 autoencoder (AE) and the final model, on test data. Writes results.json with all
@@ -19,12 +19,12 @@ from nae_tf.training.experiment import Experiment
 
 def define_flags():
     """Define the flags of an evaluation."""
-    define_run_dir_flags("The run to evaluate.")
+    define_run_dir_flags("The folder of the run to evaluate.")
     flags.DEFINE_float(
         "signal_efficiency",
         0.3,
-        "Share of the outliers to detect, at which the background rejection "
-        "1/FPR is given.",
+        "The share of outliers that is detected where the background "
+        "rejection 1/FPR is reported.",
     )
 
 

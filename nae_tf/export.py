@@ -1,9 +1,9 @@
 """Export a trained run for TensorFlow Serving.
 
-    python -m nae_tf.export --run_dir=runs/digits
+    nae-tf export --run_dir=runs/digits
 
 Writes <run_dir>/export/<version>/, a SavedModel that needs TensorFlow and
-nothing else: the graphs of `serving.py` with the calibration inside.
+nothing else. The calibration is inside: it answers with p-values as well.
 """
 
 import math
@@ -41,14 +41,16 @@ def calibrate(
 
 def define_flags():
     """Define the flags of an export."""
-    define_run_dir_flags("The run to export.")
+    define_run_dir_flags("The folder of the run to export.")
     flags.DEFINE_integer(
-        "version", None, "Of the export; the next free one by default."
+        "version",
+        None,
+        "The number of the export. The default is the next free one.",
     )
     flags.DEFINE_float(
         "false_alarm_rate",
         0.05,
-        "Share of inliers that may be called outliers.",
+        "The share of inliers that may be called outliers.",
     )
 
 

@@ -1,7 +1,7 @@
 """Put an image data set where tensorflow-datasets, and so nae_tf, finds it.
 
-    python -m nae_tf.prepare --dataset=mnist
-    python -m nae_tf.prepare --dataset=fashion_mnist \
+    nae-tf prepare --dataset=mnist
+    nae-tf prepare --dataset=fashion_mnist \
         --import_from=/usr/share/datasets/fashion-mnist
 
 The first command downloads, the second takes raw files that are already here
@@ -30,11 +30,13 @@ def define_flags():
     flags.DEFINE_string(
         "data_dir",
         None,
-        "Folder of tensorflow-datasets; by default the environment variable "
+        "The folder of data sets. The default is the environment variable "
         "NAE_TF_DATA_DIR, or else the default of tensorflow-datasets.",
     )
     flags.DEFINE_string(
-        "import_from", None, "Folder of raw files to use instead of a download."
+        "import_from",
+        None,
+        "The folder of raw files that are used instead of a download.",
     )
 
 

@@ -1,6 +1,6 @@
 """Draw samples from a trained run, and measure how good they are.
 
-    python -m nae_tf.sample --run_dir=runs/digits --num_samples=64
+    nae-tf sample --run_dir=runs/digits --num_samples=64
 
 Fresh latent chains, eight times as long as in training (section D.3), then the
 visible chain. Writes <run_dir>/samples/samples.npz with all stages and
@@ -38,22 +38,27 @@ from nae_tf.training.experiment import Experiment
 
 def define_flags():
     """Define the flags of drawing samples."""
-    define_run_dir_flags("The run to sample.")
-    flags.DEFINE_integer("num_samples", 64, "How many.", lower_bound=1)
-    flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0)
+    define_run_dir_flags("The folder of the run to draw samples from.")
+    flags.DEFINE_integer(
+        "num_samples", 64, "The number of samples to draw.", lower_bound=1
+    )
+    flags.DEFINE_integer(
+        "seed", 0, "The seed that the samples are drawn with.", lower_bound=0
+    )
     flags.DEFINE_integer(
         "generation_factor",
         None,
-        "Length of the latent chain over that in training; by default what "
-        "the run was configured with, 8.",
+        "The length of the latent chain as a multiple of its length in "
+        "training. The default is the setting of the run, normally 8.",
         lower_bound=1,
     )
     flags.DEFINE_string(
         "features",
         None,
-        "Measure the samples: 'classifier' trains one on the run's data, "
-        "'values' takes the examples as they are, anything else is the path "
-        "of a SavedModel that maps images to features.",
+        "The features by which samples are compared with test data: "
+        "'classifier' trains a classifier on the run's data, 'values' takes "
+        "the examples as they are, anything else is the path of a SavedModel "
+        "that maps images to features. By default nothing is compared.",
     )
 
 

@@ -1,8 +1,8 @@
 """Score files by an exported model.
 
-    python -m nae_tf.score --model=export/1 --input=photos --output=scores.csv
+    nae-tf score --model=export/1 --input=photos --output=scores.csv
 
-Writes one row an example, in order: id, energy, p_value, is_outlier. An
+Writes one row per example, in order: id, energy, p_value, is_outlier. An
 interrupted command goes on where it stopped when it is given again.
 """
 
@@ -25,22 +25,35 @@ from nae_tf.serving.scoring import Row, score_batches
 def define_flags():
     """Define the flags of scoring."""
     flags.DEFINE_string(
-        "model", None, "A version that nae_tf.export wrote.", required=True
+        "model",
+        None,
+        "The folder of an exported model, such as runs/digits/export/1.",
+        required=True,
     )
     flags.DEFINE_string(
         "input",
         None,
-        "A folder of images, a file of examples, or - for a table on standard "
-        "input.",
+        "The examples: a folder of images, a file, or - for a table on "
+        "standard input.",
         required=True,
     )
     flags.DEFINE_string(
-        "output", "-", "A .csv, .npz or .parquet file; - is standard output."
+        "output",
+        "-",
+        "The file of scores, ending in .csv, .npz or .parquet, or - for "
+        "standard output.",
     )
     flags.DEFINE_string(
-        "key", None, "Of the examples in a file of several arrays."
+        "key",
+        None,
+        "The name of the examples in a file of several arrays.",
     )
-    flags.DEFINE_integer("batch_size", 256, "Examples a step.", lower_bound=1)
+    flags.DEFINE_integer(
+        "batch_size",
+        256,
+        "The number of examples that are scored at a time.",
+        lower_bound=1,
+    )
 
 
 def main():

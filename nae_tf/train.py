@@ -1,6 +1,6 @@
 """Train a model.
 
-    python -m nae_tf.train --gin_file=gin/digits.gin
+    nae-tf train --gin_file=digits.gin
 
 Pre-trains the autoencoder, trains the model from its best weights, and prints
 the AUROC of both on test data. Everything goes into --run_dir. A training that
@@ -106,28 +106,34 @@ def define_flags():
     flags.DEFINE_multi_string(
         "gin_file",
         None,
-        "Configuration; repeatable, later ones win.",
+        "The path of a gin file, or the name of a preset. Repeat it for more "
+        "files: settings of a later one win.",
         required=True,
     )
     flags.DEFINE_multi_string(
-        "gin_bindings", [], "One binding, such as NAE.seed=1; repeatable."
+        "gin_bindings",
+        [],
+        "One setting, such as NAE.seed=1, which wins over the files. Repeat it "
+        "for more settings.",
     )
     flags.DEFINE_string(
         "run_dir",
         None,
-        "Where the run goes; default: runs/<name of the first gin file>.",
+        "The folder that the run is written to. The default is "
+        "runs/<name of the first gin file>.",
     )
     flags.DEFINE_bool(
         "resume",
         False,
-        "Continue the run in --run_dir where it was interrupted; begin it if "
-        "there is nothing yet.",
+        "Continue the run in --run_dir where it was interrupted, or begin it "
+        "if there is none.",
     )
     flags.DEFINE_integer(
         "num_replicas",
         None,
-        "Devices to train on: GPUs, or parts of the CPU if there is no GPU; "
-        "default: all GPUs. For several machines set TF_CONFIG.",
+        "The number of devices to train on: GPUs, or parts of the CPU if "
+        "there is no GPU. The default is all GPUs. For several machines set "
+        "TF_CONFIG.",
     )
 
 
