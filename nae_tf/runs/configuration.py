@@ -5,9 +5,10 @@ import difflib
 import inspect
 import logging as python_logging
 import os
+import pathlib
 import re
 import tokenize
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import gin
 
@@ -16,26 +17,70 @@ _MACRO = "/gin.macro"
 _CALL = "\n  In call to configurable"
 
 
+def _presets_folder() -> pathlib.Path:
+    """Return the folder of presets: in the package, in a clone beside it."""
+    package = pathlib.Path(__file__).parents[1]
+    installed = package / "presets"
+    return installed if installed.is_dir() else package.parent / "gin"
+
+
+PRESETS = _presets_folder()
+
+
+def find_config(file: str) -> str:
+    """Return the path of a gin file, which may be a preset.
+
+    Args:
+        file: Path of a file. If there is none, name of a preset, such as
+            "digits.gin", "budgets/smoke.gin" or, as in a clone,
+            "gin/digits.gin".
+
+    Raises:
+        FileNotFoundError: there is neither; names the nearest presets.
+    """
+    if os.path.exists(file):
+        return file
+    preset = PRESETS / file.removeprefix("gin/")
+    if preset.is_file():
+        return str(preset)
+    raise FileNotFoundError(_no_such_file(file))
+
+
 def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
     """Parse gin files and bindings strictly; later ones win.
 
     Args:
-        files: gin files.
+        files: gin files; see `find_config`.
         bindings: single bindings, as a command line has them. A macro or a
             scope that nothing refers to would have no effect.
 
     Raises:
-        FileNotFoundError: a file does not exist.
+        FileNotFoundError: a file, or one that it includes, does not exist.
         ValueError: an unknown name, with the nearest known one; a binding
             without effect; or a syntax error.
     """
-    for file in files:
-        if not os.path.exists(file):
-            raise FileNotFoundError(f"there is no gin file {file!r}.")
+    paths = [find_config(file) for file in files]
     gin.clear_config()
     try:
-        with _includes_beside(files):
-            gin.parse_config_files_and_bindings(list(files), list(bindings))
+        for path in paths:
+            with _includes_from(os.path.dirname(os.path.abspath(path))):
+                gin.parse_config_file(path)
+        with _includes_from():
+            gin.parse_config(list(bindings))
+        gin.finalize()
+    except OSError as error:
+        # gin says this of a file that is included, and where it searched.
+        missing = re.match(
+            r'Unable to open file: (.*?)\. Searched .*?In file "(.*?)"',
+            str(error),
+            re.DOTALL,
+        )
+        if missing is None:
+            raise
+        raise FileNotFoundError(
+            f"{missing[2]!r} includes {missing[1]!r}, but "
+            f"{_no_such_file(missing[1])}"
+        ) from error
     except RecursionError as error:
         raise ValueError(
             f"the gin files {', '.join(files)} include each other in a circle."
@@ -69,8 +114,8 @@ def message_in_one_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _includes_beside(files):
-    """Look for what is included beside the files that are given.
+def _includes_from(*folders: str) -> Iterator[None]:
+    """Look for what is included in folders, then here, then in the presets.
 
     gin reports every folder without the file as an error; not within this.
     """
@@ -81,15 +126,27 @@ def _includes_beside(files):
     # gin can only append to its search path, and never takes anything back.
     search_path = gin.config._LOCATION_PREFIXES
     before = list(search_path)
-    folders = [os.path.dirname(os.path.abspath(file)) for file in files]
     root = python_logging.getLogger()
     root.addFilter(is_news)
     try:
-        search_path[:0] = reversed(folders)
+        search_path[:] = [*folders, *before, str(PRESETS)]
         yield
     finally:
         search_path[:] = before
         root.removeFilter(is_news)
+
+
+def _no_such_file(file: str) -> str:
+    """Return a sentence about a gin file that does not exist."""
+    presets = [
+        path.relative_to(PRESETS).as_posix() for path in PRESETS.rglob("*.gin")
+    ]
+    name = file.removeprefix("gin/")
+    nearest = difflib.get_close_matches(name, sorted(presets), 3, cutoff=0.0)
+    return (
+        f"there is no gin file {file!r}, nor a preset of that name; the "
+        f"nearest presets are {', '.join(map(repr, nearest))}."
+    )
 
 
 def _refuse_without_effect(bindings):
