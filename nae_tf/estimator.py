@@ -9,6 +9,7 @@ and -1 for outliers.
 
 import contextlib
 import random
+import sys
 from collections.abc import Callable
 from numbers import Real
 from typing import Any
@@ -20,11 +21,15 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from nae_tf import samplers
 from nae_tf.base.setting_checks import check_integer
 from nae_tf.nae import NAE
 from nae_tf.networks.fc_res2 import FCRes2Decoder, FCRes2Encoder
 from nae_tf.networks.mlp import MLPDecoder, MLPEncoder
 from nae_tf.samplers import OnManifold
+
+# Pickled detectors hold their sampler by its class's path, which was this one.
+sys.modules.setdefault("nae_tf.on_manifold", samplers)
 
 # Scores of an example must not depend on its batch: single precision does.
 _DTYPE = "float64"
