@@ -17,7 +17,7 @@ from nae_tf.evaluation.evaluate import evaluate, format_table
 from nae_tf.runs.command_line import run_command
 from nae_tf.runs.configuration import parse_config
 from nae_tf.runs.disk import explain_file_errors, write_atomically
-from nae_tf.runs.run_directory import RunDirectory, run_lock
+from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.distribution import make_strategy, shared_run
 from nae_tf.training.experiment import Experiment
 from nae_tf.training.interruption import Interruption, InterruptionOfEvaluation
@@ -58,7 +58,7 @@ def train(
         "Mend it, or choose a different --run_dir.",
     ):
         run.path.mkdir(parents=True, exist_ok=True)
-    with run_lock(run.path), Interruption() as interruption:
+    with run.lock(), Interruption() as interruption:
         resuming = run.begin(resume)
         for phase in prepare(run, experiment, resuming, interruption):
             phase.train()

@@ -9,7 +9,7 @@ from bad_cases.weather import full_disk
 
 from nae_tf.runs.checkpoints import CheckpointDirectory, Progress
 from nae_tf.runs.disk import write_atomically
-from nae_tf.runs.run_directory import run_lock
+from nae_tf.runs.run_directory import RunDirectory
 
 
 def test_a_full_disk_leaves_the_checkpoints_before(tmp_path):
@@ -26,9 +26,10 @@ def test_a_full_disk_leaves_the_checkpoints_before(tmp_path):
 
 def test_a_lock_that_was_left_behind_is_no_obstacle(tmp_path):
     (tmp_path / ".lock").write_text("process 1 on another machine\n")
-    with run_lock(tmp_path):
-        assert str(os.getpid()) in (tmp_path / ".lock").read_text()
-    with run_lock(tmp_path):
+    (tmp_path / ".lock.holder").write_text("process 1 on another machine\n")
+    with RunDirectory(tmp_path).lock():
+        assert str(os.getpid()) in (tmp_path / ".lock.holder").read_text()
+    with RunDirectory(tmp_path).lock():
         pass
 
 

@@ -82,7 +82,7 @@ class DamagedCheckpointError(ValueError):
 class CheckpointDirectory:
     """The newest checkpoints of a phase: the last two, and the last good one.
 
-    One process may write; see `run_lock`.
+    One process may write; see `RunDirectory.lock`.
     """
 
     KEPT = 2

@@ -1,17 +1,14 @@
 """The directory of a run: its paths, its lock, its records."""
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import re
-import socket
 from collections.abc import Iterator
 
 from nae_tf.runs.configuration import parse_config
 from nae_tf.runs.disk import explain_file_errors
-
-LOCK_FILE = ".lock"
+from nae_tf.runs.locks import ProcessLock
 
 
 class RunDirectory:
@@ -39,6 +36,31 @@ class RunDirectory:
     def snapshots(self, phase: str) -> pathlib.Path:
         """Return the directory of a phase's snapshots, if it keeps any."""
         return self.path / "snapshots" / phase
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from training here meanwhile.
+
+        Raises:
+            BlockingIOError: another process trains here.
+            OSError: the directory cannot be written.
+        """
+        lock = ProcessLock(self.path / ".lock")
+        with explain_file_errors(
+            f"cannot write into the run directory {str(self.path)!r}",
+            "Mend its permissions, or choose a different --run_dir.",
+        ):
+            is_ours = lock.acquire()
+        if not is_ours:
+            raise BlockingIOError(
+                f"the run directory {str(self.path)!r} is in use by "
+                f"{lock.holder()}; wait until it has ended, or choose a "
+                "different --run_dir."
+            )
+        try:
+            yield
+        finally:
+            lock.release()
 
     def begin(self, resume: bool) -> bool:
         """Look at what the directory, which exists, holds of a run.
@@ -173,35 +195,3 @@ def cut_records(run: RunDirectory, sizes: dict[str, int]):
 def _records(run):
     events = (path for path in run.tensorboard.rglob("*") if path.is_file())
     return sorted([*filter(lambda path: path.exists(), [run.metrics]), *events])
-
-
-@contextlib.contextmanager
-def run_lock(directory: pathlib.Path) -> Iterator[None]:
-    """Hold a directory while a process trains there.
-
-    The system frees the lock when the process ends, however it ends: a lock
-    file that was left behind is no obstacle.
-
-    Raises:
-        BlockingIOError: another process holds it.
-    """
-    path = directory / LOCK_FILE
-    with explain_file_errors(
-        f"cannot write into the run directory {str(directory)!r}",
-        "Mend its permissions, or choose a different --run_dir.",
-    ):
-        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise BlockingIOError(
-                f"the run directory {str(directory)!r} is in use by "
-                f"{file.read().strip() or 'another process'}; wait until it "
-                "has ended, or choose a different --run_dir."
-            ) from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
-        yield

@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import fcntl
 import importlib.util
 import io
 import os
@@ -17,6 +16,7 @@ from nae_tf.runs.disk import (
     flush_to_disk,
     write_atomically,
 )
+from nae_tf.runs.locks import ProcessLock
 
 COLUMNS = ("id", "energy", "p_value", "is_outlier")
 _SUFFIXES = (".csv", ".npz", ".parquet")
@@ -52,6 +52,7 @@ class PartialFile:
             )
         self._output = output
         self._path = partial_path(output)
+        self._lock = ProcessLock(output.with_name(f".{output.name}.lock"))
         self._refuse_finished()
 
     def __enter__(self):
@@ -64,16 +65,18 @@ class PartialFile:
         """
         with self._writing():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Names of files need not be UTF-8; they are written as they are.
-            self._file = open(
-                self._path,
-                "a",
-                newline="",
-                encoding="utf-8",
-                errors="surrogateescape",
+            is_ours = self._lock.acquire()
+        if not is_ours:
+            raise BlockingIOError(
+                f"{str(self._output)!r} is being written by another process; "
+                f"wait until {self._lock.holder()} has ended, or choose "
+                "another --output."
             )
-        try:
-            self._lock()
+        with contextlib.ExitStack() as opened:
+            opened.callback(self._unlock)
+            # Another process may have finished it meanwhile.
+            self._refuse_finished()
+            self._file = opened.enter_context(self._open())
             # Cut as bytes: the file may end within a character.
             octets = self._path.read_bytes()
             whole = octets[: octets.rfind(b"\n") + 1]
@@ -82,32 +85,37 @@ class PartialFile:
             self._writer = csv.writer(self._file, lineterminator="\n")
             if not whole:
                 self.write([COLUMNS])
-        except BaseException:
-            self._give_up()
-            raise
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, kind, *others):
-        if kind is None:
-            self._file.close()
-        else:
-            self._give_up()
+        with self._opened:
+            if kind is None:
+                self._file.close()
 
-    def _give_up(self):
-        # Closing fails again where writing has failed.
-        with contextlib.suppress(OSError):
-            self._file.close()
-
-    def _lock(self):
+    @contextlib.contextmanager
+    def _open(self):
+        with self._writing():
+            # Names of files need not be UTF-8; they are written as they are.
+            file = open(  # noqa: SIM115
+                self._path,
+                "a",
+                newline="",
+                encoding="utf-8",
+                errors="surrogateescape",
+            )
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                f"{str(self._output)!r} is being written by another process; "
-                "wait until it has ended, or choose another --output."
-            ) from error
-        # Another process may have finished it meanwhile.
-        self._refuse_finished()
+            yield file
+        finally:
+            # Closing fails again where writing has failed.
+            with contextlib.suppress(OSError):
+                file.close()
+
+    def _unlock(self):
+        self._lock.release()
+        if self._output.exists():
+            # Whoever has the lock next finds the output, and gives up.
+            self._lock.delete()
 
     def _refuse_finished(self):
         if self._output.exists():

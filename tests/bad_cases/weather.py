@@ -163,9 +163,9 @@ def data_have_disappeared_before_evaluation(tmp_path):
 def another_process_trains_there(tmp_path):
     # It prints its name when it has the lock, and ends with its input.
     hold = (
-        "import pathlib, sys\n"
-        "from nae_tf.runs.run_directory import run_lock\n"
-        "with run_lock(pathlib.Path(sys.argv[1])):\n"
+        "import sys\n"
+        "from nae_tf.runs.run_directory import RunDirectory\n"
+        "with RunDirectory(sys.argv[1]).lock():\n"
         "    print('locked', flush=True)\n"
         "    sys.stdin.read()\n"
     )

@@ -271,6 +271,7 @@ def test_an_interrupted_output_goes_on_and_ends_as_if_it_had_not(
     assert score_to(path, broken, x) < 18
     assert broken.read_text() == whole.read_text()
     assert not partial.exists()
+    assert sorted(tmp_path.iterdir()) == [broken, whole]
 
 
 def test_an_output_cut_within_a_character_goes_on(tmp_path):

@@ -18,7 +18,7 @@ from tiny_runs import ROOT, TINY_AUTOENCODER
 
 from nae_tf.runs import run_directory
 from nae_tf.runs.checkpoints import CheckpointDirectory
-from nae_tf.runs.run_directory import run_lock
+from nae_tf.runs.run_directory import RunDirectory
 from reproduction import cells
 from reproduction.learning_curve import selection_figures
 
@@ -102,7 +102,7 @@ def test_a_run_in_use_is_not_to_be_removed(repository):
     cell = tiny_cell("used")
     cell.run_dir.mkdir(parents=True)
     with (
-        run_lock(cell.run_dir),
+        RunDirectory(cell.run_dir).lock(),
         pytest.raises(
             RuntimeError, match=r"^used failed: .* in use by .*"
         ) as error,
