@@ -16,13 +16,14 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nae_tf import samplers
 from nae_tf.base.setting_checks import check_integer
+from nae_tf.data.sources import ArrayExamples
 from nae_tf.nae import NAE
 from nae_tf.networks.fc_res2 import FCRes2Decoder, FCRes2Encoder
 from nae_tf.networks.mlp import MLPDecoder, MLPEncoder
@@ -62,33 +63,6 @@ NETWORKS: dict[str, Callable] = {
 }
 
 
-def shuffled_batches(x, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Go through examples again and again, in another order every time.
-
-    `tf.data.Dataset.shuffle` would also depend on TensorFlow's global seed.
-
-    Args:
-        x: float [num_examples, ...].
-        batch_size: examples a batch; the last one of an epoch may have fewer.
-        seed: int in [0, 2**31).
-
-    Returns:
-        Batches without end.
-    """
-    # An array would become part of the graph, which holds 2 GB.
-    x = tf.constant(x)
-
-    def epoch(number):
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(len(x)), tf.stack([tf.constant(seed), number])
-        )
-        order = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-        return order.map(lambda indices: tf.gather(x, indices))
-
-    epochs = tf.data.Dataset.counter(dtype=tf.int32)
-    return epochs.flat_map(epoch)
-
-
 class NAEDetector(OutlierMixin, BaseEstimator):
     """Outlier detection by a Normalized Autoencoder, for arrays and tables.
 
@@ -104,7 +78,8 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         sampler: see `NAE`; None means `OnManifold.for_tables()`.
         pretraining_epochs: epochs of the autoencoder, >= 0.
         epochs: epochs of the NAE after it, >= 0.
-        batch_size: examples a step, > 0.
+        batch_size: number of examples per step, > 0; all of them where there
+            are fewer.
         pretraining_learning_rate: of Adam, > 0.
         learning_rate: of Adam, > 0.
         random_state: int, `numpy.random.RandomState` or None; see the
@@ -112,8 +87,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
 
     Attributes:
         model_: the fitted `NAE`; it takes standardised features.
-        mean_: float64 [num_features], subtracted from features.
-        scale_: float64 [num_features], features are divided by it.
+        scaler_: the fitted `sklearn.preprocessing.StandardScaler`.
         offset_: float; `decision_function` is `score_samples` minus it.
         n_features_in_: number of features.
         feature_names_in_: their names, if the training data had names.
@@ -167,26 +141,26 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         self._check_settings()
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.mean_ = X.mean(axis=0)
-        spread = X.std(axis=0)
-        # Rounding gives a constant feature a spread of about this much.
-        is_constant = spread <= 1e-12 * np.abs(self.mean_)
-        self.scale_ = np.where(is_constant | (spread == 0), 1.0, spread)
-        if not np.all(np.isfinite([self.mean_, self.scale_])):
-            raise ValueError(
-                "NAEDetector: expected features of finite mean and deviation, "
-                f"received values up to {np.abs(X).max():g}; scale them first."
-            )
+        self.scaler_ = _fit_scaler(X)
+        examples = ArrayExamples(
+            name="training data",
+            size=len(X),
+            shape=X.shape[1:],
+            num_levels=None,
+            read=lambda: self.scaler_.transform(X),
+        )
         model = self._make_model(seed)
         self._fit_phase(
             model.autoencoder(),
-            X,
+            examples,
             self.pretraining_learning_rate,
             self.pretraining_epochs,
             seed,
         )
         # The second phase goes through the examples in another order.
-        self._fit_phase(model, X, self.learning_rate, self.epochs, seed + 1)
+        self._fit_phase(
+            model, examples, self.learning_rate, self.epochs, seed + 1
+        )
         self.model_ = model
         self.offset_ = float(
             np.percentile(self._scores(X), 100 * self.contamination)
@@ -235,13 +209,24 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
+    def __setstate__(self, state):
+        """Read a pickle; an older one has mean and scale, and no scaler."""
+        if "mean_" in state:
+            state = dict(state)
+            scaler = StandardScaler()
+            scaler.mean_ = state.pop("mean_")
+            scaler.scale_ = state.pop("scale_")
+            scaler.var_ = scaler.scale_**2
+            scaler.n_features_in_ = len(scaler.mean_)
+            state["scaler_"] = scaler
+        super().__setstate__(state)
+
     def _scores(self, X):
-        scores = -self.model_.predict_outlier_score(self._standardize(X), 1024)
+        scores = -self.model_.predict_outlier_score(
+            self.scaler_.transform(X), 1024
+        )
         # What overflows is no inlier.
         return np.where(np.isnan(scores), -np.inf, scores)
-
-    def _standardize(self, X):
-        return (X - self.mean_) / self.scale_
 
     def _make_model(self, seed):
         num_features = self.n_features_in_
@@ -263,18 +248,19 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 model.build((None, num_features))
         return model
 
-    def _fit_phase(self, model, X, learning_rate, epochs, seed):
-        num_steps = epochs * -(-len(X) // self.batch_size)
-        if num_steps == 0:
+    def _fit_phase(self, model, examples, learning_rate, epochs, seed):
+        if epochs == 0:
             return
+        batch_size = min(self.batch_size, examples.size)
+        steps_per_epoch = -(-examples.size // batch_size)
         model.compile(
             keras.optimizers.Adam(learning_rate),
-            run_eagerly=num_steps < _MIN_STEPS_TO_TRACE,
+            run_eagerly=epochs * steps_per_epoch < _MIN_STEPS_TO_TRACE,
         )
         model.fit(
-            shuffled_batches(self._standardize(X), self.batch_size, seed),
+            examples.training_batches(batch_size, seed),
             epochs=epochs,
-            steps_per_epoch=num_steps // epochs,
+            steps_per_epoch=steps_per_epoch,
             shuffle=False,
             verbose=0,
         )
@@ -310,6 +296,22 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 raise ValueError(
                     f"NAEDetector: expected {name} > 0, received {value!r}."
                 )
+
+
+def _fit_scaler(X) -> StandardScaler:
+    """Fit a scaler that divides no feature by rounding errors."""
+    scaler = StandardScaler().fit(X)
+    deviation = np.sqrt(scaler.var_)
+    if not np.all(np.isfinite([scaler.mean_, deviation])):
+        raise ValueError(
+            "NAEDetector: expected features of finite mean and deviation, "
+            f"received values up to {np.abs(X).max():g}; scale them first."
+        )
+    # The scaler knows the rounding of its own sums. What computed a constant
+    # feature before may have rounded more than that.
+    is_constant = deviation <= 1e-12 * np.abs(scaler.mean_)
+    scaler.scale_ = np.where(is_constant, 1.0, deviation)
+    return scaler
 
 
 @contextlib.contextmanager

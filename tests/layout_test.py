@@ -17,7 +17,7 @@ ROOMS = {
     "networks": {"base"},
     "data": {"base"},
     "baselines": {"base", "paper"},
-    "estimator": {"base", "paper", "networks"},
+    "estimator": {"base", "paper", "networks", "data"},
     "serving": {"base", "paper", "data", "runs"},
     "training": {
         *("base", "paper", "networks", "baselines", "data", "metrics", "runs"),

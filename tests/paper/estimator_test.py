@@ -16,7 +16,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from nae_tf import NAE, Euclidean, LangevinChain, NAEDetector, OnManifold
-from nae_tf.estimator import shuffled_batches
+from nae_tf.data import ArrayExamples
 
 SHORT = OnManifold(
     latent_chain=LangevinChain(1, 0.2, 0.05),
@@ -133,12 +133,13 @@ def test_fitting_is_the_two_phases_with_every_setting():
         dtype="float64",
     )
     standardised = (x - x.mean(0)) / x.std(0)
+    examples = ArrayExamples("x", 40, (4,), None, lambda: standardised)
     for phase, rate, epochs, order in [
         (model.autoencoder(), 3e-2, 2, seed),
         (model, 2e-3, 3, seed + 1),
     ]:
         phase.compile(keras.optimizers.Adam(rate), run_eagerly=True)
-        batches = shuffled_batches(standardised, 16, order)
+        batches = examples.training_batches(16, order)
         phase.fit(batches, epochs=epochs, steps_per_epoch=3, verbose=0)
     assert detector.model_.num_batches == 3 * 3
     for fitted, by_hand in zip(
@@ -147,16 +148,53 @@ def test_fitting_is_the_two_phases_with_every_setting():
         np.testing.assert_allclose(fitted, by_hand, rtol=1e-9)
 
 
-def test_every_epoch_has_all_examples_in_another_order():
-    x = np.arange(10.0)[:, None]
-    batches = [
-        batch.numpy()[:, 0] for batch in shuffled_batches(x, 4, 7).take(6)
+def recording_networks(seen):
+    """Networks that add to `seen` what they are trained on, step by step."""
+
+    class Recording(keras.layers.Layer):
+        def call(self, x, training=False):
+            if training:
+                seen.append(x.numpy())
+            return x
+
+    def networks(num_features, latent_dim):
+        encoder, decoder = linear_networks(num_features, latent_dim)
+        return keras.Sequential([Recording(), encoder]), decoder
+
+    return networks
+
+
+def examples_of_training(num_examples, batch_size, epochs):
+    """Numbers of the examples that the autoencoder is trained on, by step."""
+    seen = []
+    x = np.stack([np.arange(num_examples), np.zeros(num_examples)], 1)
+    tiny(
+        networks=recording_networks(seen),
+        batch_size=batch_size,
+        pretraining_epochs=epochs,
+        epochs=0,
+    ).fit(x)
+    mean, deviation = x[:, 0].mean(), x[:, 0].std()
+    return [
+        np.rint(batch[:, 0] * deviation + mean).astype(int) for batch in seen
     ]
-    assert list(map(len, batches)) == [4, 4, 2] * 2
-    first, second = (np.concatenate(batches[i : i + 3]) for i in (0, 3))
-    np.testing.assert_array_equal(np.sort(first), x[:, 0])
-    np.testing.assert_array_equal(np.sort(second), x[:, 0])
+
+
+def test_all_examples_come_before_one_comes_again_in_another_order():
+    batches = examples_of_training(10, 4, epochs=2)
+    assert list(map(len, batches)) == [4] * 6
+    stream = np.concatenate(batches)
+    first, second = stream[:10], stream[10:20]
+    np.testing.assert_array_equal(np.sort(first), np.arange(10))
+    np.testing.assert_array_equal(np.sort(second), np.arange(10))
     assert not np.array_equal(first, second)
+
+
+def test_a_batch_is_never_larger_than_the_data():
+    batches = examples_of_training(10, 128, epochs=3)
+    assert len(batches) == 3
+    for batch in batches:
+        np.testing.assert_array_equal(np.sort(batch), np.arange(10))
 
 
 def test_an_integer_random_state_is_all_that_decides():
@@ -193,6 +231,25 @@ def test_a_stored_detector_scores_as_before(fitted, store, tmp_path):
     x = curve(20, 5)
     np.testing.assert_array_equal(
         again.score_samples(x), fitted.score_samples(x)
+    )
+
+
+def test_a_pickle_with_mean_and_scale_scores_as_before(fitted):
+    # So were detectors stored before they had a scaler.
+    train, x = curve(100, 0), curve(20, 5)
+    state = fitted.__getstate__().copy()
+    del state["scaler_"]
+    state |= {"mean_": train.mean(0), "scale_": train.std(0)}
+    again = NAEDetector.__new__(NAEDetector)
+    again.__setstate__(state)
+    np.testing.assert_allclose(
+        again.score_samples(x), fitted.score_samples(x), rtol=1e-10
+    )
+    np.testing.assert_array_equal(again.predict(x), fitted.predict(x))
+    # And it can be stored again.
+    once_more = pickle.loads(pickle.dumps(again))
+    np.testing.assert_array_equal(
+        once_more.score_samples(x), again.score_samples(x)
     )
 
 
@@ -247,11 +304,31 @@ def test_constant_features_do_no_harm():
     x = np.concatenate([curve(30, 0), np.full((30, 2), 0.1)], axis=1)
     assert x[:, -1].std() > 0  # By rounding.
     detector = tiny().fit(x)
-    np.testing.assert_array_equal(detector.scale_[-2:], 1.0)
+    np.testing.assert_array_equal(detector.scaler_.scale_[-2:], 1.0)
     # Rounding of another kind is no outlier.
     np.testing.assert_allclose(
         detector.score_samples(x + 1e-13), detector.score_samples(x), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("num_examples", [30, 5_000])
+def test_a_feature_that_varies_by_rounding_is_not_scaled(num_examples):
+    # Smaller is rounding of whoever computed the feature, larger is signal.
+    signs = np.where(np.arange(num_examples) % 2, 1.0, -1.0)
+    x = 1e6 * (1 + signs[:, None] * [1e-13, 1e-11])
+    detector = tiny(pretraining_epochs=0, epochs=0).fit(x)
+    np.testing.assert_allclose(
+        detector.scaler_.scale_, [1.0, x[:, 1].std()], rtol=1e-10
+    )
+
+
+def test_features_too_large_to_be_squared_are_refused():
+    x = np.array([[1e200], [-1e200], [0.0]])
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(ValueError, match=r"finite mean and deviation.*1e\+200"),
+    ):
+        tiny().fit(x)
 
 
 @pytest.mark.parametrize(
