@@ -124,8 +124,8 @@ def step():
             f"product {matmul / 1e9:.0f}; share {rate / matmul:.0%}"
         )
     memory = {name: model.call("memory") for name, model in models.items()}
-    for name, figures in memory.items():
-        print(f"{name}: peak memory {figures['peak']:.0f} MiB")
+    for name, sizes in memory.items():
+        print(f"{name}: peak memory {sizes['peak']:.0f} MiB")
     return {"measurements": values, "flops": flops, "memory": memory}
 
 
@@ -166,7 +166,7 @@ SCALES = {
 
 
 def scaling():
-    """Time and memory over chain length, batch size and iterations."""
+    """Measure time and memory over chain length, batch size and iterations."""
     results = {
         name: time_sizes(name, *SCALES[name])
         for name in SCALES
@@ -234,7 +234,7 @@ def memory_over_iterations() -> dict:
 
 
 def data():
-    """Examples per second of the loader, of pre-training and of training."""
+    """Measure examples per second of loader, pre-training and training."""
     pipeline = Contender(InputPipeline, FLAGS.gin_file, FLAGS.gin_bindings)
     names = pipeline.call("consumers")
     values = take_turns(
@@ -250,7 +250,7 @@ def data():
 
 
 def peak():
-    """FLOP/s of a large matrix product in every precision."""
+    """Measure FLOP/s of a large matrix product in every precision."""
     models = {
         precision: Contender(
             Ours, FLAGS.gin_file, FLAGS.gin_bindings, precision
@@ -279,7 +279,7 @@ def show_seconds(values: dict[str, list[float]], reference: str):
         span = f"{min(seconds):.2f} to {max(seconds):.2f}"
         line = f"{name:{width}}  {statistics.median(seconds):7.2f}  {span:>16}"
         if reference in values:
-            # Turn by turn: both met the same machine.
+            # Turn by turn, because both met the same state of the machine.
             ratios = np.divide(values[reference], seconds)
             line += (
                 f"  {statistics.median(ratios):.2f} "

@@ -4,7 +4,7 @@
 
 Trains the same seeds by every strategy and prints NAE's AUROC of the held-out
 digit, for one device with its bootstrap interval. Finished runs are evaluated
-again, interrupted ones go on; a run of other bindings ends the command.
+again, interrupted ones continue; a run of other bindings ends the command.
 """
 
 import json
@@ -69,7 +69,7 @@ def train(strategy: str, seed: int, run_dir: pathlib.Path):
     """Train one run by the command line.
 
     Raises:
-        RuntimeError: a process failed.
+        RuntimeError: if a process failed.
     """
     command = [sys.executable, "-m", "nae_tf.train", "--resume"]
     command += [

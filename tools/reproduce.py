@@ -14,13 +14,13 @@
                                               missing, print and draw it; also
                                               figure5 and figure11
 
-A training that was interrupted goes on when its command is given again. One
+A training that was interrupted continues when its command is given again. One
 cell: `table1 --methods=nae --digits=0 --seeds=1`.
 
-In `reproduction/`, `cells.py` has what a table is made of, `digits_table.py`
+In `reproduction/`, `cells.py` trains the cells of tables. `digits_table.py` has
 the table of digits, `mnist_tables.py` and `ablations.py` the tables of MNIST,
-`chain_starts.py` and `two_blobs.py` the 2-D experiments; `figures/` reads
-runs and `plots/` draws them.
+`chain_starts.py` and `two_blobs.py` the 2-D experiments. `figures/` reads runs
+and `plots/` draws them.
 """
 
 import functools
@@ -47,41 +47,56 @@ from reproduction.search_budget import search
 FLAGS = flags.FLAGS
 FIGURES = plane_figures.FIGURES | image_figures.FIGURES
 
-flags.DEFINE_bool("show", False, "Only print the stored results.")
+flags.DEFINE_bool("show", False, "Print only the stored results.")
 flags.DEFINE_list(
     "methods",
     None,
-    "Only these files of gin/methods, and of MNIST's tables nae (with its AE), "
-    "nae_cd and nae_pcd; all by default.",
+    "Methods to run, separated by commas: files of gin/methods, and in MNIST's "
+    "tables also nae (with its AE), nae_cd and nae_pcd; all by default.",
 )
-flags.DEFINE_string("budget", "cpu", "File of gin/budgets, for MNIST's tables.")
+flags.DEFINE_string(
+    "budget", "cpu", "Name of a file of gin/budgets, for MNIST's tables."
+)
 flags.DEFINE_list(
-    "digits", None, "Hold out only these digits in table1; in a search, 9."
+    "digits",
+    None,
+    "Digits to hold out in table1, separated by commas; all by default, in a "
+    "search 9.",
 )
 flags.DEFINE_list(
-    "seeds", None, "Only these seeds in MNIST's tables, whatever --num_seeds."
+    "seeds",
+    None,
+    "Seeds of MNIST's tables, separated by commas; by default those of "
+    "--num_seeds.",
 )
-flags.DEFINE_string("variant", None, "What a search tries: a name for it.")
+flags.DEFINE_string("variant", None, "Name of the variant that a search tries.")
 flags.DEFINE_multi_string(
-    "gin_bindings", [], "What a search tries, one binding; repeatable."
+    "gin_bindings",
+    [],
+    "One gin binding of the variant that a search tries; repeatable.",
 )
 flags.DEFINE_multi_string(
     "run_dir",
     ["runs/digits"],
-    "The run that a figure shows; repeatable for figures 6 and 12.",
+    "Directory of the run that a figure shows; repeatable for figures 6 and "
+    "12.",
 )
 flags.DEFINE_string(
     "figure_dir",
     None,
-    "Where figures of runs go; default: figures in the first run directory.",
+    "Directory for figures of runs; by default figures/ in the first run "
+    "directory.",
 )
 flags.DEFINE_integer(
-    "num_seeds", 3, "Seeds 0, 1, ... of every row.", lower_bound=1
+    "num_seeds",
+    3,
+    "Number of seeds of every row: 0, 1, ...",
+    lower_bound=1,
 )
 flags.DEFINE_integer(
     "jobs",
     1,
-    "Trainings at a time; the processors are shared out.",
+    "Number of trainings at a time; they share the processors.",
     lower_bound=1,
 )
 
@@ -89,7 +104,7 @@ flags.DEFINE_integer(
 
 
 def request(default_digits=DIGITS) -> Request:
-    """Return what the flags ask of a table of MNIST."""
+    """Return the request that the flags make of a table of MNIST."""
     try:
         digits = [int(digit) for digit in FLAGS.digits or default_digits]
         seeds = [int(seed) for seed in FLAGS.seeds or range(FLAGS.num_seeds)]
@@ -146,7 +161,7 @@ def main(argv):
     if len(argv) != 2 or argv[1] not in COMMANDS:
         raise app.UsageError(f"expected one of: {', '.join(COMMANDS)}.")
     if not FLAGS["verbosity"].present:
-        # gin reports at INFO level where it looks for files.
+        # At INFO level gin reports every folder that it searches.
         logging.set_verbosity(logging.WARNING)
     try:
         COMMANDS[argv[1]]()

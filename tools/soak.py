@@ -40,7 +40,7 @@ flags.DEFINE_integer("seed", 0, "Seed of the instants.")
 flags.DEFINE_string("dir", None, "A new directory.", required=True)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Epochs and steps an epoch.
+# Epochs, and steps per epoch.
 PHASES = {"pretraining": (12, 9), "training": (8, 15)}
 NUM_STEPS = sum(epochs * steps for epochs, steps in PHASES.values())
 BINDINGS = [
@@ -66,10 +66,10 @@ BINDINGS = [
 
 
 def start_training(run: RunDirectory) -> int:
-    """Train, or go on, in a child process; return its id.
+    """Train, or continue, in a child process; return its id.
 
-    A fork of a process that has imported TensorFlow, but not started it, is
-    spared the import.
+    A fork of a process that has imported TensorFlow, but not started it, need
+    not import it again.
     """
     if process := os.fork():
         return process
@@ -95,11 +95,11 @@ def exit_status(process: int) -> int:
 
 
 def steps_saved(run: RunDirectory) -> int:
-    """Steps of both phases up to the newest checkpoint."""
+    """Return the steps of both phases up to the newest checkpoint."""
     total, before = 0, 0
     for phase, (epochs, steps) in PHASES.items():
         for manifest in run.checkpoints(phase).glob("[0-9]*/manifest.json"):
-            # One that is being rotated away is gone before it is read.
+            # A checkpoint that is just being deleted is gone before it is read.
             with contextlib.suppress(OSError):
                 progress = json.loads(manifest.read_text())["body"]["progress"]
                 done = progress["epoch"] * steps + progress["step"]
@@ -112,7 +112,7 @@ def wait_for(process: int, run: RunDirectory, step: int):
     """Wait for a checkpoint of `step` or later.
 
     Raises:
-        AssertionError: the training ended before.
+        AssertionError: if the training ended before.
     """
     while steps_saved(run) < step:
         if os.waitpid(process, os.WNOHANG) != (0, 0):
@@ -138,7 +138,7 @@ def soak(directory: pathlib.Path, kills: int, seed: int):
     """Train twice, once with interruptions, and compare.
 
     Raises:
-        AssertionError: the trainings differ.
+        AssertionError: if the trainings differ.
     """
     alone = RunDirectory(directory / "alone")
     killed = RunDirectory(directory / "killed")
@@ -152,7 +152,7 @@ def soak(directory: pathlib.Path, kills: int, seed: int):
     instants = sorted(generator.uniform(0, end) for _ in range(kills))
     for instant in tqdm(instants, disable=not sys.stderr.isatty()):
         process = start_training(killed)
-        # Never before the training goes on: a start alone proves little.
+        # Never before the training has made a step: a start proves little.
         step = min(max(int(instant), steps_saved(killed) + 1), end)
         kill_at(process, killed, step, generator.uniform(0.0, 0.05))
     process = start_training(killed)
@@ -169,7 +169,7 @@ def soak(directory: pathlib.Path, kills: int, seed: int):
 
 
 def contents(run: RunDirectory) -> dict[str, object]:
-    """All that two equal runs have in common, by name."""
+    """Return the contents that two equal runs have in common, by name."""
     found: dict[str, object] = {"results": run.results.read_text()}
     with open(run.metrics, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -196,14 +196,14 @@ def contents(run: RunDirectory) -> dict[str, object]:
 
 
 def equal(a, b) -> bool:
-    """Whether two contents are the same, NaN being equal to itself."""
+    """Return whether two contents are the same, NaN being equal to itself."""
     if isinstance(a, np.ndarray):
         return a.dtype == b.dtype and a.tobytes() == b.tobytes()
     return repr(a) == repr(b)
 
 
 def main(unused_argv):
-    """Soak, and say how it went."""
+    """Train, kill, compare and print the outcome."""
     try:
         soak(pathlib.Path(FLAGS.dir), FLAGS.kills, FLAGS.seed)
     except AssertionError as error:

@@ -166,7 +166,7 @@ def test_a_trial_prints_what_may_be_chosen_by(monkeypatch, capsys):
 
     def train(cells, jobs):
         for cell in cells:
-            assert not cell.keeps_test_figures
+            assert not cell.keeps_test_metrics
             trained.append(cell)
             store(cell)
             phase = {"step": 2000, "selection_auroc": 0.99987}

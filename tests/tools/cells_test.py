@@ -20,7 +20,7 @@ from nae_tf.runs import run_directory
 from nae_tf.runs.checkpoints import CheckpointDirectory
 from nae_tf.runs.run_directory import RunDirectory
 from reproduction import cells
-from reproduction.learning_curve import selection_figures
+from reproduction.learning_curve import selection_metrics
 
 ORIGIN = {"threads": 1, "commit": "first", "machine": "a machine"}
 
@@ -123,8 +123,8 @@ def test_who_began_an_old_run_is_not_known(repository, monkeypatch):
 def test_a_trial_stores_no_figure_of_test_data(repository):
     cell = dataclasses.replace(
         tiny_cell("trial", "training/Phase.keep='last'"),
-        measure=selection_figures,
-        keeps_test_figures=False,
+        measure=selection_metrics,
+        keeps_test_metrics=False,
     )
     results = cells.run_cell(cell, ORIGIN)
     (kept,) = results["selection"].values()
@@ -210,7 +210,7 @@ def test_the_tool_ends_its_workers_with_saved_progress(number, tmp_path):
         tool.send_signal(number)
     errors = tool.communicate(timeout=240)[1]
     assert tool.returncode == 75, errors
-    assert "the same command goes on" in errors
+    assert "the same command continues it" in errors
     assert "Traceback" not in errors
     newest = CheckpointDirectory(run / "checkpoints" / "training").newest()
     saved = (newest.progress.epoch, newest.progress.step)

@@ -41,7 +41,7 @@ class Contender:
         self._process.join()
 
     def _request(self, method, arguments):
-        # Threads spin for a while before they sleep: not in the other's turn.
+        # Threads of the last contender spin for a while before they sleep.
         time.sleep(1.0)
         self._connection.send((method, arguments))
         answer = self._connection.recv()
@@ -106,15 +106,15 @@ class Ours:
         return self.model.predict_outlier_score(examples)
 
     def set_examples(self, examples):
-        """Keep the examples that the next two methods score."""
+        """Keep the examples that the methods `score_all...` score."""
         self._examples = examples
 
     def score_all(self):
-        """Score them by the model."""
+        """Score the kept examples by the model."""
         self.score(self._examples)
 
     def score_all_exported(self):
-        """Score them by the exported SavedModel."""
+        """Score the kept examples by the exported SavedModel."""
         for batch in batches(self._examples):
             self._exported.score(batch)
 
@@ -132,17 +132,17 @@ class Ours:
             return ExportedModel(path)
 
     def on_gpu(self) -> bool:
-        """Whether it computes on a GPU."""
+        """Return whether the model computes on a GPU."""
         import tensorflow as tf
 
         return bool(tf.config.list_physical_devices("GPU"))
 
     def matmul_size(self) -> int:
-        """Rows and columns of a matrix that keeps the device busy."""
+        """Return the size of a square matrix that keeps the device busy."""
         return 8192 if self.on_gpu() else 2048
 
     def matmul_rate(self, repeats: int = 8) -> float:
-        """FLOP/s of a large matrix product in the networks' type."""
+        """Measure FLOP/s of a large matrix product in the networks' type."""
         multiply, matrix = self._matmul
         start = time.perf_counter()
         for _ in range(repeats):
@@ -165,33 +165,33 @@ class Ours:
         return multiply, matrix
 
     def flops(self) -> float:
-        """Floating-point operations of an iteration, by the plain layers.
+        """Count the floating-point operations of an iteration, by plain layers.
 
-        A gradient with respect to the state costs as much as the forward pass;
-        the update needs that with respect to the weights as well.
+        A gradient with respect to the state costs as much as the forward pass.
+        The update also needs the gradient with respect to the weights.
         """
         encoder = forward_flops(self.model.encoder)
         decoder = forward_flops(self.model.decoder)
         both = encoder + decoder
         sampler = self.model.sampler
-        an_example = 2 * sampler.visible_chain.num_steps * both
-        an_example += 2 * sampler.latent_chain.num_steps * (both + decoder)
-        an_example += decoder + 3 * 2 * both
-        return self.batch_size * an_example
+        per_example = 2 * sampler.visible_chain.num_steps * both
+        per_example += 2 * sampler.latent_chain.num_steps * (both + decoder)
+        per_example += decoder + 3 * 2 * both
+        return self.batch_size * per_example
 
     def example_shape(self):
-        """Shape of an example."""
+        """Return the shape of one example."""
         return self.model.example_shape
 
     def weights(self):
-        """Weights of encoder and decoder."""
+        """Return the weights of encoder and decoder."""
         return (
             self.model.encoder.get_weights(),
             self.model.decoder.get_weights(),
         )
 
     def chains(self):
-        """Numbers of steps of the two chains, and the batch size."""
+        """Return the numbers of steps of both chains, and the batch size."""
         sampler = self.model.sampler
         return {
             "latent_steps": sampler.latent_chain.num_steps,
@@ -200,7 +200,7 @@ class Ours:
         }
 
     def memory(self) -> dict[str, float]:
-        """Resident memory now and at its peak, MiB."""
+        """Return the resident memory now and at its peak, in MiB."""
         return resident_memory()
 
 
@@ -239,15 +239,15 @@ class Twin:
         return np.concatenate(scores)
 
     def set_examples(self, examples):
-        """Keep the examples that the next method scores."""
+        """Keep the examples that `score_all` scores."""
         self._examples = examples
 
     def score_all(self):
-        """Score them."""
+        """Score the kept examples."""
         self.score(self._examples)
 
     def memory(self) -> dict[str, float]:
-        """Resident memory now and at its peak, MiB."""
+        """Return the resident memory now and at its peak, in MiB."""
         return resident_memory()
 
 
@@ -286,11 +286,11 @@ class InputPipeline:
             self._consumers[name] = (loader, phase.batch_size, consume)
 
     def consumers(self) -> list[str]:
-        """Names of what can be measured."""
+        """Return the names of the consumers that can be measured."""
         return list(self._consumers)
 
     def rate(self, name: str, seconds: float = 2.0) -> float:
-        """Examples per second that a consumer takes."""
+        """Measure the examples per second that a consumer takes."""
         loader, batch_size, consume = self._consumers[name]
         start = time.perf_counter()
         count = 0
@@ -317,10 +317,10 @@ def batches(examples, size: int = 256):
 
 
 def forward_flops(network) -> float:
-    """Floating-point operations of a forward pass of one example.
+    """Count the floating-point operations of a forward pass of one example.
 
-    Counts multiplications and additions of layers with kernels, by the plain
-    form of Table 10: what a faster form saves does not count as less work.
+    They are multiplications and additions of layers with kernels, in the plain
+    form of Table 10. A faster form counts as the same work.
     """
     total = 0
     for layer in network.layers:
@@ -338,7 +338,7 @@ def forward_flops(network) -> float:
 
 
 def resident_memory() -> dict[str, float]:
-    """Resident memory of this process now and at its peak, MiB."""
+    """Return the resident memory of this process now and at its peak, MiB."""
     statm = pathlib.Path("/proc/self/statm")
     now = int(statm.read_text().split()[1]) * resource.getpagesize() / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,9 +1,9 @@
 """The Conv28 autoencoder and a training iteration of NAE in plain PyTorch.
 
-What a PyTorch user would write, to measure against: the same networks, chain
-lengths, batch and arithmetic as `gin/conv28.gin`, without the replay buffer
-(its cost is nothing beside the chains). `tools/benchmark.py` loads the same
-weights into both and checks that they give the same energies.
+A PyTorch user would write it so: the same networks, chain lengths, batch and
+arithmetic as `gin/conv28.gin`, without the replay buffer, whose cost is
+negligible. `tools/benchmark.py` loads the same weights into both and checks
+that they give the same energies.
 """
 
 import contextlib
@@ -65,10 +65,11 @@ class Twin(nn.Module):
     """Normalized autoencoder with the chains of Table 11, column MNIST.
 
     Args:
-        weights: of our encoder and decoder, lists of NumPy arrays.
-        channels_last: keep images and kernels in that memory format.
-        bfloat16: run the networks under bfloat16 autocast.
-        device: where they run, "cpu" or "cuda".
+        weights: weights of our encoder and of our decoder, two lists of NumPy
+            arrays.
+        channels_last: whether images and kernels have that memory format.
+        bfloat16: whether the networks run under bfloat16 autocast.
+        device: device of the networks, "cpu" or "cuda".
     """
 
     def __init__(
@@ -187,6 +188,6 @@ def from_keras(name: str, value):
 
 
 def images(array, memory_format=torch.contiguous_format):
-    """NHWC NumPy images as an NCHW tensor."""
+    """Convert NHWC NumPy images to an NCHW tensor."""
     tensor = torch.from_numpy(np.ascontiguousarray(array)).permute(0, 3, 1, 2)
     return tensor.contiguous(memory_format=memory_format)

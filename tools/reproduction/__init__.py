@@ -1,1 +1,1 @@
-"""Tables and figures of the paper: what they are made of."""
+"""Tables and figures of the paper, made from trained runs."""

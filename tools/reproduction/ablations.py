@@ -27,7 +27,7 @@ _PAPER_EPOCHS = 100
 _LATENT_STEPS = "latent/LangevinChain.num_steps = {}"
 _NO_REPLAY = "OnManifold.replay_ratio = 0.0"
 _EUCLIDEAN = "NAE.latent_space = @Euclidean()"
-# By the paper's number: latent steps, replay buffer, sphere; and the bindings.
+# Latent steps, replay buffer and sphere, and their bindings, by row of Table 7.
 SAMPLING: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "1": (("10", "yes", "yes"), ()),
     "2": (("0", "no", "yes"), (_LATENT_STEPS.format(0), _NO_REPLAY)),
@@ -124,12 +124,12 @@ def _print_ablation(
     """Train and print the settings of a table.
 
     Args:
-        table: its name.
-        request: what is asked of it.
-        header: of the columns that tell the setting.
-        labels: what stands in these columns, by the paper's row.
-        settings: name of the cells and bindings, by the paper's row.
-        paper: the paper's AUROCs: NAE's, or AE's and NAE's.
+        table: name of the table.
+        request: request of the command line.
+        header: header of the columns that show the setting.
+        labels: texts of these columns, by row of the paper.
+        settings: name of the cells and bindings, by row of the paper.
+        paper: AUROCs of the paper, of NAE or of AE and NAE, by row.
     """
     cells = {
         (row, seed): ablation_cell(table, name, seed, request.budget, bindings)

@@ -1,10 +1,10 @@
 """Cells of tables: one training each, stored where they are found again.
 
-A finished cell is a small JSON file with its figures, seconds, commit and
-machine. Cells that are missing are trained in worker processes, each of which
-imports TensorFlow once and trains one cell after the other. SIGTERM and Ctrl-C
-save the cells under way and exit with status 75; the same command goes on with
-them, and then with the cells that are missing.
+A finished cell is a small JSON file with its results, seconds, commit and
+machine. Missing cells are trained in worker processes, each of which imports
+TensorFlow once and trains one cell after the other. SIGTERM and Ctrl-C save the
+unfinished cells and exit with status 75. The same command continues them, and
+then trains the cells that are still missing.
 """
 
 import concurrent.futures
@@ -47,19 +47,19 @@ class Cell:
     """One training of a table.
 
     Attributes:
-        name: where its results are below tools/results, without ".json".
-        gin_files: configuration, relative to the repository.
+        name: path of its results below tools/results, without ".json".
+        gin_files: paths of the configuration, relative to the repository.
         bindings: gin bindings.
-        measure: makes further results of a finished run; a function of a
-            module, because it runs in a worker process.
-        keeps_test_figures: whether the results have the AUROCs of test data.
+        measure: function that returns further results of a finished run. It
+            must be importable, because it runs in a worker process.
+        keeps_test_metrics: whether the results have the AUROCs of test data.
     """
 
     name: str
     gin_files: tuple[str, ...]
     bindings: tuple[str, ...]
     measure: Callable[[RunDirectory, Experiment], dict] | None = None
-    keeps_test_figures: bool = True
+    keeps_test_metrics: bool = True
 
     @property
     def stored(self) -> pathlib.Path:
@@ -82,13 +82,13 @@ def run_missing(cells: Iterable[Cell], jobs: int):
     """Train and store the cells that are not stored, in the order given.
 
     Args:
-        cells: of any table.
-        jobs: worker processes; the processors are shared out among them.
+        cells: cells of one table or more.
+        jobs: number of worker processes, which share the processors.
 
     Raises:
-        RuntimeError: trainings failed, after all others are done; the message
-            tells where their logs are.
-        SystemExit: SIGTERM or Ctrl-C came; the progress is saved.
+        RuntimeError: if trainings failed, after all others are done; the
+            message names their logs.
+        SystemExit: if SIGTERM or Ctrl-C came; the progress is saved.
     """
     # Tables share cells.
     missing = {c.name: c for c in cells if not c.stored.exists()}.values()
@@ -131,7 +131,7 @@ def run_missing(cells: Iterable[Cell], jobs: int):
 
 @contextlib.contextmanager
 def _workers_saved(pool: concurrent.futures.ProcessPoolExecutor):
-    """Have the workers save and end if this process is to end."""
+    """Let the workers save and end if this process is asked to end."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -140,8 +140,7 @@ def _workers_saved(pool: concurrent.futures.ProcessPoolExecutor):
             worker.terminate()
         pool.shutdown(cancel_futures=True)
         print_status(
-            "interrupted: the progress is saved; the same command goes on with "
-            "it."
+            "interrupted: the progress is saved; the same command continues it."
         )
         raise SystemExit(EXIT_INTERRUPTED) from None
     except BaseException:
@@ -152,7 +151,7 @@ def _workers_saved(pool: concurrent.futures.ProcessPoolExecutor):
 
 
 def _leave_ctrl_c_to_the_parent():
-    """Ignore what a terminal sends to all; training handles it by itself."""
+    """Ignore the SIGINT that a terminal sends to all processes at Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -166,21 +165,21 @@ def _work(cell: Cell, origin: dict) -> tuple[str, int]:
 
 
 def run_cell(cell: Cell, origin: dict) -> dict:
-    """Train a cell, or go on with its run, and store the results.
+    """Train a cell, or continue its run, and store the results.
 
-    A run of another configuration is left alone. One that another commit began
-    goes on; the results then name both.
+    A run of another configuration is left alone. A run that another commit
+    began is continued; the results then name both commits.
 
     Args:
-        cell: not stored yet.
-        origin: "threads", "commit" and "machine" of this sitting.
+        cell: cell that is not stored yet.
+        origin: "threads", "commit" and "machine" of this process.
 
     Returns:
         The results.
 
     Raises:
-        RuntimeError: the training failed; the message tells where the log is.
-        SystemExit: a signal came; the progress is saved.
+        RuntimeError: if the training failed; the message names the log.
+        SystemExit: if a signal came; the progress is saved.
     """
     run = RunDirectory(cell.run_dir)
     run.path.mkdir(parents=True, exist_ok=True)
@@ -198,12 +197,12 @@ def run_cell(cell: Cell, origin: dict) -> dict:
             with _sitting(run, origin, before) as origins:
                 evaluated = train(run, experiment, resume=True)
             results = {key: evaluated[key] for key in ("task", "seed")}
-            if cell.keeps_test_figures:
+            if cell.keeps_test_metrics:
                 results["auroc"] = aurocs(evaluated)
             if cell.measure is not None:
                 results |= cell.measure(run, experiment)
     except BlockingIOError as error:
-        # Whose message says what to do; the run must not be removed.
+        # Its message says what to do. The run must not be removed.
         raise RuntimeError(
             f"{cell.name} failed: {message_in_one_line(error)}"
         ) from error
@@ -230,9 +229,9 @@ def configure(cell: Cell) -> str:
 
 
 def _trained_seconds(run: RunDirectory) -> float:
-    """Return how long a run has been trained to get where it is.
+    """Return the seconds of training up to the newest checkpoints of a run.
 
-    What a crash lost does not count: it is trained again.
+    Training that a crash lost does not count: it is done again.
     """
     checkpoints = [
         CheckpointDirectory(run.checkpoints(phase)).newest()
@@ -280,7 +279,7 @@ def _sitting(run: RunDirectory, origin: dict, before: float) -> Iterator[dict]:
 def commit() -> str:
     """Return the commit that is checked out, marked if code was changed.
 
-    Results and figures that a table has just written are no change.
+    Results and plots that a table has just written do not count as changes.
     """
 
     def git(*command):
@@ -324,9 +323,9 @@ def machine() -> str:
 
 
 def provenance(results: Iterable[dict]) -> str:
-    """Say where and when cells were computed, in a sentence."""
+    """Return a sentence on the machines, times and commits of cells."""
     results = list(results)
-    # A training of several sittings names the commit of each.
+    # A training that was continued may name several commits.
     commits = sorted({c for r in results for c in r["commit"].split(", ")})
     machines = sorted({result["machine"] for result in results})
     seconds = [result["seconds"] for result in results]

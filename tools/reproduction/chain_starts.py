@@ -1,7 +1,7 @@
 """Densities of the plane, measured (section 6.2, Figures 3 and 5).
 
-In two dimensions the truth is known and a density can be normalised on a grid,
-so that what the figures show can be measured.
+In two dimensions the truth is known and a density can be normalised on a grid.
+So the densities in these figures can be measured.
 """
 
 import numpy as np
@@ -23,15 +23,15 @@ from reproduction.plots.densities import Panel, density_figure
 GRID = Grid(-5.0, 5.0)  # The box of the chains.
 _NUM_SAMPLES = 2_000
 _BUDGET = ("gin/eight_gaussians.gin", "gin/chain_starts/budget.gin")
-# How the chains start, as Figure 3 has it.
+# Starts of the chains, as in Figure 3.
 CHAIN_STARTS = {
     "CD": ("gin/chain_starts/cd.gin",),
     "PCD, no restart": ("gin/chain_starts/pcd.gin",),
     "PCD, restart": ("gin/chain_starts/pcd_restart.gin",),
     "OMI": ("gin/chain_starts/omi.gin",),
 }
-# How far they go in a step: as in the authors' notebook; within a mode, so that
-# only OMI's latent chain goes from mode to mode; from mode to mode.
+# Lengths of a step: those of the authors' notebook; within a mode, so that only
+# OMI's latent chain goes from mode to mode; and from mode to mode.
 MOVES = {
     "notebook moves": (),
     "small moves": ("gin/chain_starts/small_moves.gin",),
@@ -40,8 +40,8 @@ MOVES = {
 # With large moves all starts end with the same density.
 _DRAWN_MOVES = ("notebook moves", "small moves")
 
-# Method and dimension of the latent space, as Figure 5 has it. One dimension of
-# AE and NAE is a circle in the plane, as in the authors' notebook.
+# Method and dimension of the latent space, as in Figure 5. One dimension of AE
+# and NAE is a circle in the plane, as in the authors' notebook.
 DIMENSIONS = {
     ("AE", 1): ("latent_dim=2", "Autoencoder.latent_space=@Sphere()"),
     ("VAE", 1): ("latent_dim=1", "VAE.num_samples=64"),
@@ -49,7 +49,7 @@ DIMENSIONS = {
         "latent_dim=2",
         "NAE.latent_space=@Sphere()",
         "NAE.latent_l2=0.0",
-        # The variance of what a circle cannot reconstruct, the best T.
+        # The best T: the variance of the error that a circle leaves.
         "NAE.temperature=0.125",
     ),
     ("AE", 3): ("latent_dim=3", "Autoencoder.latent_space=@Euclidean()"),
@@ -98,15 +98,17 @@ def true_density() -> np.ndarray:
 def model_log_density(model, data: np.ndarray) -> np.ndarray:
     """Return the log of a model's density at the grid, up to a constant.
 
-    An autoencoder is read as a normal distribution around its reconstruction,
-    p(x) ~ exp(-|x - decode(encode(x))|^2 / (2 sigma^2)), with the sigma that
-    is most likely for data, the root of its mean squared error. A VAE has a
-    density of its own, estimated by importance sampling.
+    An autoencoder is read as a normal distribution around its reconstruction:
+
+        p(x) ~ exp(-|x - decode(encode(x))|^2 / (2 sigma^2))
+
+    The root of the mean squared error of data is the most likely sigma. A VAE
+    has a density of its own, estimated by importance sampling.
 
     Args:
-        model: trained on the plane, energies being means over coordinates; a
-            VAE scores by likelihood.
-        data: float [num_examples, 2], for sigma.
+        model: model trained on the plane, whose energies are means over
+            coordinates; a VAE scores by likelihood.
+        data: float [num_examples, 2], the data that sigma is estimated from.
 
     Returns:
         float [num_cells**2].
@@ -140,9 +142,9 @@ def measure_density(run: RunDirectory, experiment: Experiment) -> dict:
     """Compare a run's density and its negative samples with the truth.
 
     Returns:
-        {"density": {"total_variation", "kl_divergence" (of the data's density
-        to the model's, nats), "log_normalizer", "temperature" and, of NAE,
-        "squared_mmd" of its negative samples}}.
+        A dictionary "density" with "total_variation", "kl_divergence" in nats
+        of the data's density to the model's, and "log_normalizer". For NAE it
+        has also "temperature" and "squared_mmd" of the negative samples.
     """
     model, data = load_run(run, experiment)
     log_density = model_log_density(model, data)
@@ -164,7 +166,7 @@ def measure_density(run: RunDirectory, experiment: Experiment) -> dict:
 
 
 def _bandwidth(data):
-    """The median distance of data, the authors' choice."""
+    """Return the median distance of data, the authors' choice."""
     first, second = data[: len(data) // 2], data[len(data) // 2 :]
     return float(np.median(np.linalg.norm(first - second, axis=-1)))
 
@@ -273,7 +275,7 @@ def finished(cells: dict, jobs: int, show: bool) -> dict:
     """Train the cells that are missing; return the results of all.
 
     Raises:
-        UsageError: `show` is set and a cell is missing.
+        UsageError: if `show` is set and a cell is missing.
     """
     results = stored_results(cells, jobs, show)
     missing = [cell.name for key, cell in cells.items() if key not in results]
@@ -286,7 +288,7 @@ def load_cell(cell: Cell):
     """Return the trained model of a cell, and test data.
 
     Raises:
-        FileNotFoundError: the run is not there, only its results.
+        FileNotFoundError: if the run is not there, only its results.
     """
     run = RunDirectory(cell.run_dir)
     if not run.config.exists():

@@ -21,7 +21,7 @@ class Grid:
     Attributes:
         low: lower bound of both coordinates.
         high: upper bound of both coordinates.
-        num_cells: cells a side, > 0.
+        num_cells: number of cells per side, > 0.
     """
 
     low: float
@@ -34,7 +34,7 @@ class Grid:
         return ((self.high - self.low) / self.num_cells) ** 2
 
     def points(self) -> np.ndarray:
-        """Midpoints of the cells, float32 [num_cells**2, 2]."""
+        """Return the midpoints of the cells, float32 [num_cells**2, 2]."""
         steps = (np.arange(self.num_cells) + 0.5) / self.num_cells
         ticks = self.low + (self.high - self.low) * steps
         first, second = np.meshgrid(ticks, ticks)
@@ -54,7 +54,7 @@ class Grid:
             log_normalizer: log Omega.
 
         Raises:
-            ValueError: NaN or +inf, or no cell with a density.
+            ValueError: if a value is NaN or +inf, or no cell has a density.
         """
         log_density = np.asarray(log_density, np.float64)
         if np.isnan(log_density).any() or np.isposinf(log_density).any():
@@ -71,7 +71,7 @@ class Grid:
     def total_variation(self, p: np.ndarray, q: np.ndarray) -> float:
         """Total-variation distance of two densities, in [0, 1].
 
-        integral |p - q| / 2
+        It is the integral of `|p - q| / 2`.
         """
         return float(np.abs(p - q).sum() * self.cell_area / 2.0)
 

@@ -68,13 +68,13 @@ def digits_aurocs(
     """Return the AUROCs of a method, float [digits, seeds].
 
     Args:
-        results: by (method, digit, seed).
-        request: names digits and seeds.
-        method: of the cells.
-        name: of the model, if a cell has more than one.
+        results: results of cells by (method, digit, seed).
+        request: request that names digits and seeds.
+        method: method of the cells; None for AE and NAE.
+        name: name of the model, if a cell has more than one.
 
     Raises:
-        UsageError: a cell is not stored.
+        UsageError: if a cell is not stored.
     """
 
     def auroc(digit, seed):

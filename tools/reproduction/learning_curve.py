@@ -1,7 +1,7 @@
-"""How well a run detects outliers in the course of its training.
+"""Learning curves: the AUROC of a run in the course of its training.
 
-The curves are for looking at: the training wrote snapshots of its weights, and
-what they detect is measured when it is over.
+The curves are only looked at. The training writes snapshots of its weights, and
+their AUROC is measured when the training is over.
 """
 
 import csv
@@ -17,32 +17,32 @@ from reproduction.cells import Cell
 from reproduction.figures.files import draw
 from reproduction.plots.images import INLIER, NEUTRAL
 
-# What makes a run keep snapshots; at most so many are scored.
+# Bindings that make a run keep snapshots, all of which are scored.
 SNAPSHOTS = (
     "pretraining/Phase.num_snapshots = 5",
     "training/Phase.num_snapshots = 10",
     "baseline/Phase.num_snapshots = 10",
 )
 _PHASES = ("pretraining", "training")
-# Mean error of validation data, by the name that the phase gives it.
+# Names of the mean error of validation data in the phases.
 _ERRORS = ("val_positive_energy", "val_reconstruction_error")
 
 
-def selection_figures(run: RunDirectory, experiment: Experiment) -> dict:
-    """Return what a finished run may be judged by, and how long it took.
+def selection_metrics(run: RunDirectory, experiment: Experiment) -> dict:
+    """Return the metrics that a finished run may be selected by.
 
     Returns:
-        {"selection": {phase: {"epoch", "step", "seconds", "selection_auroc"
-        (where the phase has it), "validation_error"}}} of the epochs whose
-        weights were kept.
+        A dictionary "selection" with a dictionary per phase, of the epoch whose
+        weights were kept: "epoch", "step", "seconds", "validation_error" and,
+        if the phase has it, "selection_auroc".
     """
-    figures = epoch_figures(run)
+    metrics = epoch_metrics(run)
     kept = {}
     for phase in _PHASES:
         saved = CheckpointDirectory(run.checkpoints(phase)).newest()
         if saved is not None:
             epoch = saved.progress.best_epoch or saved.progress.epoch
-            kept[phase] = figures.get((phase, epoch), {})
+            kept[phase] = metrics.get((phase, epoch), {})
     return {"selection": kept}
 
 
@@ -50,11 +50,11 @@ def measure_curve(run: RunDirectory, experiment: Experiment) -> dict:
     """Score the snapshots of a finished run on test data.
 
     Returns:
-        `selection_figures` and {"curve": [the same figures of a snapshot, with
-        "phase" and "auroc" by outlier set, ...]}; seconds count from the
-        beginning of the first phase.
+        The result of `selection_metrics` and "curve", a list with the same
+        metrics of every snapshot, its "phase" and "auroc" by outlier set. Its
+        seconds count from the beginning of the first phase.
     """
-    figures = epoch_figures(run)
+    metrics = epoch_metrics(run)
     model = experiment.build_model()
     models = {"training": model}
     if experiment.pretraining is not None:
@@ -63,28 +63,28 @@ def measure_curve(run: RunDirectory, experiment: Experiment) -> dict:
     for phase, detector in models.items():
         for epoch, path in snapshots(run.snapshots(phase)).items():
             load_snapshot(detector, path)
-            point = {"phase": phase} | figures[phase, epoch]
+            point = {"phase": phase} | metrics[phase, epoch]
             point["seconds"] = round(before + point["seconds"], 1)
             point["auroc"] = _aurocs(detector, experiment)
             curve.append(point)
         before += max(
             (
                 values["seconds"]
-                for (name, _), values in figures.items()
+                for (name, _), values in metrics.items()
                 if name == phase
             ),
             default=0.0,
         )
-    return selection_figures(run, experiment) | {"curve": curve}
+    return selection_metrics(run, experiment) | {"curve": curve}
 
 
-def epoch_figures(run: RunDirectory) -> dict[tuple[str, int], dict]:
-    """Read metrics.csv: the figures of every epoch by phase and number."""
-    figures: dict[tuple[str, int], dict] = {}
+def epoch_metrics(run: RunDirectory) -> dict[tuple[str, int], dict]:
+    """Read metrics.csv: the metrics of every epoch, by phase and number."""
+    metrics: dict[tuple[str, int], dict] = {}
     with open(run.metrics, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             epoch = int(row["epoch"])
-            values = figures.setdefault(
+            values = metrics.setdefault(
                 (row["phase"], epoch),
                 {
                     "epoch": epoch,
@@ -97,7 +97,7 @@ def epoch_figures(run: RunDirectory) -> dict[tuple[str, int], dict]:
                 name = "validation_error"
             if name in ("selection_auroc", "validation_error"):
                 values[name] = float(row["value"])
-    return figures
+    return metrics
 
 
 def _aurocs(detector, experiment: Experiment) -> dict[str, float]:
@@ -113,14 +113,14 @@ def _aurocs(detector, experiment: Experiment) -> dict[str, float]:
 
 
 def draw_learning_curves(cells: Mapping[tuple[str, int, int], Cell]):
-    """Draw AUROC against minutes, a panel for every held-out digit.
+    """Draw AUROC against minutes, one panel per held-out digit.
 
     Args:
-        cells: of Table 1 by method, digit and seed; those that are not stored
-            are left out.
+        cells: cells of Table 1 by method, digit and seed; those that are not
+            stored are left out.
 
     Raises:
-        ValueError: none is stored.
+        ValueError: if none is stored.
     """
     curves: dict[int, list] = {}
     for (_, digit, _), cell in cells.items():
@@ -134,10 +134,10 @@ def draw_learning_curves(cells: Mapping[tuple[str, int, int], Cell]):
 
 
 def learning_curve_figure(curves: Mapping[int, Sequence[Sequence[dict]]]):
-    """Show what the snapshots of some cells detect.
+    """Show the AUROC of the snapshots of some cells.
 
     Args:
-        curves: by held-out digit, the curve of every seed.
+        curves: curves of every seed, by held-out digit.
 
     Returns:
         A `matplotlib.figure.Figure`.

@@ -1,7 +1,7 @@
 """Tables of cells as Markdown, ours beside the paper's.
 
-What is not stored is shown as a dash, so that a table can be looked at while
-its cells are still being trained.
+A value that is not stored is shown as a dash, so that a table can be looked at
+while its cells are still being trained.
 """
 
 import dataclasses
@@ -18,15 +18,16 @@ MISSING = "\N{EN DASH}"
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What the command line asks of a table.
+    """The request of the command line to a table.
 
     Attributes:
-        budget: file of gin/budgets.
-        seeds: one cell each.
-        jobs: trainings at a time.
-        show: train nothing.
-        methods: of Tables 1 and 4, "nae" and so on; None means all.
-        digits: held out in Table 1.
+        budget: name of a file of gin/budgets.
+        seeds: seeds of the cells.
+        jobs: number of trainings at a time.
+        show: whether only stored results are shown.
+        methods: names of methods of Tables 1 and 4, such as "nae"; None means
+            all.
+        digits: held-out digits of Table 1.
     """
 
     budget: str
@@ -40,15 +41,15 @@ class Request:
 def stored_results(
     cells: Mapping[tuple, Cell], jobs: int, show: bool
 ) -> dict[tuple, dict]:
-    """Train what is missing, unless it is only to be shown.
+    """Train missing cells, unless only stored ones are to be shown.
 
     Args:
-        cells: by keys of the caller's.
-        jobs: trainings at a time.
-        show: train nothing.
+        cells: cells by keys of the caller.
+        jobs: number of trainings at a time.
+        show: whether nothing is trained.
 
     Returns:
-        The results that there are, by the keys of the cells.
+        The stored results, by the keys of the cells.
     """
     if not show:
         run_missing(cells.values(), jobs)
@@ -62,11 +63,11 @@ def stored_results(
 def compare_settings(
     cells: Mapping[tuple, Cell], results: Mapping[tuple, dict]
 ):
-    """Say which results had other settings than the gin files have now.
+    """Print which results had other settings than the gin files have now.
 
     Args:
-        cells: by keys of the caller's.
-        results: of some of them, by the same keys.
+        cells: cells by keys of the caller.
+        results: results of some of these cells, by the same keys.
     """
     unknown = [key for key in results if "settings" not in results[key]]
     outdated = [
@@ -89,7 +90,7 @@ def compare_settings(
 
 
 def mean_and_error(values: Sequence[float]) -> str:
-    """Write the mean of some seeds and its standard error, as the paper."""
+    """Format the mean over seeds and its standard error, as in the paper."""
     if not len(values):
         return MISSING
     text = f"{np.mean(values):.3f}"
@@ -100,13 +101,13 @@ def mean_and_error(values: Sequence[float]) -> str:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]):
-    """Print a Markdown table, each row as soon as it is there."""
+    """Print a Markdown table, each row as soon as it is computed."""
     for row in itertools.chain((header, ["---"] * len(header)), rows):
         print(f"| {' | '.join(row)} |", flush=True)
 
 
 def print_provenance(cells: Mapping, results: Mapping[tuple, dict]):
-    """Say how many cells there are, and where they come from."""
+    """Print the number of stored cells, and where they were computed."""
     print(
         f"\n{len(results)} of {len(cells)} cells are stored. ± is the ", end=""
     )

@@ -10,7 +10,7 @@ from reproduction.cells import REPOSITORY, Cell
 from reproduction.learning_curve import (
     SNAPSHOTS,
     measure_curve,
-    selection_figures,
+    selection_metrics,
 )
 from reproduction.markdown_tables import (
     MISSING,
@@ -41,10 +41,10 @@ class Row:
     """One model of a table.
 
     Attributes:
-        title: what it is called.
-        method: of its cells.
-        model: which of the cell's models it is; None for the only one.
-        paper: its row in the paper, "" if it has none.
+        title: title of the row.
+        method: method of the cells of the row.
+        model: name of the model in these cells; None for the only one.
+        paper: name of its row in the paper; "" if it has none.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Row:
     paper: str = ""
 
     def aurocs(self, result: dict) -> dict[str, float]:
-        """AUROCs by outlier set, of a cell's results."""
+        """Return the AUROCs of a cell's results, by outlier set."""
         models = result["auroc"]
         return models[self.model] if self.model else next(iter(models.values()))
 
@@ -89,15 +89,15 @@ def method_cell(
     """Return the cell of a method on a preset's data.
 
     Args:
-        name: of the results.
-        preset: file of gin.
-        budget: file of gin/budgets.
-        method: see `METHODS`.
-        bindings: further ones.
+        name: name of the results.
+        preset: name of a file of gin.
+        budget: name of a file of gin/budgets.
+        method: one of `METHODS`.
+        bindings: further gin bindings.
         curve: whether the results have a learning curve.
 
     Raises:
-        ValueError: there is no such budget or method.
+        ValueError: if there is no such budget or method.
     """
     folder = REPOSITORY / "gin" / "budgets"
     budgets = sorted(path.stem for path in folder.glob("*.gin"))
@@ -117,7 +117,7 @@ def method_cell(
         name,
         tuple(files),
         (*bindings, *SAMPLERS.get(method, ()), *(SNAPSHOTS if curve else ())),
-        measure_curve if curve else selection_figures,
+        measure_curve if curve else selection_metrics,
     )
 
 
@@ -146,7 +146,7 @@ def holdout_cells(
 
 
 def table1(request: Request):
-    """Hold out one digit after the other."""
+    """Print Table 1: one digit after the other is held out."""
     methods = request.methods or METHODS
     cells = holdout_cells(request, methods)
     results = stored_results(cells, request.jobs, request.show)
@@ -165,7 +165,7 @@ def table1(request: Request):
 
 
 def table4(request: Request):
-    """Train on all digits, and detect other images."""
+    """Print Table 4: all digits are inliers, other images outliers."""
     methods = request.methods or METHODS
     cells = {
         (method, seed): method_cell(
@@ -198,7 +198,7 @@ def _print_methods(
     aurocs: Callable[[Row, object], list[float]],
     paper: Mapping[str, Sequence[float]],
 ):
-    """Print the rows of some methods, each over the paper's."""
+    """Print the rows of some methods, each above that of the paper."""
     lines = []
     for row in ROWS:
         if row.method not in methods:

@@ -1,4 +1,4 @@
-"""The paper's AUROCs, which ours are printed beside."""
+"""The paper's AUROCs, which are printed beside ours."""
 
 
 def _rows(text: str) -> dict[str, tuple[float, ...]]:

@@ -1,12 +1,13 @@
 """The search for settings of MNIST's budgets, and its log.
 
-A trial is a variant of a budget, some bindings more. Its stored results have
-figures of validation and selection data and no others: nobody can choose by
-what is not there.
+A trial is a variant of a budget with some more bindings. Its stored results
+have metrics of validation and selection data only, so nobody can choose by
+test data.
 
-ConstantGray soon tells good settings from bad ones no more. Validation digits
-whose lower half is another's do: outliers by composition, as ChimeraMNIST
-(appendix C.3), of no class that was held out.
+ConstantGray soon scores all good settings alike. Chimeras of validation digits,
+whose lower half comes from another digit, still distinguish them. They are
+outliers by composition, as ChimeraMNIST (appendix C.3), and belong to no class
+that was held out.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.experiment import Experiment
 from reproduction import cells
 from reproduction.cells import Cell, run_missing
-from reproduction.learning_curve import selection_figures
+from reproduction.learning_curve import selection_metrics
 from reproduction.markdown_tables import (
     MISSING,
     Request,
@@ -43,22 +44,22 @@ def trial_cell(
         (f"holdout_class = {digit}", f"seed = {seed}", *bindings),
     )
     return dataclasses.replace(
-        cell, measure=trial_figures, keeps_test_figures=False
+        cell, measure=trial_metrics, keeps_test_metrics=False
     )
 
 
 def _trial_again(budget, variant, result):
-    """Return the cell of a stored trial, as the gin files now have it."""
+    """Return the cell of a stored trial, by the present gin files."""
     holdout_class, _, *bindings = result["bindings"]
     digit = int(holdout_class.split("=")[1])
     return trial_cell(budget, variant, digit, result["seed"], bindings)
 
 
-def trial_figures(run: RunDirectory, experiment: Experiment) -> dict:
-    """Return `selection_figures` and {"chimera": {model: AUROC}}.
+def trial_metrics(run: RunDirectory, experiment: Experiment) -> dict:
+    """Return `selection_metrics` and "chimera", the AUROC by model.
 
-    The AUROC of halves of validation images joined at random against whole
-    ones; of nine pairs of MNIST's digits about one is of a single class.
+    It is the AUROC of halves of validation images, joined at random, against
+    whole images. About one pair in nine is of a single class.
     """
     images = np.concatenate(
         list(experiment.task.validation.batches(256).as_numpy_iterator())
@@ -68,7 +69,7 @@ def trial_figures(run: RunDirectory, experiment: Experiment) -> dict:
     chimeras[:, middle:] = np.roll(images[:, middle:], 1, axis=0)
     model = experiment.build_model()
     found = {}
-    # They share their networks: score one before the other is loaded.
+    # The models share networks: score one before the other is loaded.
     for name, detector, phase in [
         ("AE", model.autoencoder(), "pretraining"),
         ("NAE", model, "training"),
@@ -78,18 +79,18 @@ def trial_figures(run: RunDirectory, experiment: Experiment) -> dict:
             detector.predict_outlier_score(images),
             detector.predict_outlier_score(chimeras),
         )
-    return selection_figures(run, experiment) | {"chimera": found}
+    return selection_metrics(run, experiment) | {"chimera": found}
 
 
 def search(request: Request, variant: str | None, bindings: Sequence[str]):
     """Train a variant, unless it is only to be shown; print all trials.
 
     Raises:
-        ValueError: the variant has no name, or the name of another.
+        ValueError: if the variant has no name, or the name of another.
     """
     if not request.show:
         if not variant:
-            raise ValueError("name what is tried by --variant.")
+            raise ValueError("name the variant to try by --variant.")
         wanted = [
             trial_cell(request.budget, variant, digit, seed, bindings)
             for seed in request.seeds

@@ -1,4 +1,4 @@
-"""Figure 11: what an autoencoder reconstructs between two blobs of data."""
+"""Figure 11: reconstructions of an autoencoder between two blobs of data."""
 
 import numpy as np
 import tensorflow as tf
@@ -48,12 +48,12 @@ def figure11():
 
 
 def reconstruct(detector, task: Task) -> Reconstructions:
-    """Return what a detector makes of a few points, and its manifold."""
+    """Return a detector's reconstructions of some points, and its manifold."""
     inliers, outliers = (
         next(examples.batches(count).as_numpy_iterator())
         for examples, count in [(task.test, 60), (task.outliers["between"], 12)]
     )
-    # The whole line of latents that the inliers use, and a little more.
+    # The range of the latents of inliers, and a little more.
     latents = detector.encode(tf.constant(inliers)).numpy()
     margin = 0.2 * np.ptp(latents)
     line = np.linspace(latents.min() - margin, latents.max() + margin, 400)

@@ -1,1 +1,1 @@
-"""Figures of the paper: arrays that are taken from runs."""
+"""Figures of the paper: arrays computed from runs."""

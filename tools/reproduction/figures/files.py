@@ -1,4 +1,4 @@
-"""Where the figures that the tools draw are written."""
+"""Files of the figures that the tools draw."""
 
 import pathlib
 
@@ -10,9 +10,10 @@ def draw(figure, name: str, folder: pathlib.Path | None = None):
     """Write a figure and print its path.
 
     Args:
-        figure: `matplotlib.figure.Figure`.
-        name: of the file, without ".png".
-        folder: made if missing; the documentation's by default.
+        figure: a `matplotlib.figure.Figure`.
+        name: name of the file, without ".png".
+        folder: folder of the file, created if it is missing; None means that of
+            the documentation.
     """
     folder = folder or cells.REPOSITORY / "docs" / "figures"
     folder.mkdir(parents=True, exist_ok=True)

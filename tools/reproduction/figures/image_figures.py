@@ -38,7 +38,7 @@ _SEED = (0, 0)
 
 
 def figure1(run_dirs: Sequence[str]):
-    """Reconstructions of inliers and of outliers by AE and NAE."""
+    """Show reconstructions of inliers and of outliers by AE and NAE."""
     run, experiment = open_only_run(run_dirs)
     expect_images(experiment)
     task = experiment.task
@@ -63,7 +63,7 @@ def figure1(run_dirs: Sequence[str]):
 
 
 def figure6(run_dirs: Sequence[str]):
-    """An inlier and an outlier of hold-out runs by AE and NAE."""
+    """Show an inlier and an outlier of hold-out runs by AE and NAE."""
     rows: dict[str, list] = {"input": []}
     groups = {}
     for run_dir in run_dirs:
@@ -90,7 +90,7 @@ def figure6(run_dirs: Sequence[str]):
 
 
 def figure7(run_dirs: Sequence[str]):
-    """The stages of samples: latent noise, on-manifold start, sample."""
+    """Show stages of samples: latent noise, on-manifold start, sample."""
     run, experiment = open_only_run(run_dirs)
     stages = next(draw_samples(own_model(run, experiment), 64))
     return stages_figure(
@@ -103,7 +103,7 @@ def figure7(run_dirs: Sequence[str]):
 
 
 def figure8(run_dirs: Sequence[str]):
-    """Samples of an untrained model by CD and by OMI, with their energies."""
+    """Show samples of an untrained model by CD and OMI, with energies."""
     _, experiment = open_only_run(run_dirs)
     expect_images(experiment)
     model = experiment.build_model()
@@ -126,7 +126,7 @@ def figure8(run_dirs: Sequence[str]):
 
 
 def figure9(run_dirs: Sequence[str]):
-    """On-manifold starts and negative samples in the course of training."""
+    """Show on-manifold starts and negative samples during training."""
     run, experiment = open_only_run(run_dirs)
     expect_images(experiment)
     if experiment.pretraining is None:
@@ -165,7 +165,7 @@ def logged_images(run: RunDirectory, tag: str) -> dict[int, np.ndarray]:
     """Return the images that the training phase logged to TensorBoard, by step.
 
     Raises:
-        ValueError: there are none.
+        ValueError: if there are none.
     """
     from tensorboard.backend.event_processing import event_accumulator
 
@@ -188,7 +188,7 @@ def logged_images(run: RunDirectory, tag: str) -> dict[int, np.ndarray]:
 
 
 def figure12(run_dirs: Sequence[str]):
-    """Errors and AUROC of the autoencoder by its latent dimension."""
+    """Show errors and AUROC of the autoencoder by its latent dimension."""
     found: dict[int, dict] = {}
     for run_dir in run_dirs:
         run, experiment = open_run(run_dir)

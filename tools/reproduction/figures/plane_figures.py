@@ -1,6 +1,6 @@
 """Figures 2 and 4 of the paper, drawn from a run on points of a plane.
 
-The paper's are sketches; these show what a model really does.
+Those of the paper are sketches; these are computed from a trained model.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ _SEED = (0, 0)
 
 
 def figure2(run_dirs: Sequence[str]):
-    """What a step of Eq. 7 does to the energies of data and samples."""
+    """Show how a step of Eq. 7 changes the energies of data and samples."""
     run, experiment = open_only_run(run_dirs)
     model = own_model(run, experiment)
     extent = plane_ends(experiment, model)
@@ -70,7 +70,7 @@ def energy_changes(model, data, samples) -> tuple[np.ndarray, np.ndarray]:
 
 
 def figure4(run_dirs: Sequence[str]):
-    """On-manifold initialisation in a plane, by a one-dimensional latent."""
+    """Show on-manifold initialisation in a plane, with a 1-D latent space."""
     run, experiment = open_only_run(run_dirs)
     model = own_model(run, experiment)
     extent = plane_ends(experiment, model)
@@ -132,9 +132,9 @@ def chain_path(chain, x, energy_fn, temperature, project=None) -> np.ndarray:
     Args:
         chain: a `LangevinChain`.
         x: float [1, ...], the start.
-        energy_fn: as in `LangevinChain.run`, like the rest.
+        energy_fn: function from float [batch, ...] to energies, float [batch].
         temperature: float > 0.
-        project: maps states to states, or None.
+        project: function that brings states back to their space, or None.
 
     Returns:
         float [num_steps + 1, ...].
@@ -161,7 +161,7 @@ def plane_ends(experiment, model) -> tuple[float, float]:
 
 
 def grid_density(model, extent: tuple[float, float]) -> np.ndarray:
-    """Density of the model on a grid, float [num_cells, num_cells]."""
+    """Return the model's density on a grid, float [num_cells, num_cells]."""
     grid = Grid(*extent, num_cells=120)
     points = tf.constant(grid.points(), model.variable_dtype)
     density, _ = grid.normalize(model.log_density(points).numpy())

@@ -1,4 +1,4 @@
-"""Runs that figures are drawn from, and what a figure asks of them."""
+"""Runs that figures are drawn from, and the requirements of figures."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from nae_tf.training.experiment import Experiment
 
 
 def open_run(run_dir: str) -> tuple[RunDirectory, Experiment]:
-    """Read a run's configuration; it holds until the next run is opened."""
+    """Read a run's configuration, which is valid until the next call."""
     run = RunDirectory(run_dir)
     run.load_config()
     return run, Experiment.from_config()
@@ -22,7 +22,7 @@ def open_only_run(run_dirs: Sequence[str]) -> tuple[RunDirectory, Experiment]:
     """Read the configuration of the one run that the figure shows.
 
     Raises:
-        ValueError: there are several.
+        ValueError: if there are several.
     """
     if len(run_dirs) != 1:
         raise ValueError(
@@ -41,7 +41,7 @@ def held_out(experiment: Experiment) -> tuple[str, Examples]:
     """Return the first outlier set of a run and its name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: if there is none.
     """
     outliers = experiment.task.outliers
     if not outliers:

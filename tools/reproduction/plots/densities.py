@@ -11,10 +11,10 @@ _SAMPLES, _INLIERS, _OUTLIERS, _MANIFOLD = "#1f6fb4", "#1f6fb4", "#d1242f", "g"
 
 
 class Panel(NamedTuple):
-    """One density and, perhaps, samples to be drawn over it.
+    """One density and, if wanted, samples to be drawn over it.
 
     Attributes:
-        title: above the panel.
+        title: title above the panel.
         density: float [num_cells, num_cells] on a grid.
         samples: float [num_samples, 2], or None.
     """
@@ -28,8 +28,8 @@ def density_figure(rows: Sequence[Sequence[Panel]], grid: Grid, peak: float):
     """Show densities in one common scale of colours (Figures 3 and 5).
 
     Args:
-        rows: the panels.
-        grid: of all densities.
+        rows: panels, row by row.
+        grid: grid of all densities.
         peak: density of the darkest colour; larger ones look the same.
 
     Returns:
@@ -64,13 +64,13 @@ def density_figure(rows: Sequence[Sequence[Panel]], grid: Grid, peak: float):
 
 
 class Reconstructions(NamedTuple):
-    """What an autoencoder with a one-dimensional latent space does.
+    """Reconstructions by an autoencoder with a one-dimensional latent space.
 
     Attributes:
         inliers: float [num_inliers, 2].
         outliers: float [num_outliers, 2].
-        reconstructed_inliers: same shape as `inliers`.
-        reconstructed_outliers: same shape as `outliers`.
+        reconstructed_inliers: float [num_inliers, 2].
+        reconstructed_outliers: float [num_outliers, 2].
         manifold: float [num_points, 2], decoded latents in order.
     """
 
@@ -85,7 +85,7 @@ def manifold_figure(methods: Mapping[str, Reconstructions]):
     """Link points of the plane to their reconstructions (Figure 11).
 
     Args:
-        methods: what each does with the same points, by title.
+        methods: reconstructions of the same points, by title of the method.
 
     Returns:
         A `matplotlib.figure.Figure`.

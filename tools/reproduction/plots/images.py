@@ -1,9 +1,8 @@
 """Figures of the paper that show images or curves, drawn by matplotlib.
 
-The extra `figures` brings matplotlib. Every function takes arrays and returns a
-`matplotlib.figure.Figure`; `figures/image_figures.py` and
-`figures/plane_figures.py` make the arrays from runs.
-Figures 2 and 4 are in `plane_figures`, Figure 7 in `sample_figures`.
+Every function takes arrays and returns a `matplotlib.figure.Figure`;
+`figures/image_figures.py` computes the arrays from runs. Figures 2 and 4 are in
+`plots/plane.py`, Figure 7 is in `nae_tf/evaluation/sample_figure.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +24,11 @@ def image_table(
     """Lay images out in rows, their columns in groups.
 
     Args:
-        rows: by title, an image [height, width, channels] in [0, 1] for every
-            column.
+        rows: images [height, width, channels] in [0, 1] of all columns, by
+            title of the row.
         groups: number of columns by title, from left to right.
-        frames: by row, a colour or None for every column.
-        image_inches: side of an image on the page.
+        frames: colours or None of all columns, by title of the row.
+        image_inches: side of an image on the page, in inches.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -67,15 +66,16 @@ def reconstruction_figure(
 ):
     """Show inputs over their reconstructions (Figure 1).
 
-    A frame tells what the detector made of an outlier: blue for one that it
-    detects, orange for one that it misses.
+    Outliers have a frame: blue if the detector detects them, orange if it
+    misses them.
 
     Args:
         images: inputs by column group, each float [group, height, width,
             channels] in [0, 1]; the groups side by side are the columns.
-        reconstructions: by method, float [columns, height, width, channels].
-        outlier_flags: by method, bool [columns], what the method says.
-        is_outlier: bool [columns], the truth.
+        reconstructions: float [columns, height, width, channels], by method.
+        outlier_flags: bool [columns], whether a method flags an image, by
+            method.
+        is_outlier: bool [columns], whether an image is an outlier.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -100,16 +100,16 @@ def latent_size_figure(
     errors: Mapping[str, Sequence[np.ndarray]],
     aurocs: Mapping[str, Sequence[float]],
 ):
-    """Show what the latent dimension does to an autoencoder (Figure 12).
+    """Show errors and AUROC against the latent dimension (Figure 12).
 
     The left panel has the mean reconstruction errors and bars from the 10 % to
     the 90 % quantile, the right one the AUROC.
 
     Args:
         latent_sizes: D_z of every run, ascending.
-        errors: by name of the examples, inliers first, then outliers: the
-            reconstruction errors float [num_examples] of every run.
-        aurocs: by method, of every run.
+        errors: reconstruction errors, float [num_examples], of every run, by
+            name of the examples: first the inliers, then the outliers.
+        aurocs: AUROC of every run, by method.
 
     Returns:
         A `matplotlib.figure.Figure`.

@@ -1,4 +1,4 @@
-"""What happens in a plane of data: Figures 2 and 4, drawn by matplotlib."""
+"""Figures 2 and 4, in a plane of data, drawn by matplotlib."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def energy_gradient_figure(
     data: np.ndarray,
     data_changes: np.ndarray,
 ):
-    """Show what a step of maximum likelihood does to energies (Figure 2).
+    """Show how a step of maximum likelihood changes energies (Figure 2).
 
     Red is the model, blue the data: densities as shades, samples of the model
     as dots, examples as crosses. An arrow points up where the step of Eq. 7
@@ -30,7 +30,7 @@ def energy_gradient_figure(
         samples: float [num_samples, 2].
         sample_changes: float [num_samples], change of their energy.
         data: float [num_examples, 2].
-        data_changes: float [num_examples].
+        data_changes: float [num_examples], change of their energy.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -84,22 +84,22 @@ def on_manifold_figure(
     manifold_path: np.ndarray,
     visible_path: np.ndarray,
 ):
-    """Show how a negative sample comes about (Figure 4).
+    """Show how the two chains draw a negative sample (Figure 4).
 
-    Left, the latent chain on H(z) = E(decode(z)), over the coordinate of a
-    one-dimensional latent space. Right, the same chain on the decoder's
-    manifold, the red star where it ends and the visible chain starts, and the
-    green cross where that ends.
+    Left is the latent chain on H(z) = E(decode(z)), over the coordinate of a
+    one-dimensional latent space. Right is the same chain on the decoder's
+    manifold. The visible chain goes from the red star, where the latent chain
+    ends, to the green cross.
 
     Args:
         extent: low and high end of both axes of the plane.
         model_density: float [height, width], row 0 at the low end.
-        coordinates: float [num_points], of the latent space.
-        latent_energy: float [num_points], H there.
-        manifold: float [num_points, 2], the decoder there.
+        coordinates: float [num_points], coordinates of latents.
+        latent_energy: float [num_points], H of these latents.
+        manifold: float [num_points, 2], these latents decoded.
         latent_path: float [num_states], coordinates of the latent chain.
-        latent_path_energy: float [num_states], H there.
-        manifold_path: float [num_states, 2], the decoder there.
+        latent_path_energy: float [num_states], H of its states.
+        manifold_path: float [num_states, 2], its states decoded.
         visible_path: float [num_moves, 2], states of the visible chain.
 
     Returns:
