@@ -4,9 +4,9 @@
                                    manifest.json
 
 A checkpoint is written under another name and renamed when everything in it has
-reached the disk. Its manifest holds the SHA-256 of every file, so that what a
-disk or a copy has damaged since is noticed, named, and passed over in favour of
-the checkpoint before.
+reached the disk. Its manifest holds the SHA-256 of every file. So a file that a
+disk or a copy has damaged is noticed and named, and the checkpoint before is
+used instead.
 """
 
 import contextlib
@@ -24,28 +24,29 @@ from nae_tf.runs.disk import explain_file_errors, flush_to_disk
 
 _VARIABLES = "variables"
 _MANIFEST = "manifest.json"
-# Names of what is being written or deleted start so; nobody reads it.
+# Prefix of checkpoints that are being written or deleted, which are not read.
 _UNFINISHED = "."
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a phase has come: what a checkpoint holds beside the variables.
+    """Progress of a phase, which a checkpoint holds beside the variables.
 
-    The names of the attributes stand in the manifests of old runs.
+    The manifests of runs contain the names of the attributes.
 
     Attributes:
-        epoch: Number of epochs completed.
-        step: Number of steps completed of the epoch under way.
-        finished: Whether the phase is over.
-        good: Whether the training showed no sign of divergence when this was
-            saved. A roll-back returns to good checkpoints only.
-        roll_backs: Number of roll-backs so far, see `DivergenceGuard`.
-        best_epoch: Number of the epoch whose weights are kept, from 1; None
+        epoch: number of completed epochs.
+        step: number of completed steps of the current epoch.
+        finished: whether the phase is over.
+        good: whether the training showed no sign of divergence when this was
+            saved. A roll-back returns only to good checkpoints.
+        roll_backs: number of roll-backs so far.
+        best_epoch: number of the epoch whose weights are kept, from 1; None
             for the present weights.
-        means: Running means of the epoch under way, see `running_means`.
-        callbacks: States of callbacks, by the name of their class.
-        records: Sizes of the files that grow, by their path in the run
+        means: running means of the current epoch, as `running_means` returns
+            them.
+        callbacks: states of callbacks, by the name of their class.
+        records: sizes in bytes of the files that grow, by their path in the run
             directory.
     """
 
@@ -64,19 +65,24 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class SavedCheckpoint:
-    """A whole checkpoint on the disk: its directory, and its progress."""
+    """A whole checkpoint on the disk.
+
+    Attributes:
+        path: directory of the checkpoint.
+        progress: progress of the phase in it.
+    """
 
     path: pathlib.Path
     progress: Progress
 
     @property
     def variables(self) -> str:
-        """What `tf.train.Checkpoint.read` takes."""
+        """Path of the variables for `tf.train.Checkpoint.read`."""
         return str(self.path / _VARIABLES)
 
 
 class DamagedCheckpointError(ValueError):
-    """A checkpoint is not what was written."""
+    """A checkpoint differs from what was written."""
 
 
 class CheckpointDirectory:
@@ -88,15 +94,19 @@ class CheckpointDirectory:
     KEPT = 2
 
     def __init__(self, path: pathlib.Path):
-        """Name a directory; it is made when something is saved."""
+        """Set the directory, which the first `save` creates."""
         self.path = path
         self._damaged: set[str] = set()
 
     def save(self, checkpoint: tf.train.Checkpoint, progress: Progress):
         """Write a checkpoint, then delete those that it makes superfluous.
 
+        Args:
+            checkpoint: variables to write.
+            progress: progress to write.
+
         Raises:
-            OSError: it could not be written; those before are as they were.
+            OSError: if it could not be written; earlier ones are unchanged.
         """
         names = self._names()
         name = f"{int(names[0]) + 1 if names else 0:08d}"
@@ -123,11 +133,11 @@ class CheckpointDirectory:
         """Return the newest whole checkpoint, or None if there is none at all.
 
         Args:
-            good_only: Whether to pass over those that are not good, see
-                `Progress`.
+            good_only: whether checkpoints that are not good, by
+                `Progress.good`, are ignored.
 
         Raises:
-            DamagedCheckpointError: there are some, but none is whole.
+            DamagedCheckpointError: if there are some, but none is whole.
         """
         reports = []
         for name in self._names():
@@ -149,7 +159,7 @@ class CheckpointDirectory:
         return None
 
     def _names(self):
-        """Names of the finished checkpoints, newest first."""
+        """Return the names of the finished checkpoints, newest first."""
         if not self.path.is_dir():
             return []
         names = (path.name for path in self.path.iterdir())
@@ -169,13 +179,13 @@ class CheckpointDirectory:
                 kept += 1
                 has_good |= good
                 continue
-            # First the name, so that no half-deleted checkpoint has one.
+            # Renamed first, so that no half-deleted checkpoint is read.
             deleted = self.path / f"{_UNFINISHED}{name}.deleted"
             os.rename(self.path / name, deleted)
             shutil.rmtree(deleted)
 
     def _is_good(self, name):
-        """Whether a roll-back may return there; None for a damaged one."""
+        """Return whether a roll-back may return there; None if damaged."""
         if name in self._damaged:
             return None
         try:
@@ -187,12 +197,12 @@ class CheckpointDirectory:
 class WeightsCopy(tf.Module):
     """A second set of a model's weights, saved with the first.
 
-    Holding the best epoch's weights in memory costs less than a checkpoint
-    every time that an epoch is better than those before.
+    Holding the best epoch's weights in memory costs less than a checkpoint for
+    every epoch that is better than those before.
     """
 
     def __init__(self, model):
-        """Make room for the weights of a built model."""
+        """Copy the weights of a built model."""
         super().__init__()
         self.copies = [
             tf.Variable(tf.convert_to_tensor(weight), trainable=False)
@@ -200,12 +210,12 @@ class WeightsCopy(tf.Module):
         ]
 
     def copy_from(self, model):
-        """Remember the model's weights."""
+        """Copy the weights of the model."""
         for copy, weight in zip(self.copies, model.weights, strict=True):
             copy.assign(tf.convert_to_tensor(weight))
 
     def copy_to(self, model):
-        """Give the model the weights remembered."""
+        """Set the weights of the model to the copies."""
         for copy, weight in zip(self.copies, model.weights, strict=True):
             weight.assign(copy)
 
@@ -213,15 +223,15 @@ class WeightsCopy(tf.Module):
 def restore(model, path: pathlib.Path):
     """Load the weights that a phase keeps into a model of its configuration.
 
-    What is no weight, such as the replay buffer, is the newest.
+    Other variables, such as those of the replay buffer, are the newest.
 
     Args:
-        model: built.
-        path: of the phase's checkpoints.
+        model: a built model.
+        path: directory of the phase's checkpoints.
 
     Raises:
-        FileNotFoundError: there is no checkpoint.
-        ValueError: the phase is not over, the checkpoint belongs to another
+        FileNotFoundError: if there is no checkpoint.
+        ValueError: if the phase is not over, the checkpoint belongs to another
             model, or none is whole.
     """
     saved = CheckpointDirectory(path).newest()
@@ -247,9 +257,13 @@ def restore(model, path: pathlib.Path):
 def read(checkpoint: tf.train.Checkpoint, saved: SavedCheckpoint):
     """Load a checkpoint's variables.
 
+    Args:
+        checkpoint: variables to set.
+        saved: checkpoint on the disk.
+
     Raises:
-        OSError: they cannot be read.
-        ValueError: they belong to another model.
+        OSError: if they cannot be read.
+        ValueError: if they belong to another model.
     """
     try:
         with explain_file_errors(
@@ -257,7 +271,7 @@ def read(checkpoint: tf.train.Checkpoint, saved: SavedCheckpoint):
             "Mend its permissions; a path with *, ?, [ or ], which TensorFlow "
             "takes for a pattern, has to be renamed.",
         ):
-            # A reader has no use for the optimizer.
+            # An evaluation does not load the optimizer.
             status = checkpoint.read(saved.variables).expect_partial()
             status.assert_existing_objects_matched()
     except (
@@ -274,8 +288,11 @@ def read(checkpoint: tf.train.Checkpoint, saved: SavedCheckpoint):
 def verified(path: pathlib.Path) -> SavedCheckpoint:
     """Compare a checkpoint with its manifest.
 
+    Args:
+        path: directory of the checkpoint.
+
     Raises:
-        DamagedCheckpointError: names the file that differs.
+        DamagedCheckpointError: if a file differs; the message names it.
     """
     saved, digests = _read_manifest(path)
     for name, digest in digests.items():

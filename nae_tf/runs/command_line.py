@@ -1,4 +1,4 @@
-"""What the commands share: flags and one-line errors."""
+"""Common parts of the commands: flags and errors of one line."""
 
 import os
 import signal
@@ -17,7 +17,11 @@ from nae_tf.runs.progress import (
 
 
 def define_run_dir_flags(help_text: str):
-    """Define --run_dir, the run that a command reads, and --trust_config."""
+    """Define --run_dir, the run that a command reads, and --trust_config.
+
+    Args:
+        help_text: help of --run_dir.
+    """
     flags.DEFINE_string("run_dir", None, help_text, required=True)
     flags.DEFINE_bool(
         "trust_config",
@@ -31,31 +35,32 @@ def run_command(
 ):
     """Run an entry point; expected errors end in one line and exit status 1.
 
-    Every command has --quiet and --nocolor. The full traceback is shown with
-    --verbosity=1. Ctrl-C, where the command does not handle it by itself, ends
-    in one line, too, and a reader that closes the pipe in none; the exit status
-    is then 128 and the number of the signal, as a shell has it.
+    Every command has --quiet and --nocolor; --verbosity=1 shows the full
+    traceback of an error. Ctrl-C ends in one line, too, unless the command
+    handles it itself. If the reader of a pipe closes it, nothing is printed. In
+    both cases the exit status is 128 plus the number of the signal, as in a
+    shell.
 
     Args:
-        main: takes nothing, reads the flags.
-        define_flags: defines the command's own flags.
+        main: function without arguments that reads the flags.
+        define_flags: function that defines the flags of the command.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            # Closed by whoever started the command, as a daemon's may be.
+            # The process that started the command has closed it, as daemons do.
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     before = set(flags.FLAGS)
     if define_flags is not None:
         define_flags()
     define_progress_flags()
     for name in set(flags.FLAGS) - before:
-        # --help lists what the main module defines, and this.
+        # --help lists the flags of the main module and these key flags.
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
     def run_main(argv):
         use_progress_flags()
         if not flags.FLAGS["verbosity"].present:
-            # TensorFlow reports its housekeeping at INFO level.
+            # At INFO level TensorFlow reports much that no user needs.
             logging.set_verbosity(logging.WARNING)
         try:
             if argv[1:]:
@@ -66,7 +71,7 @@ def run_command(
             main()
             sys.stdout.flush()
         except BrokenPipeError:
-            # Python would flush once more at the end.
+            # Python flushes once more at its end, which would fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)
         except KeyboardInterrupt:
@@ -76,8 +81,8 @@ def run_command(
         except (ValueError, OSError, ImportError) as error:
             _end(error)
         except (TypeError, AttributeError, RuntimeError) as error:
-            # A value of the wrong type in the configuration; elsewhere it is
-            # an error of ours, whose traceback is wanted.
+            # In the configuration this is a value of a wrong type. Elsewhere it
+            # is a defect of this package, whose traceback is needed.
             if not is_of_configuration(error):
                 raise
             _end(error)

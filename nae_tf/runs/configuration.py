@@ -1,4 +1,4 @@
-"""Reading gin files and bindings, strictly, with errors of one line."""
+"""Gin files and bindings, parsed strictly, with errors of one line."""
 
 import contextlib
 import difflib
@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 import gin
 
 _MACRO = "/gin.macro"
-# What gin appends to an error, before the configurable that it was calling.
+# Text that gin appends to an error, before the name of the configurable.
 _CALL = "\n  In call to configurable"
 
 
@@ -31,12 +31,13 @@ def find_config(file: str) -> str:
     """Return the path of a gin file, which may be a preset.
 
     Args:
-        file: Path of a file. If there is none, name of a preset, such as
-            "digits.gin", "budgets/smoke.gin" or, as in a clone,
+        file: path of a file or, if there is no such file, name of a preset,
+            such as "digits.gin", "budgets/smoke.gin" or, as in a clone,
             "gin/digits.gin".
 
     Raises:
-        FileNotFoundError: there is neither; names the nearest presets.
+        FileNotFoundError: if there is neither; the message names the nearest
+            presets.
     """
     if os.path.exists(file):
         return file
@@ -50,14 +51,14 @@ def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
     """Parse gin files and bindings strictly; later ones win.
 
     Args:
-        files: gin files; see `find_config`.
-        bindings: single bindings, as a command line has them. A macro or a
-            scope that nothing refers to would have no effect.
+        files: paths of gin files or names of presets.
+        bindings: single bindings of the command line.
 
     Raises:
-        FileNotFoundError: a file, or one that it includes, does not exist.
-        ValueError: an unknown name, with the nearest known one; a binding
-            without effect; or a syntax error.
+        FileNotFoundError: if a file, or one that it includes, does not exist.
+        ValueError: if a name is unknown, with the nearest known one; if a
+            binding has no effect, because nothing refers to its macro or scope;
+            or if there is a syntax error.
     """
     paths = [find_config(file) for file in files]
     gin.clear_config()
@@ -69,7 +70,7 @@ def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
             gin.parse_config(list(bindings))
         gin.finalize()
     except OSError as error:
-        # gin says this of a file that is included, and where it searched.
+        # Text of gin about an included file, with the folders that it searched.
         missing = re.match(
             r'Unable to open file: (.*?)\. Searched .*?In file "(.*?)"',
             str(error),
@@ -96,12 +97,12 @@ def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
 
 
 def is_of_configuration(error: Exception) -> bool:
-    """Whether gin passed it on from something that it was calling."""
+    """Return whether an error comes from a call that gin has made."""
     return _CALL in str(error)
 
 
 def message_in_one_line(error: Exception) -> str:
-    """Return an error's message in one line, gin's addition to it shortened."""
+    """Return an error's message in one line, with gin's addition shortened."""
     report, _, call = str(error).partition(_CALL)
     lines = [line.strip() for line in report.splitlines()]
     text = " ".join(filter(None, lines))
@@ -115,15 +116,15 @@ def message_in_one_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _includes_from(*folders: str) -> Iterator[None]:
-    """Look for what is included in folders, then here, then in the presets.
+    """Search included files in folders, then here, then in the presets.
 
-    gin reports every folder without the file as an error; not within this.
+    gin logs an error for every folder without the file; the context drops it.
     """
 
     def is_news(record):
         return not str(record.msg).startswith("Path not found")
 
-    # gin can only append to its search path, and never takes anything back.
+    # gin can only append to its search path.
     search_path = gin.config._LOCATION_PREFIXES
     before = list(search_path)
     root = python_logging.getLogger()
@@ -150,7 +151,7 @@ def _no_such_file(file: str) -> str:
 
 
 def _refuse_without_effect(bindings):
-    """Refuse macros and scopes that nothing refers to: they are misspelt."""
+    """Refuse macros and scopes that nothing refers to, as they are misspelt."""
     # gin has no public view of the whole configuration.
     references = [
         reference.scoped_selector
@@ -202,8 +203,8 @@ def _explain(error: Exception) -> str:
         )
     text = " ".join(str(error).split())
     if match := re.match(r"No bindings specified for '(.*)/gin\.macro'", text):
-        return f"%{match[1]} stands for nothing; bind {match[1]} = value."
-    # gin keeps no public list of what is registered.
+        return f"%{match[1]} has no value; bind {match[1]} = value."
+    # gin has no public list of registered names.
     registry = gin.config._REGISTRY
     known = {
         selector.split(".")[-1]: item for selector, item in registry.items()

@@ -1,9 +1,9 @@
-"""The command `nae-tf`, by which a shell starts all commands of the package.
+"""The command `nae-tf`, which starts all commands of the package.
 
     nae-tf --help
     nae-tf train --gin_file=digits.gin
 
-The second line does the same as `python -m nae_tf.train --gin_file=digits.gin`.
+The second line is the same as `python -m nae_tf.train --gin_file=digits.gin`.
 """
 
 import difflib
@@ -57,7 +57,7 @@ def _help() -> str:
 def _run(name: str, arguments: list[str]):
     """Run a command of the package, found by its name."""
     sys.argv = [f"nae-tf {name}", *arguments]
-    # Its __init__ left out all names as long as the program was "nae-tf".
+    # Its __init__ omits all names while the program is called "nae-tf".
     importlib.reload(sys.modules["nae_tf"])
     from nae_tf.runs.command_line import run_command
 

@@ -8,7 +8,7 @@ import re
 
 import tensorflow as tf
 
-# What TensorFlow raises when files or disks are the cause.
+# Errors of TensorFlow that files or disks cause.
 _FILE_ERRORS = (
     tf.errors.NotFoundError,
     tf.errors.PermissionDeniedError,
@@ -31,7 +31,7 @@ def flush_to_disk(path):
 
 
 def flush_tree_to_disk(path):
-    """Wait until a directory and all that is below it are on the disk."""
+    """Wait until a directory and everything below it are on the disk."""
     for folder, _, names in os.walk(path, topdown=False):
         for name in names:
             flush_to_disk(os.path.join(folder, name))
@@ -42,20 +42,20 @@ def flush_tree_to_disk(path):
 def explain_file_errors(failed: str, remedy: str):
     """Explain an error of a file or a disk: what failed, why, what to do.
 
-    An error that a context within this one has explained passes as it is.
+    An error that an inner context has explained is passed on as it is.
 
     Args:
-        failed: What failed: the beginning of the message.
-        remedy: What to do: the end of the message.
+        failed: beginning of the message: the operation that failed.
+        remedy: end of the message: a sentence that says what to do.
 
     Raises:
-        OSError: A file or a disk failed. The message is one line.
+        OSError: if a file or a disk failed; the message is one line.
     """
     try:
         with explain_tensorflow_file_errors(failed, remedy):
             yield
     except OSError as error:
-        if error.errno is None:  # It is explained already.
+        if error.errno is None:  # An inner context has explained it.
             raise
         reason = error.strerror or str(error)
         raise OSError(f"{failed}: {reason}. {remedy}") from error
@@ -63,14 +63,14 @@ def explain_file_errors(failed: str, remedy: str):
 
 @contextlib.contextmanager
 def explain_tensorflow_file_errors(failed: str, remedy: str):
-    """Explain only what TensorFlow's own code reports of files and disks.
+    """Explain only errors of files and disks that TensorFlow itself reports.
 
     Args:
-        failed: What failed: the beginning of the message.
-        remedy: What to do: the end of the message.
+        failed: beginning of the message: the operation that failed.
+        remedy: end of the message: a sentence that says what to do.
 
     Raises:
-        OSError: A file or a disk failed. The message is one line.
+        OSError: if a file or a disk failed; the message is one line.
     """
     try:
         yield
@@ -81,11 +81,14 @@ def explain_tensorflow_file_errors(failed: str, remedy: str):
 def explain_data_errors(
     name: str, then: str = "run the command again"
 ) -> contextlib.AbstractContextManager:
-    """Explain that data could not be read, which are read while in use.
+    """Explain that data could not be read while they were in use.
 
     Args:
-        name: Name of the data, for the message.
-        then: What to do once they are back.
+        name: name of the data, used in the message.
+        then: end of the message: what to do once the data are back.
+
+    Returns:
+        A context manager that raises OSError with a message of one line.
     """
     return explain_tensorflow_file_errors(
         f"the data of {name!r} could not be read",
@@ -95,14 +98,22 @@ def explain_data_errors(
 
 def _reason(error: tf.errors.OpError) -> str:
     """Find the reason among the nodes and stacks of TensorFlow's message."""
-    # As TensorFlow words an error of the system: "path; No such file".
+    # TensorFlow writes errors of the system as "path; No such file".
     if match := re.search(r"(\S+); ([A-Z][^\[\n\t]*)", error.message):
         return f"{match[1]}: {match[2].strip()}"
     return error.message.strip().splitlines()[0].rstrip(".:")
 
 
 def write_atomically(path: pathlib.Path, content: str | bytes):
-    """Write a file under a temporary name and rename it."""
+    """Write a file under a temporary name and rename it.
+
+    Args:
+        path: path of the file.
+        content: contents; a text is written as UTF-8.
+
+    Raises:
+        OSError: if the file cannot be written; the message is one line.
+    """
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with explain_file_errors(
@@ -121,7 +132,12 @@ def write_atomically(path: pathlib.Path, content: str | bytes):
 
 
 def write_figure(path: pathlib.Path, figure):
-    """Write a `matplotlib.figure.Figure` as PNG, as `write_atomically` does."""
+    """Write a figure as PNG by `write_atomically`.
+
+    Args:
+        path: path of the file.
+        figure: a `matplotlib.figure.Figure`.
+    """
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=150)
     write_atomically(path, file.getvalue())

@@ -12,14 +12,14 @@ import filelock
 class ProcessLock:
     """A lock file that one process holds at a time.
 
-    What counts is the system's lock on the file: a file that was left behind is
-    no obstacle. A second file, named .holder, says who holds it. It could not
-    stand in the lock file itself, which some versions of filelock empty
-    whenever another process tries.
+    The lock is that of the operating system on the file; a file that was left
+    behind locks nothing. A second file, named .holder, names the process that
+    holds the lock. The lock file itself cannot name it, because some versions
+    of filelock empty that file whenever another process tries.
     """
 
     def __init__(self, path: pathlib.Path):
-        """Name the lock file; it is made by `acquire`."""
+        """Set the path of the lock file, which `acquire` creates."""
         self._path = path
         self._lock = filelock.FileLock(str(path))
         self._holder = path.with_name(f"{path.name}.holder")
@@ -31,7 +31,7 @@ class ProcessLock:
             Whether this process holds the lock; if not, another one does.
 
         Raises:
-            OSError: The lock file cannot be written, or the file system knows
+            OSError: if the lock file cannot be written, or the file system has
                 no locks.
         """
         try:
@@ -40,7 +40,7 @@ class ProcessLock:
             return False
         except NotImplementedError as error:
             raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)) from error
-        # Without a name the message to others is less clear, that is all.
+        # Without the name, only the message to other processes is less clear.
         with contextlib.suppress(OSError):
             self._holder.write_text(
                 f"process {os.getpid()} on {socket.gethostname()}\n",
@@ -49,7 +49,7 @@ class ProcessLock:
         return True
 
     def holder(self) -> str:
-        """Return who holds the lock, "process 12 on host" say."""
+        """Return who holds the lock, for example "process 12 on host"."""
         with contextlib.suppress(OSError, UnicodeDecodeError):
             if name := self._holder.read_text(encoding="utf-8").strip():
                 return name
@@ -62,6 +62,6 @@ class ProcessLock:
         self._lock.release()
 
     def delete(self):
-        """Delete the lock file, once nobody will ask for the lock again."""
+        """Delete the lock file after its last use."""
         with contextlib.suppress(OSError):
             self._path.unlink()

@@ -1,8 +1,8 @@
-"""Progress on the terminal: bars with the time left, and being quiet.
+"""Progress on the terminal: bars with the time left, or nothing if quiet.
 
 Progress goes to standard error, results to standard output. Where standard
-error is no terminal there are lines instead of bars: one an epoch of a
-training, one every half a minute of anything else.
+error is not a terminal there are lines instead of bars: one per epoch of a
+training, otherwise one every half a minute.
 """
 
 import io
@@ -28,19 +28,19 @@ def define_progress_flags():
 
 
 def use_progress_flags():
-    """Let the flags decide from now on."""
+    """Apply the flags to all output from now on."""
     _display["quiet"] = flags.FLAGS.quiet
     _display["color"] = flags.FLAGS.color and sys.stderr.isatty()
 
 
 def print_status(text: str):
-    """Print a line about what goes on to standard error, but not if quiet."""
+    """Print a line of status to standard error, unless quiet."""
     if not _display["quiet"]:
         print(text, file=sys.stderr, flush=True)
 
 
 def error_line(text: str) -> str:
-    """Return an error message as it goes to the terminal."""
+    """Return an error message in the form for the terminal."""
     label = "\x1b[1;31merror:\x1b[0m" if _display["color"] else "error:"
     return f"{label} {text}"
 
@@ -55,7 +55,7 @@ class _LogLines(tqdm):
             unit=unit,
             desc=f"{title}: " if title else None,
             initial=initial,
-            # What tqdm itself writes is made for terminals.
+            # The output of tqdm itself is for terminals.
             file=io.StringIO(),
             leave=False,
             mininterval=_SECONDS_BETWEEN_LINES,
@@ -64,22 +64,22 @@ class _LogLines(tqdm):
         )
 
     def display(self, msg=None, pos=None):
-        """Print the line, but not that of the beginning or of the end."""
+        """Print the line, except at the beginning and at the end."""
         if msg is None and self.n > self.initial:
             print_status(str(self))
 
 
 def progress_bar(total: int | None, unit: str, title: str = "", initial=0):
-    """Return a bar that shows the time left; update it by `bar.update(n)`.
+    """Return a bar that shows the time left; `bar.update(n)` moves it.
 
-    It shows nothing if it is to be quiet, and lines where standard error is no
-    terminal.
+    With --quiet it shows nothing. Where standard error is not a terminal it
+    prints lines.
 
     Args:
-        total: how many units there are, None if that is not known.
-        unit: what is counted.
-        title: stands before the bar.
-        initial: units that are done already.
+        total: number of units; None if it is not known.
+        unit: name of a unit, in the singular.
+        title: text before the bar.
+        initial: number of units that are done already.
     """
     if not sys.stderr.isatty() and not _display["quiet"]:
         return _LogLines(total, unit, title, initial)
@@ -92,7 +92,7 @@ def _terminal_bar(total, unit, title, initial):
         unit=unit,
         desc=title or None,
         initial=initial,
-        # None means: nothing where standard error is no terminal.
+        # None means no bar where standard error is not a terminal.
         disable=True if _display["quiet"] else None,
         colour="green" if _display["color"] else None,
         dynamic_ncols=True,

@@ -12,14 +12,16 @@ from nae_tf.runs.locks import ProcessLock
 
 
 class RunDirectory:
-    """Paths of a run, and writing that never leaves half a file.
+    """The paths of a run, its lock and its configuration.
 
-    config.gin  checkpoints/<phase>/  snapshots/<phase>/  tensorboard/
-    metrics.csv  results.json  report.html  figures/  samples/
+        config.gin  checkpoints/<phase>/  snapshots/<phase>/  tensorboard/
+        metrics.csv  results.json  report.html  figures/  samples/
+
+    A file is written completely or not at all.
     """
 
     def __init__(self, path):
-        """Name a directory; nothing is created yet."""
+        """Set the directory; nothing is created yet."""
         self.path = pathlib.Path(path)
         self.config = self.path / "config.gin"
         self.metrics = self.path / "metrics.csv"
@@ -39,11 +41,11 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes from training here meanwhile.
+        """Keep other processes from training here within the context.
 
         Raises:
-            BlockingIOError: another process trains here.
-            OSError: the directory cannot be written.
+            BlockingIOError: if another process trains here.
+            OSError: if the directory cannot be written.
         """
         lock = ProcessLock(self.path / ".lock")
         with explain_file_errors(
@@ -63,18 +65,18 @@ class RunDirectory:
             lock.release()
 
     def begin(self, resume: bool) -> bool:
-        """Look at what the directory, which exists, holds of a run.
+        """Check whether the existing directory holds a run to continue.
 
         Args:
-            resume: whether the user asked to continue what is there.
+            resume: whether the user asked to continue a run.
 
         Returns:
-            Whether there is a run to continue. There is none in a directory
-            that holds nothing but what starts with a dot.
+            Whether there is a run to continue. Files whose names start with a
+            dot do not count.
 
         Raises:
-            FileExistsError: there is something, but not to be continued.
-            ValueError: a link leads out of the directory.
+            FileExistsError: if there are files, but no run to continue.
+            ValueError: if a link leads out of the directory.
         """
         if all(path.name.startswith(".") for path in self.path.iterdir()):
             return False
@@ -98,23 +100,24 @@ class RunDirectory:
         return True
 
     def _refuse_links(self):
-        """Refuse somebody else's links, by which we would write elsewhere."""
+        """Refuse links of strangers, through which we would write elsewhere."""
         here = self.path.resolve()
         for path in self.path.rglob("*"):
             if path.is_symlink() and not path.resolve().is_relative_to(here):
                 raise ValueError(
                     f"{str(path)!r} is a link that leads out of the run "
-                    "directory; put what it leads to in its place."
+                    "directory; replace it by a copy of its target."
                 )
 
     def check_config(self, text: str):
         """Compare a configuration with that of the run to be continued.
 
         Args:
-            text: as gin writes it.
+            text: configuration in the form that gin writes.
 
         Raises:
-            ValueError: they differ; names the first binding that does.
+            ValueError: if they differ; the message names the first binding
+                that does.
         """
         saved = _bindings(self.config.read_text(encoding="utf-8"))
         given = _bindings(text)
@@ -131,17 +134,18 @@ class RunDirectory:
         """Parse the run's configuration, which may be somebody else's.
 
         Args:
-            trusted: let the configuration import modules, which runs their
-                code, and include other files, and let links lead elsewhere.
+            trusted: whether the configuration may import modules, which runs
+                their code, and include files, and whether links may lead out of
+                the directory.
 
         Raises:
-            FileNotFoundError: it is no run directory.
-            ValueError: the configuration imports or includes something, or a
+            FileNotFoundError: if it is not a run directory.
+            ValueError: if the configuration imports or includes something, or a
                 link leads out of the directory.
         """
         if not self.config.exists():
             raise FileNotFoundError(
-                f"{str(self.path)!r} is no run directory: it has no "
+                f"{str(self.path)!r} is not a run directory: it has no "
                 "config.gin; name the --run_dir of a finished nae_tf.train."
             )
         text = self.config.read_text(encoding="utf-8")
@@ -159,20 +163,20 @@ class RunDirectory:
 
 
 def _bindings(text):
-    """Values by name of a configuration as gin writes it."""
-    # A long value goes on in lines that are indented.
+    """Return values by name of a configuration that gin has written."""
+    # A long value continues in indented lines.
     joined = re.sub(r"[ \t]*\\?\n[ \t]+", " ", text)
     return dict(re.findall(r"^([^#\s]\S*) = (.*)$", joined, re.MULTILINE))
 
 
 # --- Records: the files that grow, metrics.csv and TensorBoard's events -------
 #
-# A checkpoint holds their sizes. Resuming from it cuts off what was written
-# later and will be written again, so that no row is missing or there twice.
+# A checkpoint holds their sizes. Resuming from it cuts off later rows; they are
+# written again, so that no row is missing or doubled.
 
 
 def record_sizes(run: RunDirectory) -> dict[str, int]:
-    """Return sizes by path in the run directory, once they are on the disk."""
+    """Return the sizes of the files, flushed to the disk, by path."""
     sizes = {}
     for path in _records(run):
         with open(path, "rb") as file:
@@ -183,7 +187,12 @@ def record_sizes(run: RunDirectory) -> dict[str, int]:
 
 
 def cut_records(run: RunDirectory, sizes: dict[str, int]):
-    """Cut the files back to `sizes`, and delete those without a size."""
+    """Cut the files back to their sizes, and delete those without a size.
+
+    Args:
+        run: directory of the run.
+        sizes: sizes in bytes, by path in the run directory.
+    """
     for path in _records(run):
         size = sizes.get(path.relative_to(run.path).as_posix())
         if size is None:

@@ -201,7 +201,7 @@ CASES = {
     ),
     "macro without a value": (
         as_a_command_says_it("Experiment.seed = %nope"),
-        "^%nope stands for nothing; bind nope = value.$",
+        "^%nope has no value; bind nope = value.$",
     ),
     "type": (
         as_a_command_says_it("CheckpointSchedule.max_share = '3'"),
