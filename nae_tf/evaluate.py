@@ -2,11 +2,11 @@
 
     nae-tf evaluate --run_dir=runs/digits
 
-Prints the AUROC of every outlier set of the run's task for the pre-trained
-autoencoder (AE) and the final model, on test data. Writes results.json with all
-metrics and their confidence intervals, and report.html, which shows them with
-histograms, ROC curves and examples (docs/guides/evaluation.md). It needs the
-run directory and the data that the run's configuration names.
+Prints the AUROC on test data of the pre-trained autoencoder (AE) and of the
+final model, for every outlier set of the run's task. Writes results.json with
+all metrics and their confidence intervals. Writes also report.html, which shows
+them with histograms, ROC curves and examples (docs/guides/evaluation.md). The
+command needs the run directory and the data of the run's configuration.
 """
 
 from absl import flags

@@ -3,7 +3,7 @@
     nae-tf export --run_dir=runs/digits
 
 Writes <run_dir>/export/<version>/, a SavedModel that needs TensorFlow and
-nothing else. The calibration is inside: it answers with p-values as well.
+nothing else. It contains the calibration, so it answers with p-values as well.
 """
 
 import math
@@ -29,7 +29,16 @@ def calibrate(
 ) -> Calibration:
     """Calibrate a run's model on validation inliers.
 
-    Training looked at them only to choose an epoch.
+    Training has used them only to choose an epoch.
+
+    Args:
+        experiment: experiment of the run.
+        model: trained model of the run.
+        false_alarm_rate: share of inliers that may be called outliers, in
+            (0, 1).
+
+    Raises:
+        OSError: if the data cannot be read.
     """
     task = experiment.task
     with explain_data_errors(task.name):

@@ -1,14 +1,14 @@
-"""Put an image data set where tensorflow-datasets, and so nae_tf, finds it.
+"""Prepare an image data set for tensorflow-datasets, and so for nae_tf.
 
     nae-tf prepare --dataset=mnist
     nae-tf prepare --dataset=fashion_mnist \
         --import_from=/usr/share/datasets/fashion-mnist
 
-The first command downloads, the second takes raw files that are already here
-(those of Debian's package dataset-fashion-mnist). Either way the files are
-checked against the sums of the originals, and the data set appears under its
-name when it is whole: an interrupted command can simply be given again. Files
-that were downloaded completely are not downloaded again.
+The first command downloads. The second takes raw files from a folder, here
+those of Debian's package dataset-fashion-mnist. Both check the files against
+the checksums of the originals. The data set appears under its name when it is
+complete, so an interrupted command can simply be given again. Files that were
+downloaded completely are not downloaded again.
 """
 
 from absl import flags

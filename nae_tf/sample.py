@@ -2,12 +2,12 @@
 
     nae-tf sample --run_dir=runs/digits --num_samples=64
 
-Fresh latent chains, eight times as long as in training (section D.3), then the
-visible chain. Writes <run_dir>/samples/samples.npz with all stages and
+Runs fresh latent chains, eight times as long as in training (section D.3), and
+then the visible chain. Writes <run_dir>/samples/samples.npz with all stages and
 samples.png, which shows them side by side (Figure 7). With --features the
-samples are compared with test data; quality.json has the result. Distances
-are comparable in the same features only: they are FID and KID as published if
-the features are those of Inception.
+samples are compared with test data; quality.json has the result. Distances are
+comparable only in the same features. They are the usual FID and KID if the
+features are those of Inception.
 """
 
 import json
@@ -55,7 +55,7 @@ def define_flags():
     flags.DEFINE_string(
         "features",
         None,
-        "The features by which samples are compared with test data: "
+        "The features by which samples are compared with test data. "
         "'classifier' trains a classifier on the run's data, 'values' takes "
         "the examples as they are, anything else is the path of a SavedModel "
         "that maps images to features. By default nothing is compared.",
@@ -79,7 +79,7 @@ def main():
                 "--features compares distributions: expected --num_samples >= "
                 f"2, received {options.num_samples}."
             )
-        # First: what cannot be measured is not to cost the samples of before.
+        # First, so that earlier samples stay if there are no such features.
         with explain_data_errors(task.name):
             name_of_features, features = choose_features(options.features, task)
     batches = []
@@ -92,7 +92,7 @@ def main():
         for name in batches[0]
     }
     run.samples.mkdir(exist_ok=True)
-    # Of earlier samples, if there is one.
+    # The quality of earlier samples, if they were measured.
     (run.samples / "quality.json").unlink(missing_ok=True)
     print(write_arrays(run, stages))
     print(write_picture(run, stages))

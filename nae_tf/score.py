@@ -3,7 +3,7 @@
     nae-tf score --model=export/1 --input=photos --output=scores.csv
 
 Writes one row per example, in order: id, energy, p_value, is_outlier. An
-interrupted command goes on where it stopped when it is given again.
+interrupted command continues where it stopped when it is given again.
 """
 
 import contextlib
@@ -77,7 +77,7 @@ def main():
         write = _print_rows
         if output is None:
             if isinstance(sys.stdout, io.TextIOWrapper):
-                # Names of files need not be UTF-8, as in a file of scores.
+                # Names of files need not be UTF-8; they stay as they are.
                 sys.stdout.reconfigure(errors="surrogateescape")
             write([COLUMNS])
         else:

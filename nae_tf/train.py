@@ -30,22 +30,23 @@ def train(
     """Carry out an experiment in a run directory.
 
     Args:
-        run: where everything is written.
-        experiment: built from the parsed gin configuration.
-        resume: continue what the directory holds of the same experiment; a
-            run of which there is nothing yet begins.
+        run: directory for all files of the run.
+        experiment: experiment built from the parsed gin configuration.
+        resume: whether to continue a run of the same experiment in the
+            directory. If there is none, it begins.
 
     Returns:
-        The results, see `evaluate`.
+        The results, as `evaluate` returns them.
 
     Raises:
-        FileExistsError: the directory holds a run already, and it is not to
-            be resumed.
-        OSError: another process trains there, or a file cannot be written.
-        ValueError: the run to be resumed has another configuration, or the
-            directory a name that TensorFlow cannot read.
-        DivergenceError: The training diverged, see `DivergenceGuard`.
-        SystemExit: SIGTERM or SIGINT came; the progress is saved.
+        FileExistsError: if the directory holds a run already, and `resume` is
+            False.
+        OSError: if another process trains there, or a file cannot be written.
+        ValueError: if the run to resume has another configuration, or
+            TensorFlow cannot read the name of the directory.
+        DivergenceError: if the training diverged, as `DivergenceGuard` defines
+            it.
+        SystemExit: if SIGTERM or SIGINT came; the progress is saved.
     """
     if set("*?[]") & set(str(run.path)):
         raise ValueError(
@@ -74,7 +75,21 @@ def prepare(
     resuming: bool,
     interruption: Interruption,
 ) -> list[PhaseTraining]:
-    """Build the model and the phases, and check or write the configuration."""
+    """Build the phases of a run; check or write the run's configuration.
+
+    Args:
+        run: directory of the run.
+        experiment: experiment built from the parsed gin configuration.
+        resuming: whether the directory holds a run to continue.
+        interruption: handler of signals, which the phases share.
+
+    Returns:
+        The phases, in order.
+
+    Raises:
+        ValueError: if the run to resume has another configuration, or the
+            experiment pre-trains a model that cannot be pre-trained.
+    """
     model = experiment.build_model()
     phases = [("training", model, experiment.training)]
     if experiment.pretraining is not None:
@@ -139,7 +154,7 @@ def define_flags():
 
 def main():
     """Train what --gin_file and --gin_bindings describe."""
-    # First of all: TensorFlow sets its devices up when it is first used.
+    # First of all, because TensorFlow sets up its devices at the first use.
     strategy = make_strategy(flags.FLAGS.num_replicas)
     gin_files = flags.FLAGS.gin_file
     parse_config(gin_files, flags.FLAGS.gin_bindings)
