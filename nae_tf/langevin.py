@@ -109,7 +109,8 @@ NOISE_SCHEDULES: dict[str, Callable] = {
     # The paper's annealing, section D.3: 1, 1/2, 1/3, ...
     "reciprocal": lambda step: 1.0 / (1.0 + step),
     # The authors' code anneals one step later: 1, 1, 1/2, 1/3, ...
-    "delayed_reciprocal": lambda step: 1.0 / tf.maximum(1.0, step),
+    # `step` first: in a graph, 1.0 would be float32 and refuse its float64.
+    "delayed_reciprocal": lambda step: 1.0 / tf.maximum(step, 1.0),
 }
 
 

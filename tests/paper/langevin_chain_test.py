@@ -204,10 +204,15 @@ def test_noise_of_a_move_is_annealed_in_double_precision(
 ):
     chain = LangevinChain(3, 1.0, 0.3, noise_schedule)
     zero, noise = tf.zeros([1, 1], tf.float64), tf.ones([1, 1], tf.float64)
-    moves = [chain.move(zero, zero, noise, step) for step in range(3)]
-    np.testing.assert_allclose(
-        np.ravel(moves), 0.3 * np.array(factors), rtol=1e-12
-    )
+
+    def move(step):
+        return chain.move(zero, zero, noise, step)
+
+    for function in (move, tf.function(move)):  # Training runs in a graph.
+        moves = [function(tf.constant(step)) for step in range(3)]
+        np.testing.assert_allclose(
+            np.ravel(moves), 0.3 * np.array(factors), rtol=1e-12
+        )
 
 
 def test_clamp_moves_elements_to_the_edge_of_the_box():
