@@ -68,11 +68,19 @@ def report_page(
         ramp=error_ramp(),
         run_name=run_name,
         config=config,
-        version=importlib.metadata.version("nae-tf"),
+        version=_version(),
     )
 
 
 # --- Numbers ------------------------------------------------------------------
+
+
+def _version():
+    """Version of the installed package, for the page's last line."""
+    try:
+        return importlib.metadata.version("nae-tf")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"  # A checkout on the path of modules.
 
 
 def _metric_labels(results) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import base64
 import functools
 import html
+import importlib.metadata
 import json
 import math
 import operator
@@ -303,3 +304,12 @@ def test_a_browser_shows_the_page_from_disk(browser, tmp_path, width):
     local = [url for url in requests if not url.startswith("data:")]
     assert local == [file.as_uri()] * 2
     assert backgrounds[0] != backgrounds[1]
+
+
+def test_a_checkout_that_is_not_installed_has_a_report(monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    _, page = make_page(methods=["AE"])
+    assert "Written by nae_tf (not installed)" in page
