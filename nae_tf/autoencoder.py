@@ -12,6 +12,7 @@ import tensorflow as tf
 from nae_tf import losses
 from nae_tf.base.detector import OutlierDetector
 from nae_tf.base.replicas import call_network
+from nae_tf.base.setting_checks import check_choice, check_number
 from nae_tf.energy import DISTANCES, reconstruction_error
 from nae_tf.latent_space import Sphere
 
@@ -65,30 +66,16 @@ class Autoencoder(OutlierDetector):
             ValueError: unknown distance or reduction; shapes that do not fit.
         """
         super().__init__(name=name, dtype=dtype)
-        if distance not in DISTANCES:
-            raise ValueError(
-                f"{type(self).__name__}: expected distance in "
-                f"{sorted(DISTANCES)}, received {distance!r}."
-            )
-        if reduction not in ("mean", "sum"):
-            raise ValueError(
-                f"{type(self).__name__}: expected reduction 'mean' or 'sum', "
-                f"received {reduction!r}."
-            )
+        owner = type(self).__name__
+        check_choice(owner, "distance", distance, DISTANCES)
+        check_choice(owner, "reduction", reduction, ["mean", "sum"])
         if not hasattr(latent_space or Sphere(), "project"):
             raise ValueError(
-                f"{type(self).__name__}: expected latent_space Sphere() or "
-                f"Euclidean(), received {latent_space!r}."
+                f"{owner}: expected latent_space Sphere() or Euclidean(), "
+                f"received {latent_space!r}."
             )
-        for key, value in {
-            "encoder_l2": encoder_l2,
-            "decoder_l2": decoder_l2,
-        }.items():
-            if not value >= 0:
-                raise ValueError(
-                    f"{type(self).__name__}: expected {key} >= 0, "
-                    f"received {value}."
-                )
+        check_number(owner, "encoder_l2", encoder_l2, "[0, inf)")
+        check_number(owner, "decoder_l2", decoder_l2, "[0, inf)")
         self.encoder = encoder
         self.decoder = decoder
         self.latent_space = Sphere() if latent_space is None else latent_space

@@ -11,7 +11,6 @@ import contextlib
 import random
 import sys
 from collections.abc import Callable
-from numbers import Real
 from typing import Any
 
 import keras
@@ -22,7 +21,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nae_tf import samplers
-from nae_tf.base.setting_checks import check_integer
+from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.data.sources import ArrayExamples
 from nae_tf.nae import NAE
 from nae_tf.networks.fc_res2 import FCRes2Decoder, FCRes2Encoder
@@ -266,14 +265,8 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         )
 
     def _check_settings(self):
-        if (
-            not isinstance(self.contamination, Real)
-            or not 0 < self.contamination <= 0.5
-        ):
-            raise ValueError(
-                "NAEDetector: expected contamination in (0, 0.5], received "
-                f"{self.contamination!r}."
-            )
+        share = self.contamination
+        check_number("NAEDetector", "contamination", share, "(0, 0.5]")
         # In a list: a dictionary cannot look up what has no hash.
         if not callable(self.networks) and self.networks not in list(NETWORKS):
             raise ValueError(
@@ -292,10 +285,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             check_integer("NAEDetector", name, value, smallest)
         for name in ("pretraining_learning_rate", "learning_rate"):
             value = getattr(self, name)
-            if not isinstance(value, Real) or not value > 0:
-                raise ValueError(
-                    f"NAEDetector: expected {name} > 0, received {value!r}."
-                )
+            check_number("NAEDetector", name, value, "(0, inf)")
 
 
 def _fit_scaler(X) -> StandardScaler:

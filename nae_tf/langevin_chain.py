@@ -17,7 +17,12 @@ import tensorflow as tf
 from nae_tf.base import randomness
 from nae_tf.base.batches import pad_batch, split_batch
 from nae_tf.base.saving import SerializableDataclass
-from nae_tf.base.setting_checks import check_integer
+from nae_tf.base.setting_checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+)
 from nae_tf.energy import energy_and_gradient
 from nae_tf.langevin import (
     GRADIENT_CLIPS,
@@ -100,44 +105,32 @@ class LangevinChain(SerializableDataclass):
         """Fill in the theoretical noise and refuse settings with no meaning."""
         if self.bounds is not None:
             object.__setattr__(self, "bounds", tuple(self.bounds))
+        owner = "LangevinChain"
+        check_integer(owner, "num_steps", self.num_steps, 0)
+        object.__setattr__(self, "num_steps", int(self.num_steps))
+        check_number(owner, "step_size", self.step_size, "(0, inf)")
         if self.noise_std is None:
-            object.__setattr__(
-                self, "noise_std", math.sqrt(2 * abs(self.step_size))
-            )
-        check_integer("LangevinChain", "num_steps", self.num_steps, 0)
-        check_integer("LangevinChain", "num_parts", self.num_parts, 1)
+            object.__setattr__(self, "noise_std", math.sqrt(2 * self.step_size))
+        check_number(owner, "noise_std", self.noise_std, "[0, inf)")
+        check_choice(
+            owner, "noise_schedule", self.noise_schedule, NOISE_SCHEDULES
+        )
+        clips = [None, *GRADIENT_CLIPS]
+        check_choice(owner, "gradient_clip", self.gradient_clip, clips)
+        check_number(owner, "clip_limit", self.clip_limit, "(0, inf]")
+        check_flag(owner, "metropolis_hastings", self.metropolis_hastings)
+        check_choice(owner, "boundary", self.boundary, ["clamp", "reject"])
+        check_integer(owner, "num_parts", self.num_parts, 1)
         problem = self._problem()
         if problem:
             raise ValueError(f"LangevinChain: {problem}.")
-        object.__setattr__(self, "num_steps", int(self.num_steps))
 
     def _problem(self) -> str | None:
-        """Name the first setting that has no meaning, or None."""
-        if not 0 < self.step_size < math.inf:
-            return f"expected step_size > 0, received {self.step_size}"
-        if not 0 <= (self.noise_std or 0.0) < math.inf:
-            return f"expected noise_std >= 0, received {self.noise_std}"
-        if self.noise_schedule not in NOISE_SCHEDULES:
-            return (
-                f"expected noise_schedule in {sorted(NOISE_SCHEDULES)}, "
-                f"received {self.noise_schedule!r}"
-            )
-        if self.gradient_clip not in (None, *GRADIENT_CLIPS):
-            return (
-                f"expected gradient_clip None or in {sorted(GRADIENT_CLIPS)}, "
-                f"received {self.gradient_clip!r}"
-            )
-        if not self.clip_limit > 0:
-            return f"expected clip_limit > 0, received {self.clip_limit}"
+        """Name the first settings that do not go together, or None."""
         if self.bounds is not None and (
             len(self.bounds) != 2 or not self.bounds[0] < self.bounds[1]
         ):
             return f"expected bounds (low, high), received {self.bounds}"
-        if self.boundary not in ("clamp", "reject"):
-            return (
-                "expected boundary 'clamp' or 'reject', "
-                f"received {self.boundary!r}"
-            )
         if self.metropolis_hastings and self.noise_std == 0:
             return "metropolis_hastings=True needs noise_std > 0"
         if (

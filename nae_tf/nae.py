@@ -20,6 +20,7 @@ from nae_tf.base import randomness
 from nae_tf.base.mixed_precision import full_precision, kernels_cast_once
 from nae_tf.base.randomness import Purpose
 from nae_tf.base.replicas import batch_share, replica_id
+from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.energy import unnormalized_log_density
 from nae_tf.samplers import NegativeSample, OnManifold, Sampler
 
@@ -88,17 +89,13 @@ class NAE(Autoencoder):
         Raises:
             ValueError: settings with no meaning, or shapes that do not fit.
         """
-        if not 0 < temperature < math.inf:
-            raise ValueError(
-                f"NAE: expected temperature > 0, received {temperature}."
-            )
+        check_number("NAE", "temperature", temperature, "(0, inf)")
         for key, value in {
             "temperature_learning_rate": temperature_learning_rate,
             "negative_energy_penalty": negative_energy_penalty,
             "latent_l2": latent_l2,
         }.items():
-            if not value >= 0:
-                raise ValueError(f"NAE: expected {key} >= 0, received {value}.")
+            check_number("NAE", key, value, "[0, inf)")
         if not isinstance(sampler, Sampler | None):
             raise ValueError(
                 "NAE: expected sampler None or a sampler, received "
@@ -218,10 +215,7 @@ class NAE(Autoencoder):
                 "NAE.sample: the model has no weights yet; fit it first, or "
                 "give it networks of known input shape."
             )
-        if num_samples < 1:
-            raise ValueError(
-                f"NAE.sample: expected num_samples > 0, received {num_samples}."
-            )
+        check_integer("NAE.sample", "num_samples", num_samples, 1)
         return self._compiled_generate(
             tf.constant(num_samples), tf.constant(seed)
         )

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from nae_tf.base import randomness
 from nae_tf.base.replicas import replica_id
+from nae_tf.base.setting_checks import check_integer
 
 
 class ReplayBuffer(tf.Module):
@@ -42,10 +43,7 @@ class ReplayBuffer(tf.Module):
                 fixed size.
         """
         super().__init__(name=name)
-        if capacity <= 0:
-            raise ValueError(
-                f"ReplayBuffer: expected capacity > 0, received {capacity}."
-            )
+        check_integer("ReplayBuffer", "capacity", capacity, 1)
         if None in tuple(state_shape):
             raise ValueError(
                 "ReplayBuffer: expected states of a fixed size, received the "

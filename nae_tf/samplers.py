@@ -19,6 +19,7 @@ import tensorflow as tf
 from nae_tf.base import randomness
 from nae_tf.base.randomness import Purpose
 from nae_tf.base.saving import SerializableDataclass
+from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.langevin_chain import ChainDiagnostics, LangevinChain
 from nae_tf.replay_buffer import ReplayBuffer
 
@@ -141,17 +142,16 @@ class Sampler(SerializableDataclass, abc.ABC):
         )
 
 
-def _check_replay(replay_ratio: float, replay_capacity: int):
-    if not 0 <= replay_ratio <= 1:
-        raise ValueError(
-            "Sampler: expected replay_ratio in [0, 1], received "
-            f"{replay_ratio}."
-        )
-    if replay_capacity <= 0:
-        raise ValueError(
-            "Sampler: expected replay_capacity > 0, received "
-            f"{replay_capacity}; replay_ratio=0 turns replay off."
-        )
+def _check_replay(sampler):
+    owner = type(sampler).__name__
+    check_number(owner, "replay_ratio", sampler.replay_ratio, "[0, 1]")
+    check_integer(
+        owner,
+        "replay_capacity",
+        sampler.replay_capacity,
+        1,
+        remedy="replay_ratio=0 turns replay off",
+    )
 
 
 @gin.register(module="nae_tf")
@@ -178,12 +178,9 @@ class OnManifold(Sampler):
 
     def __post_init__(self):
         """Refuse settings with no meaning."""
-        _check_replay(self.replay_ratio, self.replay_capacity)
-        if self.generation_factor < 1:
-            raise ValueError(
-                "OnManifold: expected generation_factor >= 1, received "
-                f"{self.generation_factor}."
-            )
+        _check_replay(self)
+        factor = self.generation_factor
+        check_integer("OnManifold", "generation_factor", factor, 1)
 
     @classmethod
     def for_images(cls) -> "OnManifold":
@@ -341,7 +338,7 @@ class PersistentContrastiveDivergence(Sampler):
 
     def __post_init__(self):
         """Refuse settings with no meaning."""
-        _check_replay(self.replay_ratio, self.replay_capacity)
+        _check_replay(self)
 
     def make_buffer(self, example_shape, latent_shape, dtype):
         """Make the buffer of visible states."""

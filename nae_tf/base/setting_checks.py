@@ -1,28 +1,123 @@
-"""Checks of settings: the type and the range that a number must have."""
+"""Checks of settings: type, range and choice of a value.
 
-from numbers import Integral
+Every message is one line: whose setting it is, what was expected, what was
+received.
+"""
+
+import math
+from collections.abc import Collection
+from numbers import Integral, Real
 
 
-def check_integer(owner: str, name: str, value, smallest: int):
-    """Refuse a value that is no integer, or too small.
+def check_number(owner: str, name: str, value, interval: str):
+    """Refuse a value that is no real number, or outside of an interval.
+
+    Args:
+        owner: Class or function that has the setting.
+        name: Name of the setting.
+        value: Value received.
+        interval: Numbers allowed, as mathematics writes them: "[0, 1)" holds 0
+            and not 1, "(0, inf)" all positive numbers but infinity.
 
     Raises:
-        ValueError: names the owner, the setting and what was received.
+        ValueError: The value is something else.
+
+    Example:
+        >>> check_number("DAGMM", "dropout", 1.0, "[0, 1)")
+        Traceback (most recent call last):
+        ValueError: DAGMM: expected dropout in [0, 1), received 1.0.
     """
-    if not isinstance(value, Integral) or value < smallest:
-        raise ValueError(
-            f"{owner}: expected an integer {name} >= {smallest}, received "
-            f"{value!r}."
-        )
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    # True and False are integers to Python.
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    inside = (
+        is_number
+        and low <= value <= high
+        and not (value == low and interval.startswith("("))
+        and not (value == high and interval.endswith(")"))
+    )
+    if not inside:
+        expected = f"{name} in {interval}"
+        if high == math.inf:
+            sign = ">" if interval.startswith("(") else ">="
+            finite = "a finite " if interval.endswith(")") else ""
+            expected = f"{finite}{name} {sign} {low:g}"
+        _refuse(owner, expected, value)
+
+
+def check_integer(
+    owner: str,
+    name: str,
+    value,
+    smallest: int,
+    largest: int | None = None,
+    remedy: str = "",
+):
+    """Refuse a value that is no integer, or outside of a range.
+
+    Args:
+        owner: Class or function that has the setting.
+        name: Name of the setting.
+        value: Value received.
+        smallest: Smallest integer allowed.
+        largest: Largest integer allowed; None for no limit.
+        remedy: What else the user could do.
+
+    Raises:
+        ValueError: The value is something else.
+
+    Example:
+        >>> check_integer("Phase", "epochs", 1.5, 0)
+        Traceback (most recent call last):
+        ValueError: Phase: expected an integer epochs >= 0, received 1.5.
+    """
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    inside = (
+        is_integer
+        and value >= smallest
+        and (largest is None or value <= largest)
+    )
+    if not inside:
+        range_ = f">= {smallest}"
+        if largest is not None:
+            range_ = f"in {smallest} ... {largest}"
+        _refuse(owner, f"an integer {name} {range_}", value, remedy)
 
 
 def check_flag(owner: str, name: str, value):
     """Refuse a value that is neither True nor False, such as 'no'.
 
     Raises:
-        ValueError: names the owner, the setting and what was received.
+        ValueError: The value is something else.
     """
     if not isinstance(value, bool):
-        raise ValueError(
-            f"{owner}: expected {name} True or False, received {value!r}."
-        )
+        _refuse(owner, f"{name} True or False", value)
+
+
+def check_choice(owner: str, name: str, value, choices: Collection):
+    """Refuse a value that is not among a few.
+
+    Args:
+        owner: Class or function that has the setting.
+        name: Name of the setting.
+        value: Value received.
+        choices: Values allowed.
+
+    Raises:
+        ValueError: The value is another one.
+
+    Example:
+        >>> check_choice("Phase", "keep", "first", ["best", "last"])
+        Traceback (most recent call last):
+        ValueError: Phase: expected keep 'best' or 'last', received 'first'.
+    """
+    # In a list: a set or a dictionary cannot look up what has no hash.
+    if value not in list(choices):
+        *others, last = map(repr, choices)
+        listed = f"{', '.join(others)} or {last}" if others else last
+        _refuse(owner, f"{name} {listed}", value)
+
+
+def _refuse(owner, expected, value, remedy=""):
+    message = f"{owner}: expected {expected}, received {value!r}"
+    raise ValueError(f"{message}; {remedy}." if remedy else f"{message}.")

@@ -13,6 +13,7 @@ import tensorflow as tf
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.base import randomness
 from nae_tf.base.batches import scalar_like
+from nae_tf.base.setting_checks import check_number
 
 
 @gin.register(module="nae_tf")
@@ -49,10 +50,7 @@ class DAE(Autoencoder):
         Raises:
             ValueError: noise_std < 0; shapes that do not fit.
         """
-        if not noise_std >= 0:
-            raise ValueError(
-                f"DAE: expected noise_std >= 0, received {noise_std}."
-            )
+        check_number("DAE", "noise_std", noise_std, "[0, inf)")
         self.noise_std = noise_std
         self.seed = seed
         super().__init__(

@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.base.replicas import rows_of_all
+from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.baselines.gaussian_mixture import (
     Mixture,
     covariance_penalty,
@@ -108,32 +109,16 @@ class DAGMM(Autoencoder):
         Raises:
             ValueError: settings with no meaning, or shapes that do not fit.
         """
-        for key, value in {
-            "num_components": num_components,
-            "hidden_units": hidden_units,
-        }.items():
-            if value < 1:
-                raise ValueError(
-                    f"DAGMM: expected {key} >= 1, received {value}."
-                )
-        for key, rate in {"dropout": dropout, "decay": decay}.items():
-            if not 0 <= rate < 1:
-                raise ValueError(
-                    f"DAGMM: expected {key} in [0, 1), received {rate}."
-                )
-        for key, weight in {
-            "energy_weight": energy_weight,
-            "covariance_weight": covariance_weight,
-        }.items():
-            if not weight >= 0:
-                raise ValueError(
-                    f"DAGMM: expected {key} >= 0, received {weight}."
-                )
-        if not covariance_jitter > 0:
-            raise ValueError(
-                "DAGMM: expected covariance_jitter > 0, received "
-                f"{covariance_jitter}."
-            )
+        check_integer("DAGMM", "num_components", num_components, 1)
+        check_integer("DAGMM", "hidden_units", hidden_units, 1)
+        for key, value, interval in [
+            ("dropout", dropout, "[0, 1)"),
+            ("energy_weight", energy_weight, "[0, inf)"),
+            ("covariance_weight", covariance_weight, "[0, inf)"),
+            ("covariance_jitter", covariance_jitter, "(0, inf)"),
+            ("decay", decay, "[0, 1)"),
+        ]:
+            check_number("DAGMM", key, value, interval)
         # Set first: super().__init__ builds the model, which needs them.
         self.num_components = num_components
         self.hidden_units = hidden_units

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.base.replicas import call_network
+from nae_tf.base.setting_checks import check_number
 from nae_tf.energy import reconstruction_error
 
 
@@ -92,10 +93,7 @@ class GANomaly(Autoencoder):
             "contextual_weight": contextual_weight,
             "latent_weight": latent_weight,
         }.items():
-            if not value >= 0:
-                raise ValueError(
-                    f"GANomaly: expected {key} >= 0, received {value}."
-                )
+            check_number("GANomaly", key, value, "[0, inf)")
         # Set first: super().__init__ builds the model, which needs them.
         self.second_encoder = second_encoder
         self.discriminator = discriminator

@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from nae_tf.autoencoder import Autoencoder
+from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.latent_space import Euclidean
 
 
@@ -105,20 +106,11 @@ class MemAE(Autoencoder):
         Raises:
             ValueError: settings with no meaning, or shapes that do not fit.
         """
-        if memory_size < 1:
-            raise ValueError(
-                f"MemAE: expected memory_size >= 1, received {memory_size}."
-            )
-        if not 0 <= shrinkage_threshold < 1:
-            raise ValueError(
-                "MemAE: expected shrinkage_threshold in [0, 1), received "
-                f"{shrinkage_threshold}."
-            )
-        if not entropy_weight >= 0:
-            raise ValueError(
-                "MemAE: expected entropy_weight >= 0, received "
-                f"{entropy_weight}."
-            )
+        check_integer("MemAE", "memory_size", memory_size, 1)
+        check_number(
+            "MemAE", "shrinkage_threshold", shrinkage_threshold, "[0, 1)"
+        )
+        check_number("MemAE", "entropy_weight", entropy_weight, "[0, inf)")
         # Set first: super().__init__ builds the model, which needs them.
         self.memory_size = memory_size
         self.shrinkage_threshold = shrinkage_threshold

@@ -15,6 +15,7 @@ import tensorflow as tf
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.base import randomness
 from nae_tf.base.batches import scalar_like
+from nae_tf.base.setting_checks import check_number
 from nae_tf.latent_space import Euclidean
 
 
@@ -82,12 +83,8 @@ class RAE(Autoencoder):
         Raises:
             ValueError: negative weights; shapes that do not fit.
         """
-        for key, value in {
-            "latent_weight": latent_weight,
-            "gradient_penalty": gradient_penalty,
-        }.items():
-            if not value >= 0:
-                raise ValueError(f"RAE: expected {key} >= 0, received {value}.")
+        check_number("RAE", "latent_weight", latent_weight, "[0, inf)")
+        check_number("RAE", "gradient_penalty", gradient_penalty, "[0, inf)")
         self.latent_weight = latent_weight
         self.gradient_penalty = gradient_penalty
         self.seed = seed

@@ -24,6 +24,12 @@ from nae_tf.autoencoder import Autoencoder
 from nae_tf.base import randomness
 from nae_tf.base.batches import scalar_like
 from nae_tf.base.replicas import call_network
+from nae_tf.base.setting_checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+)
 from nae_tf.latent_space import Euclidean
 
 # Far outliers must not overflow: exp(30) is still a float.
@@ -142,19 +148,10 @@ class VAE(Autoencoder):
         Raises:
             ValueError: settings with no meaning; shapes that do not fit.
         """
-        if not 0 < decoder_std < math.inf:
-            raise ValueError(
-                f"VAE: expected decoder_std > 0, received {decoder_std}."
-            )
-        if score not in ("reconstruction", "likelihood"):
-            raise ValueError(
-                "VAE: expected score 'reconstruction' or 'likelihood', "
-                f"received {score!r}."
-            )
-        if num_samples < 1:
-            raise ValueError(
-                f"VAE: expected num_samples > 0, received {num_samples}."
-            )
+        check_number("VAE", "decoder_std", decoder_std, "(0, inf)")
+        check_flag("VAE", "trains_decoder_std", trains_decoder_std)
+        check_choice("VAE", "score", score, ["reconstruction", "likelihood"])
+        check_integer("VAE", "num_samples", num_samples, 1)
         self.decoder_std = decoder_std
         self.trains_decoder_std = trains_decoder_std
         self.score = score

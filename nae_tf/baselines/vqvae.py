@@ -19,6 +19,7 @@ import tensorflow as tf
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.base import randomness
 from nae_tf.base.replicas import rows_of_all
+from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.latent_space import Euclidean
 
 
@@ -122,15 +123,10 @@ class VQVAE(Autoencoder):
             "code_dim": code_dim,
             "restart_after": restart_after,
         }.items():
-            if value < 1:
-                raise ValueError(
-                    f"VQVAE: expected {key} >= 1, received {value}."
-                )
-        if not commitment_weight >= 0:
-            raise ValueError(
-                "VQVAE: expected commitment_weight >= 0, received "
-                f"{commitment_weight}."
-            )
+            check_integer("VQVAE", key, value, 1)
+        check_number(
+            "VQVAE", "commitment_weight", commitment_weight, "[0, inf)"
+        )
         # Set first: super().__init__ builds the model, which needs them.
         self.num_codes = num_codes
         self.code_dim = code_dim

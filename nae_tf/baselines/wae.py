@@ -17,6 +17,7 @@ from nae_tf.autoencoder import Autoencoder
 from nae_tf.base import randomness
 from nae_tf.base.batches import scalar_like
 from nae_tf.base.replicas import rows_of_all
+from nae_tf.base.setting_checks import check_number
 from nae_tf.latent_space import Euclidean
 
 
@@ -118,10 +119,7 @@ class WAE(Autoencoder):
         Raises:
             ValueError: mmd_weight < 0; shapes that do not fit.
         """
-        if not mmd_weight >= 0:
-            raise ValueError(
-                f"WAE: expected mmd_weight >= 0, received {mmd_weight}."
-            )
+        check_number("WAE", "mmd_weight", mmd_weight, "[0, inf)")
         self.mmd_weight = mmd_weight
         self.seed = seed
         super().__init__(

@@ -5,6 +5,7 @@ import functools
 import gin
 import numpy as np
 
+from nae_tf.base.setting_checks import check_integer
 from nae_tf.data import sources, synthetic, task
 
 
@@ -38,11 +39,7 @@ def digits_holdout(held_out_class: int = 9, split_seed: int = 0) -> task.Task:
         >>> task.outliers["digit 9"].size
         180
     """
-    if held_out_class not in range(10):
-        raise ValueError(
-            "digits_holdout: expected an integer held_out_class in 0 ... 9, "
-            f"received {held_out_class!r}."
-        )
+    check_integer("digits_holdout", "held_out_class", held_out_class, 0, 9)
     images, labels = _images_and_labels()
     inliers = np.flatnonzero(labels != held_out_class)
     outliers = np.flatnonzero(labels == held_out_class)

@@ -13,6 +13,7 @@ import dataclasses
 import tensorflow as tf
 
 from nae_tf.base import randomness
+from nae_tf.base.setting_checks import check_integer
 
 # Streams of random numbers that share the run's seed. They take the place of
 # the step in `randomness.step_seed`, and are negative so as never to equal one.
@@ -102,7 +103,7 @@ class Examples(abc.ABC):
         Raises:
             ValueError: if `batch_size` is not positive.
         """
-        _check_batch_size(batch_size)
+        check_integer(self.name, "batch_size", batch_size, 1)
         stored = self.stored().take(-1 if limit is None else limit)
         batches = stored.batch(batch_size).map(self._values)
         return _split_batches(batches.prefetch(tf.data.AUTOTUNE))
@@ -138,11 +139,8 @@ class Examples(abc.ABC):
         Raises:
             ValueError: if an argument is out of range or there is no example.
         """
-        _check_batch_size(batch_size)
-        if start_step < 0:
-            raise ValueError(
-                f"expected start_step >= 0, received {start_step}."
-            )
+        check_integer(self.name, "batch_size", batch_size, 1)
+        check_integer(self.name, "start_step", start_step, 0)
         if flip and len(self.shape) != 3:
             raise ValueError(
                 f"{self.name}: expected images [height, width, channels] to "
@@ -194,8 +192,3 @@ def _split_batches(batches):
         tf.data.experimental.AutoShardPolicy.DATA
     )
     return batches.with_options(options)
-
-
-def _check_batch_size(batch_size):
-    if batch_size < 1:
-        raise ValueError(f"expected batch_size >= 1, received {batch_size}.")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import gin
 
+from nae_tf.base.setting_checks import check_choice, check_integer
 from nae_tf.data import (
     examples,
     image_arrays,
@@ -90,18 +91,13 @@ def class_holdout(
         >>> task.name, task.example_shape  # doctest: +SKIP
         ('fashion_mnist without 5', (28, 28, 1))
     """
-    if dataset not in IMAGE_SETS or not IMAGE_SETS[dataset].num_classes:
-        with_classes = [k for k, v in IMAGE_SETS.items() if v.num_classes]
-        raise ValueError(
-            f"class_holdout: expected dataset in {with_classes}, received "
-            f"{dataset!r}."
-        )
-    classes = range(IMAGE_SETS[dataset].num_classes or 0)
-    if held_out_class not in classes:
-        raise ValueError(
-            f"class_holdout: expected an integer held_out_class of {dataset} "
-            f"in 0 ... {classes[-1]}, received {held_out_class!r}."
-        )
+    num_classes = {
+        k: v.num_classes for k, v in IMAGE_SETS.items() if v.num_classes
+    }
+    check_choice("class_holdout", "dataset", dataset, num_classes)
+    classes = range(num_classes[dataset])
+    owner = f"class_holdout of {dataset}"
+    check_integer(owner, "held_out_class", held_out_class, 0, classes[-1])
     inlier_classes = set(classes) - {held_out_class}
 
     def split_of(split, kept):

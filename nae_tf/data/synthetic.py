@@ -8,6 +8,7 @@ of random numbers.
 import gin
 import numpy as np
 
+from nae_tf.base.setting_checks import check_choice
 from nae_tf.data import examples, sources
 
 NUM_EXAMPLES = 4_000  # In validation and in test, Table 9.
@@ -189,11 +190,7 @@ def noise(
 
 def stream(split: str, seed: int) -> np.random.Generator:
     """Random numbers of one split of one synthetic data set."""
-    if split not in _STREAMS:
-        raise ValueError(
-            f"synthetic images: expected split in {sorted(_STREAMS)}, received "
-            f"{split!r}."
-        )
+    check_choice("synthetic images", "split", split, _STREAMS)
     return np.random.default_rng([seed, _STREAMS[split]])
 
 

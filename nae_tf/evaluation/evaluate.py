@@ -2,6 +2,7 @@
 
 import json
 
+from nae_tf.base.setting_checks import check_number
 from nae_tf.evaluation.report import report_page
 from nae_tf.evaluation.results import (
     aurocs,
@@ -34,11 +35,7 @@ def evaluate(
         ValueError: if a phase is not over, scores are NaN, or the TPR is out of
             range.
     """
-    if not 0 < signal_efficiency <= 1:
-        raise ValueError(
-            "evaluate: expected signal_efficiency in (0, 1], received "
-            f"{signal_efficiency}."
-        )
+    check_number("evaluate", "signal_efficiency", signal_efficiency, "(0, 1]")
     task, limit = experiment.task, experiment.evaluation_limit
     sizes = [task.test.size, *(set.size for set in task.outliers.values())]
     num_methods = 1 if experiment.pretraining is None else 2

@@ -21,6 +21,8 @@ import numpy as np
 import scipy.special
 import scipy.stats
 
+from nae_tf.base.setting_checks import check_number
+
 
 def conformal_p_values(scores, calibration_scores) -> np.ndarray:
     """Return marginal p-values (Bates et al. 2023).
@@ -121,7 +123,12 @@ def benjamini_hochberg(p_values, false_discovery_rate: float) -> np.ndarray:
         [True, True, False, True]
     """
     p_values = np.asarray(p_values, np.float64)
-    _check_probability("false_discovery_rate", false_discovery_rate)
+    check_number(
+        "benjamini_hochberg",
+        "false_discovery_rate",
+        false_discovery_rate,
+        "[0, 1]",
+    )
     if p_values.ndim != 1 or not np.all((p_values >= 0) & (p_values <= 1)):
         raise ValueError(
             "benjamini_hochberg: expected p_values [batch] in [0, 1], received "
@@ -177,7 +184,7 @@ class Calibration:
         scores.setflags(write=False)
         object.__setattr__(self, "scores", scores)
         for name in ("false_alarm_rate", "failure_probability"):
-            _check_probability(name, getattr(self, name), inner=True)
+            check_number("Calibration", name, getattr(self, name), "(0, 1)")
 
     @functools.cached_property
     def threshold(self) -> float:
@@ -269,9 +276,3 @@ def _checked_scores(scores):
             "diverged or its input is damaged."
         )
     return scores
-
-
-def _check_probability(name: str, value: float, inner: bool = False):
-    if not (0 < value < 1 if inner else 0 <= value <= 1):
-        interval = "(0, 1)" if inner else "[0, 1]"
-        raise ValueError(f"expected {name} in {interval}, received {value}.")

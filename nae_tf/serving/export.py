@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
+from nae_tf.base.setting_checks import check_integer
 from nae_tf.runs.disk import (
     explain_file_errors,
     flush_to_disk,
@@ -58,8 +59,7 @@ def export_model(
     """
     directory = pathlib.Path(directory)
     version = _next_version(directory) if version is None else version
-    if version < 1:
-        raise ValueError(f"expected a version >= 1, received {version}.")
+    check_integer("export_model", "version", version, 1)
     path = directory / str(version)
     if path.exists():
         raise FileExistsError(

@@ -14,6 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nae_tf.base.setting_checks import (
+    check_choice,
+    check_integer,
+    check_number,
+)
 from nae_tf.training.callbacks import ResumableCallback
 
 _EPOCHS_REPORTED = 10
@@ -60,30 +65,21 @@ class DivergenceGuard:
 
     def __post_init__(self):
         """Refuse settings with no meaning."""
-        if self.action not in ("stop", "roll_back"):
-            raise ValueError(
-                "DivergenceGuard: expected action 'stop' or 'roll_back', "
-                f"received {self.action!r}."
-            )
-        if not 0 < self.rate_factor <= 1:
-            raise ValueError(
-                "DivergenceGuard: expected rate_factor in (0, 1], received "
-                f"{self.rate_factor}."
-            )
-        for name, smallest in {
-            "max_roll_backs": 0,
-            "max_gap_ratio": 0,
-            "max_bound_fraction": 0,
-            "max_weight_growth": 1,
-            "patience": 1,
-            "weights_every": 1,
-        }.items():
-            value = getattr(self, name)
-            if not value >= smallest:
-                raise ValueError(
-                    f"DivergenceGuard: expected {name} >= {smallest}, "
-                    f"received {value}."
-                )
+        owner = "DivergenceGuard"
+        check_choice(owner, "action", self.action, ["stop", "roll_back"])
+        for name, smallest in [
+            ("max_roll_backs", 0),
+            ("patience", 1),
+            ("weights_every", 1),
+        ]:
+            check_integer(owner, name, getattr(self, name), smallest)
+        for name, interval in [
+            ("rate_factor", "(0, 1]"),
+            ("max_gap_ratio", "[0, inf]"),
+            ("max_bound_fraction", "[0, inf]"),
+            ("max_weight_growth", "[1, inf]"),
+        ]:
+            check_number(owner, name, getattr(self, name), interval)
 
 
 class WatchDivergence(ResumableCallback):

@@ -14,7 +14,11 @@ import keras
 # Imported for their names in gin files.
 from nae_tf import baselines, nae  # noqa: F401
 from nae_tf.base.detector import OutlierDetector
-from nae_tf.base.setting_checks import check_flag, check_integer
+from nae_tf.base.setting_checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+)
 from nae_tf.data import densities, digits, image_tasks, synthetic, user_tasks  # noqa: F401
 from nae_tf.data.examples import Examples
 from nae_tf.data.task import Task
@@ -81,11 +85,7 @@ class Phase:
                 "Phase: expected optimizer = @Name without brackets, which is "
                 f"called later, received {self.optimizer!r}."
             )
-        if self.keep not in ("best", "last"):
-            raise ValueError(
-                "Phase: expected keep 'best' or 'last', received "
-                f"{self.keep!r}."
-            )
+        check_choice("Phase", "keep", self.keep, ["best", "last"])
 
     def steps(self, examples: Examples) -> int:
         """Return the number of steps of one epoch over `examples`."""
@@ -145,11 +145,7 @@ class Experiment:
                 "Experiment: expected model = @Name without brackets, which "
                 f"is called later, received {self.model!r}."
             )
-        if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"Experiment: expected precision in {PRECISIONS}, received "
-                f"{self.precision!r}."
-            )
+        check_choice("Experiment", "precision", self.precision, PRECISIONS)
         for name, kind in [
             ("training", Phase),
             ("pretraining", Phase | None),

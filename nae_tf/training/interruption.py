@@ -10,6 +10,7 @@ from collections.abc import Callable
 import gin
 import keras
 
+from nae_tf.base.setting_checks import check_number
 from nae_tf.training.distribution import gathered, part
 
 # EX_TEMPFAIL of sysexits.h: "try again later".
@@ -33,16 +34,9 @@ class CheckpointSchedule:
 
     def __post_init__(self):
         """Refuse settings with no meaning."""
-        if not self.interval_seconds >= 0:
-            raise ValueError(
-                "CheckpointSchedule: expected interval_seconds >= 0, received "
-                f"{self.interval_seconds}."
-            )
-        if not 0 < self.max_share <= 1:
-            raise ValueError(
-                "CheckpointSchedule: expected max_share in (0, 1], received "
-                f"{self.max_share}."
-            )
+        owner, interval = "CheckpointSchedule", self.interval_seconds
+        check_number(owner, "interval_seconds", interval, "[0, inf]")
+        check_number(owner, "max_share", self.max_share, "(0, 1]")
 
     def is_due(self, seconds_since: float, cost: float) -> bool:
         """Whether to save again.

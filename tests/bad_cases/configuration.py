@@ -204,9 +204,12 @@ CASES = {
         "^%nope has no value; bind nope = value.$",
     ),
     "type": (
+        as_a_command_says_it("digits_holdout.split_seed = '3'"),
+        "^a parameter of digits_holdout has a value of a wrong type: .*int",
+    ),
+    "type of a setting": (
         as_a_command_says_it("CheckpointSchedule.max_share = '3'"),
-        "^a parameter of CheckpointSchedule has a value of a wrong type: "
-        ".*'str'",
+        r"^CheckpointSchedule: expected max_share in \(0, 1\], received '3'",
     ),
     **{
         f"a link in a run to {name}": (
@@ -220,7 +223,7 @@ CASES = {
     },
     "precision": (
         as_a_command_says_it("Experiment.precision = 'mixed_float16'"),
-        "precision in .*'mixed_bfloat16'.*received 'mixed_float16'",
+        "precision .*'mixed_bfloat16'.*received 'mixed_float16'",
     ),
     "pre-training of an autoencoder": (
         model_that_is_not_pretrained,

@@ -118,11 +118,11 @@ DAMAGED_SETS = {
 CASES = {
     "batch size": (
         training_batches(batch_size=0),
-        "expected batch_size >= 1, received 0",
+        "size 1: expected an integer batch_size >= 1, received 0",
     ),
     "start step": (
         training_batches(start_step=-1),
-        "expected start_step >= 0, received -1",
+        "expected an integer start_step >= 0, received -1",
     ),
     "flipped vectors": (training_batches(flip=True), "use flip=False"),
     "no example": (training_batches(count=0), "no example to train on"),
@@ -153,7 +153,7 @@ CASES = {
     ),
     "classes of CelebA": (
         lambda: image_tasks.class_holdout("celeba", 0),
-        "expected dataset in .*received 'celeba'",
+        "expected dataset 'mnist', .*received 'celeba'",
     ),
     "labels of CelebA": (
         lambda: tfds_images.read_labels("celeba", "test"),
@@ -209,7 +209,7 @@ CASES = {
     ),
     "training data of noise": (
         lambda: synthetic.noise((4, 4, 3), split="train"),
-        "expected split in .*received 'train'",
+        "expected split 'validation' or 'test', received 'train'",
     ),
     "a broken tensorflow-datasets": (
         broken_tensorflow_datasets,

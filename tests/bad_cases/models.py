@@ -67,10 +67,17 @@ def matrices():
 
 
 CASES = {
-    "distance": (autoencoder(distance="cosine"), "distance in .*'ssim'"),
+    "distance": (
+        autoencoder(distance="cosine"),
+        "distance 'squared_error', .*'ssim', received 'cosine'",
+    ),
     "reduction": (autoencoder(reduction="max"), "'mean' or 'sum'"),
     "latent space": (autoencoder(latent_space="sphere"), r"Euclidean\(\)"),
     "encoder_l2": (autoencoder(encoder_l2=-1.0), "encoder_l2 >= 0"),
+    "infinite encoder_l2": (
+        autoencoder(encoder_l2=INFINITY),
+        "finite encoder_l2 >= 0, received inf",
+    ),
     "ssim of vectors": (
         autoencoder(distance="ssim"),
         "use distance='squared_error'",
@@ -119,6 +126,7 @@ CASES = {
         f"DAGMM {message}": (method(DAGMM, **settings), message)
         for settings, message in [
             ({"num_components": 0}, "num_components >= 1"),
+            ({"num_components": 2.5}, "an integer num_components"),
             ({"hidden_units": 0}, "hidden_units >= 1"),
             ({"dropout": 1.0}, r"dropout in \[0, 1\)"),
             ({"decay": -0.1}, r"decay in \[0, 1\)"),
@@ -150,17 +158,19 @@ CASES = {
     **{
         f"RAE {name}": (
             method(RAE, **{name: -1.0}),
-            f"RAE: expected {name} >= 0",
+            f"RAE: expected a finite {name} >= 0",
         )
         for name in ("latent_weight", "decoder_l2", "gradient_penalty")
     },
     **{
-        f"VAE {name}": (
+        f"VAE {name} {value}": (
             vae(**{name: value}),
-            f"VAE: expected {name}.*{value}",
+            f"VAE: expected .*{name}.*received.*{value}",
         )
         for name, value in [
             ("decoder_std", 0),
+            ("decoder_std", INFINITY),
+            ("trains_decoder_std", "no"),
             ("score", "energy"),
             ("num_samples", 0),
         ]

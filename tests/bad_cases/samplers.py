@@ -66,10 +66,15 @@ CASES = {
     "step size 0": (chain(step_size=0.0), "step_size > 0, received 0.0"),
     "negative step size": (chain(step_size=-1.0), "step_size > 0"),
     "step size NaN": (chain(step_size=NAN), "step_size > 0"),
+    "step size in words": (chain(step_size="0.1"), "step_size > 0, .*'0.1'"),
     "negative noise": (chain(noise_std=-0.1), "noise_std >= 0"),
     "infinite noise": (chain(noise_std=INFINITY), "noise_std >= 0"),
     "noise schedule": (chain(noise_schedule="linear"), "'constant'"),
     "gradient clip": (chain(gradient_clip="norm"), "'element'"),
+    "Metropolis in words": (
+        chain(metropolis_hastings="no"),
+        "metropolis_hastings True or False, received 'no'",
+    ),
     "clip limit 0": (
         chain(gradient_clip="element", clip_limit=0.0),
         "clip_limit > 0",
@@ -102,18 +107,24 @@ CASES = {
         ),
         "replay_ratio=0 turns replay off",
     ),
+    "half a capacity": (
+        lambda: PersistentContrastiveDivergence(
+            visible_chain=SHORT, replay_capacity=2.5
+        ),
+        "expected an integer replay_capacity >= 1, received 2.5",
+    ),
     "generation factor 0": (
         sampler(generation_factor=0),
         "generation_factor >= 1",
     ),
-    "empty buffer": (lambda: ReplayBuffer(0, [1]), "capacity > 0, received 0"),
-    "negative buffer": (lambda: ReplayBuffer(-1, [1]), "capacity > 0"),
+    "empty buffer": (lambda: ReplayBuffer(0, [1]), "capacity >= 1, received 0"),
+    "negative buffer": (lambda: ReplayBuffer(-1, [1]), "capacity >= 1"),
     "states of another shape": (
         restore_states_of_another_shape,
         r"shape \[2\], received \[1\]",
     ),
-    "no samples": (lambda: nae().sample(0), "num_samples > 0, received 0"),
-    "negative samples": (lambda: nae().sample(-1), "num_samples > 0"),
+    "no samples": (lambda: nae().sample(0), "num_samples >= 1, received 0"),
+    "negative samples": (lambda: nae().sample(-1), "num_samples >= 1"),
     "negative samples for other examples": (
         lambda: vector_nae().negative_samples(tf.zeros([3, 5])),
         r"expected examples of shape \[batch, 4\], received \[3, 5\]",
