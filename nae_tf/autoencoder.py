@@ -193,15 +193,3 @@ class Autoencoder(OutlierDetector):
         energy = self.energy(x, training)
         loss = tf.reduce_mean(energy) + self.weight_penalty()
         return {"loss": loss, "reconstruction_error": energy}
-
-    def get_config(self):
-        """Return the constructor's arguments, networks serialised."""
-        return self.serialize_arguments(
-            "encoder",
-            "decoder",
-            "latent_space",
-            "distance",
-            "reduction",
-            "encoder_l2",
-            "decoder_l2",
-        )

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from nae_tf.base import randomness
 from nae_tf.base.batches import pad_batch, split_batch
-from nae_tf.base.saving import SerializableDataclass
+from nae_tf.base.saving import Serializable
 from nae_tf.base.setting_checks import (
     check_choice,
     check_flag,
@@ -67,7 +67,7 @@ def _identity(x):
 @gin.register(module="nae_tf")
 @keras.saving.register_keras_serializable(package="nae_tf")
 @dataclasses.dataclass(frozen=True)
-class LangevinChain(SerializableDataclass):
+class LangevinChain(Serializable):
     """Settings of a Langevin chain (Table 11), and its run.
 
     Attributes:

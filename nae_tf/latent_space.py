@@ -12,13 +12,13 @@ import keras
 import tensorflow as tf
 
 from nae_tf.base import randomness
-from nae_tf.base.saving import SerializableDataclass
+from nae_tf.base.saving import Serializable
 
 
 @gin.register(module="nae_tf")
 @keras.saving.register_keras_serializable(package="nae_tf")
 @dataclasses.dataclass(frozen=True)
-class Sphere(SerializableDataclass):
+class Sphere(Serializable):
     """The unit hypersphere, with the uniform distribution as q0."""
 
     is_curved: ClassVar[bool] = True
@@ -52,7 +52,7 @@ class Sphere(SerializableDataclass):
 @gin.register(module="nae_tf")
 @keras.saving.register_keras_serializable(package="nae_tf")
 @dataclasses.dataclass(frozen=True)
-class Euclidean(SerializableDataclass):
+class Euclidean(Serializable):
     """The unbounded real space, with the standard normal as q0."""
 
     is_curved: ClassVar[bool] = False

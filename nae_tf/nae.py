@@ -367,13 +367,8 @@ class NAE(Autoencoder):
             children.pop("replay_buffer", None)
         return children
 
-    def get_config(self):
-        """Return the constructor's arguments, serialised."""
-        return super().get_config() | {
-            "sampler": keras.saving.serialize_keras_object(self.sampler),
-            "negative_energy_penalty": self.negative_energy_penalty,
-            "latent_l2": self.latent_l2,
-            "temperature": self.initial_temperature,
-            "temperature_learning_rate": self.temperature_learning_rate,
-            "seed": self.seed,
+    def renamed_arguments(self) -> dict:
+        """Return the start value of T, which may have been trained since."""
+        return super().renamed_arguments() | {
+            "temperature": self.initial_temperature
         }

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from nae_tf.base import randomness
 from nae_tf.base.randomness import Purpose
-from nae_tf.base.saving import SerializableDataclass
+from nae_tf.base.saving import Serializable
 from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.langevin_chain import ChainDiagnostics, LangevinChain
 from nae_tf.replay_buffer import ReplayBuffer
@@ -47,7 +47,7 @@ class NegativeSample(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sampler(SerializableDataclass, abc.ABC):
+class Sampler(Serializable, abc.ABC):
     """How a model draws its negative samples: the contract of all samplers.
 
     A sampler of your own is a frozen dataclass that inherits from this class

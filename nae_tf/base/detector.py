@@ -21,7 +21,11 @@ from nae_tf.base.input_checks import (
     value_checks,
 )
 from nae_tf.base.loss_model import LossModel
-from nae_tf.base.saving import deserialize_arguments, rebuild
+from nae_tf.base.saving import (
+    deserialize_arguments,
+    rebuild,
+    serialize_arguments,
+)
 
 # Prefix of the names of cached properties that hold a `tf.function`.
 _COMPILED = "_compiled_"
@@ -235,20 +239,17 @@ class OutlierDetector(LossModel):
 
     # --- Saving -------------------------------------------------------------
 
-    def serialize_arguments(self, *names: str) -> dict:
-        """Return a config of the constructor's arguments.
+    def get_config(self):
+        """Return the constructor's arguments, and whether all is frozen."""
+        arguments = serialize_arguments(self, **self.renamed_arguments())
+        return arguments | {"trainable": self.trainable}
 
-        Args:
-            *names: arguments that are attributes of the same name; `name` and
-                `dtype` are added, and `trainable`, which is no argument.
+    def renamed_arguments(self) -> dict:
+        """Return the constructor's arguments that are no attributes, by name.
+
+        All others are attributes of the same name.
         """
-        serialize = keras.saving.serialize_keras_object
-        config = {name: serialize(getattr(self, name)) for name in names}
-        return config | {
-            "name": self.name,
-            "dtype": serialize(self.dtype_policy),
-            "trainable": self.trainable,
-        }
+        return {"dtype": self.dtype_policy}
 
     @classmethod
     def from_config(cls, config):

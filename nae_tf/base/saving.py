@@ -1,26 +1,92 @@
-"""Values and models that Keras writes into `.keras` files and reads back."""
+"""Values and models that Keras writes into `.keras` files and reads back.
 
-import dataclasses
+A config, as Keras calls it, is the arguments of a constructor by name. The
+constructor's signature says what they are called.
+"""
+
+import inspect
 
 import keras
 
+_STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
-class SerializableDataclass:
-    """Mixin for a frozen dataclass: its fields are its Keras config."""
+
+class Serializable:
+    """Mixin for a value whose constructor's arguments are its attributes."""
 
     def get_config(self):
         """Return the constructor's arguments, serialised."""
-        return {
-            field.name: keras.saving.serialize_keras_object(
-                getattr(self, field.name)
-            )
-            for field in dataclasses.fields(self)  # type: ignore[arg-type]
-        }
+        return serialize_arguments(self)
 
     @classmethod
     def from_config(cls, config):
         """Rebuild the value from `get_config`."""
         return cls(**deserialize_arguments(config))
+
+
+def argument_names(kind: type) -> list[str]:
+    """Names of the arguments that a class's constructor takes.
+
+    Those that a constructor passes on by **kwargs are its base's.
+
+    Example:
+        >>> class Base:
+        ...     def __init__(self, name=None): ...
+        >>> class Derived(Base):
+        ...     def __init__(self, units, **kwargs): ...
+        >>> argument_names(Derived)
+        ['units', 'name']
+    """
+    names: dict[str, None] = {}  # A set that keeps the order.
+    for base in kind.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        signature = inspect.signature(vars(base)["__init__"])
+        _, *parameters = signature.parameters.values()
+        starred = {p.name for p in parameters if p.kind in _STARRED}
+        names |= {p.name: None for p in parameters if p.name not in starred}
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+            break
+    return list(names)
+
+
+def arguments_of_call(kind: type, args, kwargs) -> dict:
+    """Arguments of a call of a class's constructor by name, and its defaults.
+
+    Example:
+        >>> class Layer:
+        ...     def __init__(self, units, bias=True, **kwargs): ...
+        >>> arguments_of_call(Layer, [3], {"name": "dense"})
+        {'units': 3, 'bias': True, 'name': 'dense'}
+    """
+    signature = inspect.signature(kind.__init__)  # type: ignore[misc]
+    try:
+        bound = signature.bind_partial(None, *args, **kwargs)
+    except TypeError:
+        return {}  # The constructor itself says what is wrong.
+    bound.apply_defaults()
+    _, *named = bound.arguments.items()
+    arguments = dict(named)
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            arguments |= arguments.pop(parameter.name)
+    return arguments
+
+
+def serialize_arguments(instance, **values) -> dict:
+    """Return the arguments of an instance's constructor, serialised.
+
+    Args:
+        instance: object with an attribute for every argument.
+        **values: arguments by name that are no attributes.
+    """
+    names = argument_names(type(instance))
+    return {
+        name: keras.saving.serialize_keras_object(
+            values[name] if name in values else getattr(instance, name)
+        )
+        for name in names
+    }
 
 
 def deserialize_arguments(config) -> dict:

@@ -13,14 +13,14 @@ def check_number(owner: str, name: str, value, interval: str):
     """Refuse a value that is no real number, or outside of an interval.
 
     Args:
-        owner: Class or function that has the setting.
-        name: Name of the setting.
-        value: Value received.
-        interval: Numbers allowed, as mathematics writes them: "[0, 1)" holds 0
+        owner: class or function that has the setting.
+        name: name of the setting.
+        value: value received.
+        interval: numbers allowed, as mathematics writes them: "[0, 1)" holds 0
             and not 1, "(0, inf)" all positive numbers but infinity.
 
     Raises:
-        ValueError: The value is something else.
+        ValueError: the value is something else.
 
     Example:
         >>> check_number("DAGMM", "dropout", 1.0, "[0, 1)")
@@ -56,15 +56,15 @@ def check_integer(
     """Refuse a value that is no integer, or outside of a range.
 
     Args:
-        owner: Class or function that has the setting.
-        name: Name of the setting.
-        value: Value received.
-        smallest: Smallest integer allowed.
-        largest: Largest integer allowed; None for no limit.
-        remedy: What else the user could do.
+        owner: class or function that has the setting.
+        name: name of the setting.
+        value: value received.
+        smallest: smallest integer allowed.
+        largest: largest integer allowed; None for no limit.
+        remedy: what else the user could do.
 
     Raises:
-        ValueError: The value is something else.
+        ValueError: the value is something else.
 
     Example:
         >>> check_integer("Phase", "epochs", 1.5, 0)
@@ -88,7 +88,7 @@ def check_flag(owner: str, name: str, value):
     """Refuse a value that is neither True nor False, such as 'no'.
 
     Raises:
-        ValueError: The value is something else.
+        ValueError: the value is something else.
     """
     if not isinstance(value, bool):
         _refuse(owner, f"{name} True or False", value)
@@ -98,13 +98,13 @@ def check_choice(owner: str, name: str, value, choices: Collection):
     """Refuse a value that is not among a few.
 
     Args:
-        owner: Class or function that has the setting.
-        name: Name of the setting.
-        value: Value received.
-        choices: Values allowed.
+        owner: class or function that has the setting.
+        name: name of the setting.
+        value: value received.
+        choices: values allowed.
 
     Raises:
-        ValueError: The value is another one.
+        ValueError: the value is another one.
 
     Example:
         >>> check_choice("Phase", "keep", "first", ["best", "last"])

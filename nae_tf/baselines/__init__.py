@@ -9,6 +9,8 @@ What a method has to be:
 - An `OutlierDetector`, or an `Autoencoder` where it scores by reconstruction
   error, whose constructor takes `encoder` and `decoder` first. It is registered
   for gin (`@gin.register(module="nae_tf")`, outermost) and for Keras.
+- Every argument of its constructor is an attribute of the same name: saved
+  models are rebuilt from these.
 - `objective(x, training)` gives its loss and what `fit` shows beside it, by the
   names that `track` was given; a game of two losses overrides `players`. Noise
   comes from `noise_seed`, never from a stateful generator.

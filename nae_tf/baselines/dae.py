@@ -79,9 +79,3 @@ class DAE(Autoencoder):
         noisy = self.corrupt(x, self.noise_seed(training))
         error = self.energy_of_latent(x, self.encode(noisy, training), training)
         return {"loss": tf.reduce_mean(error), "denoising_error": error}
-
-    def get_config(self):
-        """Return the constructor's arguments, serialised."""
-        return self.serialize_arguments(
-            "encoder", "decoder", "noise_std", "latent_space", "seed"
-        )

@@ -276,18 +276,3 @@ class DAGMM(Autoencoder):
         merged = merge_mixtures(self.running_mixture, mixture, rate)
         for variable, value in zip(self.running_mixture, merged, strict=True):
             variable.assign(value)
-
-    def get_config(self):
-        """Return the constructor's arguments, networks serialised."""
-        return self.serialize_arguments(
-            "encoder",
-            "decoder",
-            "num_components",
-            "hidden_units",
-            "dropout",
-            "energy_weight",
-            "covariance_weight",
-            "covariance_jitter",
-            "decay",
-            "seed",
-        )

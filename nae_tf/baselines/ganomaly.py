@@ -250,16 +250,3 @@ class GANomaly(Autoencoder):
         z = self.encode(x)
         z_again = self.encode_again(self.decode(z))
         return reconstruction_error(z, z_again, "absolute_error")
-
-    def get_config(self):
-        """Return the constructor's arguments, networks serialised."""
-        return self.serialize_arguments(
-            "encoder",
-            "decoder",
-            "second_encoder",
-            "discriminator",
-            "adversarial_weight",
-            "contextual_weight",
-            "latent_weight",
-            "latent_space",
-        )

@@ -180,13 +180,3 @@ class MemAE(Autoencoder):
             "reconstruction_error": energy,
             "addressing_entropy": entropies,
         }
-
-    def get_config(self):
-        """Return the constructor's arguments, networks serialised."""
-        return self.serialize_arguments(
-            "encoder",
-            "decoder",
-            "memory_size",
-            "shrinkage_threshold",
-            "entropy_weight",
-        )

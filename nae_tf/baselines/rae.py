@@ -127,14 +127,3 @@ class RAE(Autoencoder):
                 jacobian_norm
             )
         return {"loss": loss} | values
-
-    def get_config(self):
-        """Return the constructor's arguments, serialised."""
-        return self.serialize_arguments(
-            "encoder",
-            "decoder",
-            "latent_weight",
-            "decoder_l2",
-            "gradient_penalty",
-            "seed",
-        )

@@ -273,15 +273,3 @@ class VAE(Autoencoder):
         shape = (self.num_samples, *self.latent_shape)
         noise = randomness.normal(shape, self.noise_seed(False), x.dtype)
         return tf.map_fn(function, noise)
-
-    def get_config(self):
-        """Return the constructor's arguments, serialised."""
-        return self.serialize_arguments(
-            "encoder",
-            "decoder",
-            "decoder_std",
-            "trains_decoder_std",
-            "score",
-            "num_samples",
-            "seed",
-        )

@@ -267,15 +267,3 @@ class VQVAE(Autoencoder):
     def _split(self, z):
         num_vectors = self.latent_shape[-1] // self.code_dim
         return tf.reshape(z, [-1, num_vectors, self.code_dim])
-
-    def get_config(self):
-        """Return the constructor's arguments, networks serialised."""
-        return self.serialize_arguments(
-            "encoder",
-            "decoder",
-            "num_codes",
-            "code_dim",
-            "commitment_weight",
-            "restart_after",
-            "seed",
-        )

@@ -151,9 +151,3 @@ class WAE(Autoencoder):
             "reconstruction_error": error,
             "squared_mmd": mmd,
         }
-
-    def get_config(self):
-        """Return the constructor's arguments, serialised."""
-        return self.serialize_arguments(
-            "encoder", "decoder", "mmd_weight", "seed"
-        )

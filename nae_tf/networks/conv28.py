@@ -20,8 +20,7 @@ class Conv28Encoder(Network):
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels of the first layer (w above).
         hidden_units: int > 0. Channels before the last layer.
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -45,15 +44,7 @@ class Conv28Encoder(Network):
         x = build.relu(build.max_pool(x))
         x = build.conv_to_point(x, hidden_units, activation="relu")
         outputs = build.dense(x, latent_dim)
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            width=width,
-            hidden_units=hidden_units,
-        )
+        super().__init__(inputs, outputs, dtype, name)
 
 
 @gin.register(module="nae_tf")
@@ -69,8 +60,7 @@ class Conv28Decoder(Network):
     Args:
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels before the last layer (w above).
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -91,11 +81,4 @@ class Conv28Decoder(Network):
         # Differs from the paper: Table 10 prints kernel 4, which would give
         # 29 x 29 pixels.
         outputs = build.conv_transpose(x, 1, 3, activation="sigmoid")
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            width=width,
-        )
+        super().__init__(inputs, outputs, dtype, name)

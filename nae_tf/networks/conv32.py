@@ -26,8 +26,7 @@ class Conv32Encoder(Network):
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels of the first layer (w above).
         hidden_units: int > 0. Hidden channels of the attention block.
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -50,15 +49,7 @@ class Conv32Encoder(Network):
         gate = build.activation(_residual(build, x, hidden_units), "sigmoid")
         x = build.add(x, build.multiply(value, gate))
         outputs = build.flatten(x)
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            width=width,
-            hidden_units=hidden_units,
-        )
+        super().__init__(inputs, outputs, dtype, name)
 
 
 def _residual(build, x, hidden):
@@ -81,8 +72,7 @@ class Conv32Decoder(Network):
     Args:
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels before the last layer (w above).
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -100,14 +90,7 @@ class Conv32Decoder(Network):
         x = build.conv_transpose(x, 2 * width, 4, strides=2, activation="relu")
         x = build.conv_transpose(x, width, 4, strides=2, activation="relu")
         outputs = build.conv_transpose(x, 3, 3, activation="sigmoid")
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            width=width,
-        )
+        super().__init__(inputs, outputs, dtype, name)
 
 
 @gin.register(module="nae_tf")
@@ -127,8 +110,7 @@ class Conv32BigEncoder(Network):
         width: int > 0. Channels of the first layer (w above).
         spectral_norm: whether every kernel is normalised spectrally, as the
             paper says, by `layers.SpectralNormConv2D`.
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -163,15 +145,7 @@ class Conv32BigEncoder(Network):
         x = build.global_average_pool(build.relu(x))
         x = build.conv(x, latent_dim, 1, layer_class=layer_class)
         outputs = build.flatten(x)
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            width=width,
-            spectral_norm=spectral_norm,
-        )
+        super().__init__(inputs, outputs, dtype, name)
 
 
 def _down_block(build, x, filters, down, layer_class):
@@ -208,8 +182,7 @@ class Conv32BigDecoder(Network):
             normalisation.
         output_groups: int, a divisor of `width`. Groups of the last group
             normalisation.
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -230,16 +203,7 @@ class Conv32BigDecoder(Network):
             x = _up_block(build, x, block_groups)
         x = build.relu(build.group_norm(x, output_groups))
         outputs = build.conv(x, 3, 3, padding="same", activation="sigmoid")
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            width=width,
-            block_groups=block_groups,
-            output_groups=output_groups,
-        )
+        super().__init__(inputs, outputs, dtype, name)
 
 
 def _up_block(build, x, groups):

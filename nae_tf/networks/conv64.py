@@ -21,8 +21,7 @@ class Conv64Encoder(Network):
         width: int > 0. Channels of the first layer (w above); 256 is the
             network that Table 10 prints.
         groups: int, a divisor of `width`. Groups of the normalisation.
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -43,15 +42,7 @@ class Conv64Encoder(Network):
         x = build.conv_to_point(x, 8 * width)
         x = build.relu(build.group_norm(x, groups))
         outputs = build.dense(x, latent_dim)
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            width=width,
-            groups=groups,
-        )
+        super().__init__(inputs, outputs, dtype, name)
 
 
 @gin.register(module="nae_tf")
@@ -68,8 +59,7 @@ class Conv64Decoder(Network):
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels before the last layer (w above).
         groups: int, a divisor of `width`. Groups of the normalisation.
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -88,12 +78,4 @@ class Conv64Decoder(Network):
             x = build.conv_transpose(x, filters, 4, strides=2, padding="same")
             x = build.relu(build.group_norm(x, groups))
         outputs = build.conv_transpose(x, 3, 1, activation="sigmoid")
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            width=width,
-            groups=groups,
-        )
+        super().__init__(inputs, outputs, dtype, name)

@@ -22,8 +22,7 @@ class FCRes2Encoder(Network):
         units: int > 0. Size of the residual stream.
         hidden_units: int > 0. Hidden size of a block.
         num_blocks: int >= 0. Number of residual blocks.
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -43,17 +42,7 @@ class FCRes2Encoder(Network):
         outputs = _fc_res_net(
             build, inputs, latent_dim, units, hidden_units, num_blocks
         )
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            input_dim=input_dim,
-            units=units,
-            hidden_units=hidden_units,
-            num_blocks=num_blocks,
-        )
+        super().__init__(inputs, outputs, dtype, name)
 
 
 @gin.register(module="nae_tf")
@@ -71,8 +60,7 @@ class FCRes2Decoder(Network):
         units: int > 0. Size of the residual stream.
         hidden_units: int > 0. Hidden size of a block.
         num_blocks: int >= 0. Number of residual blocks.
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -90,17 +78,7 @@ class FCRes2Decoder(Network):
         outputs = _fc_res_net(
             build, inputs, output_dim, units, hidden_units, num_blocks
         )
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            output_dim=output_dim,
-            units=units,
-            hidden_units=hidden_units,
-            num_blocks=num_blocks,
-        )
+        super().__init__(inputs, outputs, dtype, name)
 
 
 def _fc_res_net(build, x, output_dim, units, hidden_units, num_blocks):

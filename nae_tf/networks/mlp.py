@@ -19,8 +19,7 @@ class MLPEncoder(Network):
         latent_dim: int > 0. Size of a code.
         example_shape: shape of one example, such as (8, 8, 1) or (30,).
         hidden_units: sizes of the hidden ReLU layers, first to last.
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -37,15 +36,7 @@ class MLPEncoder(Network):
         for units in hidden_units:
             x = build.dense(x, units, activation="relu")
         outputs = build.dense(x, latent_dim)
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            example_shape=tuple(example_shape),
-            hidden_units=tuple(hidden_units),
-        )
+        super().__init__(inputs, outputs, dtype, name)
 
 
 @gin.register(module="nae_tf")
@@ -61,8 +52,7 @@ class MLPDecoder(Network):
         hidden_units: sizes of the hidden ReLU layers, first to last.
         output_activation: name of a Keras activation. "sigmoid" suits data in
             [0, 1], None standardised data.
-        dtype: dtype, policy or its name; None for Keras's global policy.
-        name: name of the model.
+        dtype, name: see `Network`.
     """
 
     def __init__(
@@ -80,13 +70,4 @@ class MLPDecoder(Network):
             x = build.dense(x, units, activation="relu")
         x = build.dense(x, math.prod(example_shape), output_activation)
         outputs = build.reshape(x, tuple(example_shape))
-        super().__init__(
-            inputs,
-            outputs,
-            build.dtype_policy,
-            name,
-            latent_dim=latent_dim,
-            example_shape=tuple(example_shape),
-            hidden_units=tuple(hidden_units),
-            output_activation=output_activation,
-        )
+        super().__init__(inputs, outputs, dtype, name)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import keras
 
-from nae_tf.base.saving import rebuild
+from nae_tf.base.saving import arguments_of_call, rebuild
 from nae_tf.networks.fast_layers import (
     OneChannelConv2D,
     OneFilterConv2DTranspose,
@@ -22,17 +22,43 @@ GROUP_NORM_EPSILON = 1e-5
 
 
 class Network(keras.Model):
-    """A functional Keras model that stores its constructor's arguments.
+    """A functional Keras model whose config is its constructor's arguments.
 
-    Subclasses build their graph and pass it to this constructor, with the
-    arguments that rebuild it.
+    The constructor of a subclass builds a graph of its own arguments, which are
+    numbers, strings or tuples, and passes it on.
+
+    Args:
+        inputs: symbolic input of the graph, of one `keras.Input`.
+        outputs: symbolic output of the graph.
+        dtype: dtype, dtype policy or the name of one, as `LayerBuilder` takes
+            it; None for Keras's global policy.
+        name: name of the model; None for one of its class.
+
+    Example:
+        >>> class Halves(Network):
+        ...     def __init__(self, latent_dim, dtype=None, name=None):
+        ...         build = LayerBuilder(dtype)
+        ...         inputs = build.input((2 * latent_dim,))
+        ...         outputs = build.dense(inputs, latent_dim)
+        ...         super().__init__(inputs, outputs, dtype, name)
+        >>> Halves(3, dtype="float64").get_config()["latent_dim"]
+        3
     """
 
-    def __init__(self, inputs, outputs, dtype_policy, name, **arguments):
+    def __new__(cls, *args, **kwargs):
+        """Keep the arguments; the graph does not tell what they were."""
+        network = super().__new__(cls, *args, **kwargs)
+        # Files have lists for tuples. Of a dictionary Keras would make another
+        # class, to track layers in it.
+        network._arguments = tuple(
+            (name, tuple(value) if isinstance(value, list) else value)
+            for name, value in arguments_of_call(cls, args, kwargs).items()
+        )
+        return network
+
+    def __init__(self, inputs, outputs, dtype=None, name=None):
         super().__init__(inputs, outputs, name=name)
-        self.dtype_policy = dtype_policy
-        # Keras would wrap a dictionary to track layers in it.
-        self._arguments = tuple(arguments.items())
+        self.dtype_policy = keras.dtype_policies.get(dtype)
 
     def get_config(self):
         """Return the constructor's arguments and the frozen layers.
@@ -40,10 +66,10 @@ class Network(keras.Model):
         The dtype is resolved.
         """
         config = {
+            **dict(self._arguments),
             "name": self.name,
             "dtype": self.dtype_policy.name,
             "trainable": self.trainable,
-            **dict(self._arguments),
         }
         # By number: a rebuilt network may give its layers other names.
         frozen = [

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nae_tf.base.saving import Serializable
 from nae_tf.base.setting_checks import (
     check_choice,
     check_integer,
@@ -237,7 +238,9 @@ def weight_norm(model: keras.Model) -> float:
 
 
 @keras.saving.register_keras_serializable(package="nae_tf")
-class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
+class ScaledSchedule(
+    Serializable, keras.optimizers.schedules.LearningRateSchedule
+):
     """A learning rate schedule times a constant."""
 
     def __init__(self, schedule, scale: float):
@@ -249,17 +252,6 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         """Return the rate of a step."""
         return self.scale * self.schedule(step)
-
-    def get_config(self):
-        """Return the constructor's arguments, the schedule serialised."""
-        schedule = keras.saving.serialize_keras_object(self.schedule)
-        return {"schedule": schedule, "scale": self.scale}
-
-    @classmethod
-    def from_config(cls, config):
-        """Rebuild from `get_config`."""
-        schedule = keras.saving.deserialize_keras_object(config["schedule"])
-        return cls(schedule, config["scale"])
 
 
 def scaled_rate(rate, scale: float):

@@ -173,6 +173,29 @@ def test_config_is_the_constructors_arguments(network, arguments):
     assert [weight.shape for weight in restored.weights] == shapes
 
 
+def test_lists_in_a_config_are_the_tuples_of_the_constructor():
+    model = mlp.MLPEncoder(3, [4, 2], [5])
+    config = model.get_config()
+    assert (config["example_shape"], config["hidden_units"]) == ((4, 2), (5,))
+    assert model.get_config() == mlp.MLPEncoder.from_config(config).get_config()
+
+
+def test_a_network_with_arguments_of_its_own_is_rebuilt():
+    class Wide(mlp.MLPEncoder):
+        def __init__(self, factor, **kwargs):
+            super().__init__(2, (4,), (8 * factor,), **kwargs)
+
+    model = Wide(3, name="wide")
+    again = Wide.from_config(model.get_config())
+    assert again.get_config() == model.get_config()
+    assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
+
+
+def test_an_unknown_argument_is_named():
+    with pytest.raises(TypeError, match=r"MLPEncoder\.__init__.*'widht'"):
+        mlp.MLPEncoder(3, (4,), widht=3)
+
+
 @every_network
 def test_keras_file_restores_the_network(network, arguments, tmp_path):
     model = network(**arguments)
