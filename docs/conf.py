@@ -42,9 +42,10 @@ autoclass_content = "both"  # The constructor's arguments are in __init__.
 autodoc_default_options = {
     "members": True,
     # What Keras calls, not the reader.
-    "exclude-members": "build, compile_from_config, forget_graphs, "
-    "from_config, get_compile_config, get_config, make_train_function, "
-    "serialize_arguments, test_step, track_metrics",
+    "exclude-members": "build, build_for_fit, compile_from_config, "
+    "forget_graphs, from_config, get_compile_config, get_config, "
+    "make_train_function, renamed_arguments, saved_children, test_step, "
+    "track_metrics",
 }
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from nae_tf.base import randomness
 from nae_tf.base.batches import pad_batch, split_batch
+from nae_tf.base.private import function_apart
 from nae_tf.base.saving import Serializable
 from nae_tf.base.setting_checks import (
     check_choice,
@@ -239,11 +240,7 @@ class LangevinChain(Serializable):
         # of a max-pooling before the max-pooling itself, and then leaves it to
         # a kernel ten times slower. A function that is not inlined is a graph
         # of its own without cycles.
-        function = tf.function(
-            whole,
-            autograph=False,
-            experimental_attributes={"_noinline": True},
-        )
+        function = function_apart(whole)
 
         def gradient_fn(x):
             # No part may be empty: convolutions do not take it.

@@ -360,10 +360,10 @@ class NAE(Autoencoder):
             values["latent_gradient_norm"] = negative.latent.gradient_norm
         return {name: values[name] for name in values if name in self.means}
 
-    def _trackable_children(self, save_type="checkpoint", **kwargs):
-        children = super()._trackable_children(save_type, **kwargs)
+    def saved_children(self, children, save_type):
+        """Leave the replay buffer out of exports: a served model needs none."""
+        children = super().saved_children(children, save_type)
         if save_type == "savedmodel":
-            # Checkpoints only: a served model has no use for it.
             children.pop("replay_buffer", None)
         return children
 

@@ -8,17 +8,18 @@ final visible state.
 import tensorflow as tf
 
 from nae_tf.base import randomness
+from nae_tf.base.private import SavedAsTensors
 from nae_tf.base.replicas import replica_id
 from nae_tf.base.setting_checks import check_integer
 
 
-class ReplayBuffer(tf.Module):
+class ReplayBuffer(SavedAsTensors):
     """First-in first-out store of chain states.
 
     Under `tf.distribute` every replica has a ring of its own, a plain variable
     on its device. A `tf.train.Checkpoint` that holds the buffer saves the rings
     of all replicas and restores every replica its own; see
-    `_restore_from_tensors` for another number of replicas. On several machines
+    `restore_tensors` for another number of replicas. On several machines
     saving and restoring are collective: all workers must do them together.
 
     The rings do not belong to the Keras weights of the model, because a model
@@ -139,13 +140,9 @@ class ReplayBuffer(tf.Module):
         stored = tf.gather(self.states, index)
         return tf.where(replay, tf.cast(stored, fresh.dtype), fresh)
 
-    # --- Checkpoints, by the protocol of TensorFlow's trackable objects -------
+    # --- Checkpoints ----------------------------------------------------------
 
-    def _trackable_children(self, save_type="checkpoint", **kwargs):
-        """No variables of its own: `_serialize_to_tensors` has them."""
-        return {}
-
-    def _serialize_to_tensors(self):
+    def tensors_to_save(self):
         """The rings of all replicas: [replicas, capacity, ...], [replicas]."""
         return {
             "states": self._of_all_replicas(self._states),
@@ -165,7 +162,7 @@ class ReplayBuffer(tf.Module):
             lambda: self.strategy.run(function), autograph=False
         )()
 
-    def _restore_from_tensors(self, restored_tensors):
+    def restore_tensors(self, tensors):
         """Give every replica its ring back.
 
         If the number of replicas or the capacity changed, the stored states are
@@ -176,8 +173,7 @@ class ReplayBuffer(tf.Module):
         Raises:
             ValueError: if the stored states have another shape.
         """
-        stored = restored_tensors["states"]
-        num_pushed = restored_tensors["num_pushed"]
+        stored, num_pushed = tensors["states"], tensors["num_pushed"]
         replicas = self.strategy.num_replicas_in_sync
         shape = self._states[0].shape[1:]
         if not stored.shape[2:].is_compatible_with(shape):

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 import pytest
 
@@ -12,7 +13,7 @@ PACKAGE = ROOT / "nae_tf"
 ROOMS = {
     "base": set(),
     "metrics": set(),
-    "runs": set(),
+    "runs": {"base"},
     "paper": {"base"},
     "networks": {"base"},
     "data": {"base"},
@@ -130,6 +131,37 @@ def test_a_method_file_imports_no_other_method(module):
     imported = set(imported_modules(FILES[module])) - {mixture}
     if module != "baselines.__init__":
         assert "baselines" not in {room(name) for name in imported}
+
+
+def private_names_used(path):
+    """Private attributes that a file takes from what it does not define."""
+    tree = ast.parse(path.read_text())
+    nodes = list(ast.walk(tree))
+    own = {
+        node.name
+        for node in nodes
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    } | {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in nodes
+        if isinstance(node, (ast.Attribute, ast.Name))
+        and isinstance(node.ctx, ast.Store)
+    }
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr):
+            owner = ast.unparse(node.value)
+            # What a class inherits here is another test's: private_test.
+            if node.attr not in own and owner not in {"self", "cls", "os"}:
+                yield f"{owner}.{node.attr}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in [*FILES.values(), *TOOLS] if path.name != "private.py"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_private_parts_of_others_are_in_one_file(path):
+    assert not list(private_names_used(path))
 
 
 @pytest.mark.parametrize("file", MATHEMATICS)

@@ -221,7 +221,7 @@ class OutlierDetector(LossModel):
                 self.optimizer.build(self.trainable_variables)
         return super().make_train_function(force)
 
-    def _maybe_symbolic_build(self, *args, **kwargs):
+    def build_for_fit(self, keras_build):
         """Build networks in `fit` that are not built yet.
 
         With several replicas they must be built before. Keras's method reduces
@@ -230,8 +230,8 @@ class OutlierDetector(LossModel):
         replay buffer cannot be created.
         """
         if self.distribute_strategy.num_replicas_in_sync == 1:
-            return super()._maybe_symbolic_build(*args, **kwargs)
-        if not self.built:
+            keras_build()
+        elif not self.built:
             raise ValueError(
                 f"{type(self).__name__}: the networks must be built before fit "
                 "runs on several replicas; begin them with keras.Input."
@@ -256,12 +256,13 @@ class OutlierDetector(LossModel):
         """Rebuild a model from `get_config`."""
         return rebuild(cls, deserialize_arguments(config))
 
-    def _trackable_children(self, save_type="checkpoint", **kwargs):
-        children = super()._trackable_children(save_type, **kwargs)
+    def saved_children(self, children, save_type):
+        """Leave compiled functions out of exports: they are of this process.
+
+        They may hold a replay buffer, which a served model does not have.
+        """
         if save_type != "savedmodel":
             return children
-        # Compiled functions belong to this process. They may hold a replay
-        # buffer, which a served model does not have.
         return {
             name: child
             for name, child in children.items()

@@ -3,13 +3,13 @@
 import keras
 import tensorflow as tf
 
-from nae_tf.base import randomness
+from nae_tf.base import private, randomness
 from nae_tf.base.mixed_precision import full_precision
 from nae_tf.base.randomness import Purpose
 from nae_tf.base.replicas import batch_share, spans_machines
 
 
-class LossModel(keras.Model):
+class LossModel(private.HookedModel):
     """A Keras model that has its own loss and reports the terms of it.
 
     A subclass implements `objective`, or, where the loss needs more than a
@@ -124,9 +124,8 @@ class LossModel(keras.Model):
     @property
     def _step_counter(self):
         """The optimizer's count of training steps, an int variable."""
-        # `iterations` counts updates. It does not change while gradients are
-        # accumulated, and those steps would share their noise.
-        return self.unscaled_optimizer._iterations
+        # With `iterations`, steps that are accumulated would share their noise.
+        return private.step_counter(self.unscaled_optimizer)
 
     @property
     def unscaled_optimizer(self):

@@ -10,6 +10,8 @@ import weakref
 
 import keras
 
+from nae_tf.base.private import all_layers
+
 _LAYERS_WITH_KERNEL = (
     keras.layers.Dense,
     keras.layers.EinsumDense,
@@ -97,6 +99,6 @@ def _mixed_layers(model):
     """Return layers that compute in another type than their variables."""
     return [
         layer
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if layer.compute_dtype != layer.variable_dtype
     ]

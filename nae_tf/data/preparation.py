@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import urllib.parse
 
+from nae_tf.base.private import replace_download_manager
 from nae_tf.data.tfds_files import import_tfds
 from nae_tf.data.tfds_images import IMAGE_SETS
 
@@ -156,20 +157,13 @@ def _take_local_files(builder, name, folder, work_dir):
     """Make a builder read raw files of a folder instead of downloads."""
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder} to import from.")
-    split_generators = builder._split_generators
-
-    def from_folder(dl_manager):
-        return split_generators(
-            LocalFiles(
-                dl_manager,
-                builder.url_infos,
-                MD5_OF_CONTENTS.get(name, {}),
-                folder,
-                work_dir,
-            )
-        )
-
-    builder._split_generators = from_folder
+    checksums = MD5_OF_CONTENTS.get(name, {})
+    replace_download_manager(
+        builder,
+        lambda manager: LocalFiles(
+            manager, builder.url_infos, checksums, folder, work_dir
+        ),
+    )
 
 
 def _check_prepared(builder, image_set, target):

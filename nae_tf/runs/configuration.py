@@ -12,6 +12,12 @@ from collections.abc import Collection, Iterator, Sequence
 
 import gin
 
+from nae_tf.base.private import (
+    gin_configurables,
+    gin_references,
+    gin_search_path,
+)
+
 _MACRO = "/gin.macro"
 # Text that gin appends to an error, before the name of the configurable.
 _CALL = "\n  In call to configurable"
@@ -124,8 +130,7 @@ def _includes_from(*folders: str) -> Iterator[None]:
     def is_news(record):
         return not str(record.msg).startswith("Path not found")
 
-    # gin can only append to its search path.
-    search_path = gin.config._LOCATION_PREFIXES
+    search_path = gin_search_path()
     before = list(search_path)
     root = python_logging.getLogger()
     root.addFilter(is_news)
@@ -152,11 +157,7 @@ def _no_such_file(file: str) -> str:
 
 def _refuse_without_effect(bindings):
     """Refuse macros and scopes that nothing refers to, as they are misspelt."""
-    # gin has no public view of the whole configuration.
-    references = [
-        reference.scoped_selector
-        for reference in gin.config.iterate_references(gin.config._CONFIG)
-    ]
+    references = gin_references()
     macros = {
         name.removesuffix(_MACRO)
         for name in references
@@ -204,11 +205,7 @@ def _explain(error: Exception) -> str:
     text = " ".join(str(error).split())
     if match := re.match(r"No bindings specified for '(.*)/gin\.macro'", text):
         return f"%{match[1]} has no value; bind {match[1]} = value."
-    # gin has no public list of registered names.
-    registry = gin.config._REGISTRY
-    known = {
-        selector.split(".")[-1]: item for selector, item in registry.items()
-    }
+    known = gin_configurables()
     if match := re.search(
         r"No configurable matching (?:reference )?'@?([^'(]*)[()]*'", text
     ):
@@ -217,7 +214,7 @@ def _explain(error: Exception) -> str:
         r"Configurable '([^']*)' doesn't have a parameter named '([^']*)'", text
     ):
         owner, wrong = known[match[1].split(".")[-1]], match[2]
-        names = list(inspect.signature(owner.wrapped).parameters)
+        names = list(inspect.signature(owner).parameters)
     else:
         return text
     return text + _did_you_mean(wrong, names)

@@ -23,6 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nae_tf.base.private import calls_build_for_fit
 from nae_tf.base.replicas import rows_of_all, spans_machines
 
 _CONFIG = "TF_CONFIG"
@@ -90,7 +91,7 @@ def _divide_cpu(num_devices):
 
 def _check_keras():
     """Refuse a Keras without the method that `OutlierDetector` replaces."""
-    if not hasattr(keras.Model, "_maybe_symbolic_build"):
+    if not calls_build_for_fit():
         raise ImportError(
             "training on several machines does not work with Keras "
             f"{keras.__version__}, whose fit has changed; pip install "
