@@ -6,6 +6,7 @@ import pathlib
 import re
 
 import pytest
+from layout_test import ROOMS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -181,6 +182,16 @@ def test_the_index_for_language_models_names_pages():
         page = link.removeprefix("_sources/")
         source = (DOCS / page).with_suffix(".md")
         assert source.exists(), link
+
+
+def test_the_architecture_shows_the_table_of_rooms():
+    text = (DOCS / "architecture.md").read_text()
+    table = text.partition("| may import |")[2].partition("\n\n")[0]
+    shown = {}
+    for row in table.splitlines()[2:]:
+        room, _, allowed = row.replace("`", "").strip("| ").split(" | ")
+        shown[room] = set(allowed.split(", ")) - {"nothing"}
+    assert shown == ROOMS
 
 
 # --- README -----------------------------------------------------------------
