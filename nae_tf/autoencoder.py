@@ -22,7 +22,7 @@ from nae_tf.latent_space import Sphere
 class Autoencoder(OutlierDetector):
     """An autoencoder whose reconstruction error is the outlier score.
 
-    Any two Keras models or layers that invert each other's shapes will do:
+    The networks are any two Keras models or layers of inverse shapes:
 
         encoder: [batch, ...] -> [batch, latent_dim]
         decoder: [batch, latent_dim] -> [batch, ...]
@@ -51,19 +51,22 @@ class Autoencoder(OutlierDetector):
         """Join an encoder and a decoder.
 
         Args:
-            encoder: maps examples to latents; a linear output, because the
-                projection to the latent space comes after it.
-            decoder: maps latents to examples.
+            encoder: network from float [batch, ...] to latents, float [batch,
+                latent_dim]. Its output is linear, because the projection to the
+                latent space follows.
+            decoder: network from latents to float [batch, ...].
             latent_space: `Sphere()` (the default) or `Euclidean()`.
             distance: "squared_error", "absolute_error" or "ssim" (section 2.1).
             reduction: "mean" or "sum" over the elements of an example.
-            encoder_l2: weight of the encoder's squared L2 norm in the loss.
-            decoder_l2: weight of the decoder's.
+            encoder_l2: weight of the encoder's squared L2 norm in the loss,
+                >= 0.
+            decoder_l2: weight of the decoder's squared L2 norm in the loss,
+                >= 0.
             name: name of the model.
             dtype: dtype policy; the networks keep their own.
 
         Raises:
-            ValueError: unknown distance or reduction; shapes that do not fit.
+            ValueError: if a setting is out of range, or shapes do not fit.
         """
         super().__init__(name=name, dtype=dtype)
         owner = type(self).__name__
@@ -90,7 +93,7 @@ class Autoencoder(OutlierDetector):
             self.build(encoder.input_shape)
 
     def track_metrics(self):
-        """Name the running means that `fit` shows."""
+        """Track the running means that `fit` shows."""
         self.track("loss", "reconstruction_error")
 
     def build(self, input_shape):
@@ -120,7 +123,7 @@ class Autoencoder(OutlierDetector):
         self.built = True
 
     def latent_part(self, outputs):
-        """Return what decoders take of an encoder's outputs: all, here."""
+        """Return the part of the encoder's outputs for the decoder: all."""
         return outputs
 
     def encode(self, x, training=False):
@@ -149,11 +152,19 @@ class Autoencoder(OutlierDetector):
         return tf.cast(call_network(self.decoder, z, training), z.dtype)
 
     def call(self, x, training=False):
-        """Reconstruct examples: decode(encode(x)), same shape as `x`."""
+        """Reconstruct examples.
+
+        Args:
+            x: float [batch, ...].
+            training: whether the networks run in training mode.
+
+        Returns:
+            decode(encode(x)), shape of `x`.
+        """
         return self.decode(self.encode(x, training), training)
 
     def energy(self, x, training=False):
-        """Energy of examples: their reconstruction error (Eq. 3, 9).
+        """Compute the energy of examples, their reconstruction error (Eq. 9).
 
         Args:
             x: float [batch, ...].
@@ -166,18 +177,34 @@ class Autoencoder(OutlierDetector):
         return self.energy_of_latent(x, self.encode(x, training), training)
 
     def energy_of_latent(self, x, z, training=False):
-        """Energy of examples whose latents are known already."""
+        """Compute the energy of examples with known latents.
+
+        Args:
+            x: float [batch, ...].
+            z: float [batch, latent_dim], latents of `x`.
+            training: whether the decoder runs in training mode.
+
+        Returns:
+            float [batch], in the type of `x`.
+        """
         reconstruction = self.decode(z, training)
         return reconstruction_error(
             x, reconstruction, self.distance, self.reduction
         )
 
     def outlier_score(self, x):
-        """Score examples by their energy; see `OutlierDetector`."""
+        """Score examples by their energy.
+
+        Args:
+            x: float [batch, ...].
+
+        Returns:
+            float [batch], higher is more outlying.
+        """
         return self.energy(x)
 
     def weight_penalty(self):
-        """L2 terms of the loss (section D.3), a float scalar."""
+        """Compute the L2 terms of the loss (section D.3), a float scalar."""
         penalty = tf.zeros([], self.variable_dtype)
         for weight, network in [
             (self.encoder_l2, self.encoder),
@@ -189,7 +216,7 @@ class Autoencoder(OutlierDetector):
         return penalty
 
     def objective(self, x, training: bool = False) -> dict:
-        """Reconstruction error and the weights' penalties (Eq. 2)."""
+        """Compute reconstruction error and penalties of weights (Eq. 2)."""
         energy = self.energy(x, training)
         loss = tf.reduce_mean(energy) + self.weight_penalty()
         return {"loss": loss, "reconstruction_error": energy}

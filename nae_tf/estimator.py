@@ -2,7 +2,7 @@
 
     NAEDetector(contamination=0.05).fit(x).predict(x_new)
 
-Features are standardised, so that all count alike. Signs are those of
+Features are standardised, so that all have the same weight. Signs are those of
 scikit-learn: a high `score_samples` is normal, `predict` returns +1 for inliers
 and -1 for outliers.
 """
@@ -28,10 +28,10 @@ from nae_tf.networks.fc_res2 import FCRes2Decoder, FCRes2Encoder
 from nae_tf.networks.mlp import MLPDecoder, MLPEncoder
 from nae_tf.samplers import OnManifold
 
-# Pickled detectors hold their sampler by its class's path, which was this one.
+# Path of the samplers' classes in older pickled detectors.
 sys.modules.setdefault("nae_tf.on_manifold", samplers)
 
-# Scores of an example must not depend on its batch: single precision does.
+# In single precision the score of an example would depend on its batch.
 _DTYPE = "float64"
 # Tracing a training step takes as long as this many steps without a graph.
 _MIN_STEPS_TO_TRACE = 30
@@ -74,22 +74,24 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         latent_dim: size of the latents, >= 2; None means half the number of
             features, but 2 to 32.
         latent_space: `Sphere()` (None) or `Euclidean()`.
-        sampler: see `NAE`; None means `OnManifold.for_tables()`.
+        sampler: `Sampler` of the `NAE`; None means `OnManifold.for_tables()`.
         pretraining_epochs: epochs of the autoencoder, >= 0.
         epochs: epochs of the NAE after it, >= 0.
         batch_size: number of examples per step, > 0; all of them where there
             are fewer.
-        pretraining_learning_rate: of Adam, > 0.
-        learning_rate: of Adam, > 0.
-        random_state: int, `numpy.random.RandomState` or None; see the
-            scikit-learn glossary.
+        pretraining_learning_rate: learning rate of Adam for the autoencoder,
+            > 0.
+        learning_rate: learning rate of Adam for the NAE, > 0.
+        random_state: int, `numpy.random.RandomState` or None, as in
+            scikit-learn's glossary.
 
     Attributes:
         model_: the fitted `NAE`; it takes standardised features.
         scaler_: the fitted `sklearn.preprocessing.StandardScaler`.
         offset_: float; `decision_function` is `score_samples` minus it.
         n_features_in_: number of features.
-        feature_names_in_: their names, if the training data had names.
+        feature_names_in_: names of the features, if the training data had
+            names.
 
     Example:
         >>> detector = NAEDetector(contamination=0.05, random_state=0)
@@ -128,14 +130,14 @@ class NAEDetector(OutlierMixin, BaseEstimator):
 
         Args:
             X: float [num_examples, num_features], mostly inliers.
-            y: not looked at; scikit-learn passes it.
+            y: ignored; scikit-learn passes it.
 
         Returns:
             The detector itself.
 
         Raises:
-            ValueError: data that are not finite numbers, or settings with no
-                meaning.
+            ValueError: if data are not finite numbers, or a setting is out of
+                range.
         """
         self._check_settings()
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
@@ -156,7 +158,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             self.pretraining_epochs,
             seed,
         )
-        # The second phase goes through the examples in another order.
+        # The second phase has another order of examples.
         self._fit_phase(
             model, examples, self.learning_rate, self.epochs, seed + 1
         )
@@ -198,18 +200,18 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         return self.score_samples(X) - self.offset_
 
     def predict(self, X) -> np.ndarray:
-        """Tell inliers from outliers.
+        """Predict whether examples are inliers or outliers.
 
         Args:
             X: float [num_examples, num_features].
 
         Returns:
-            int [num_examples]: +1 for inliers, -1 for outliers.
+            int [num_examples], +1 for inliers and -1 for outliers.
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def __setstate__(self, state):
-        """Read a pickle; an older one has mean and scale, and no scaler."""
+        """Restore a pickle; older ones have mean and scale, but no scaler."""
         if "mean_" in state:
             state = dict(state)
             scaler = StandardScaler()
@@ -224,7 +226,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         scores = -self.model_.predict_outlier_score(
             self.scaler_.transform(X), 1024
         )
-        # What overflows is no inlier.
+        # An example whose energy overflows is an outlier.
         return np.where(np.isnan(scores), -np.inf, scores)
 
     def _make_model(self, seed):
@@ -267,7 +269,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
     def _check_settings(self):
         share = self.contamination
         check_number("NAEDetector", "contamination", share, "(0, 0.5]")
-        # In a list: a dictionary cannot look up what has no hash.
+        # In a list, because a dictionary cannot look up values without a hash.
         if not callable(self.networks) and self.networks not in list(NETWORKS):
             raise ValueError(
                 f"NAEDetector: expected networks in {sorted(NETWORKS)} or a "
@@ -297,8 +299,8 @@ def _fit_scaler(X) -> StandardScaler:
             "NAEDetector: expected features of finite mean and deviation, "
             f"received values up to {np.abs(X).max():g}; scale them first."
         )
-    # The scaler knows the rounding of its own sums. What computed a constant
-    # feature before may have rounded more than that.
+    # The scaler allows for the rounding of its own sums. The values of a
+    # constant feature may have been rounded more than that.
     is_constant = deviation <= 1e-12 * np.abs(scaler.mean_)
     scaler.scale_ = np.where(is_constant, 1.0, deviation)
     return scaler
@@ -306,7 +308,7 @@ def _fit_scaler(X) -> StandardScaler:
 
 @contextlib.contextmanager
 def _seeded(seed: int):
-    """Let Keras draw initial weights by a seed, and restore what it uses.
+    """Let Keras draw initial weights by a seed within the context.
 
     An initializer without a seed of its own takes one from Python's generator.
     """

@@ -1,7 +1,8 @@
 """A Langevin chain as a value: one column of the paper's Table 11, and its run.
 
-Two of them make a negative sample, the latent chain and the visible chain; see
-`on_manifold`. The arithmetic of one move is in `langevin`.
+Two chains draw a negative sample, the latent chain and the visible chain. The
+arithmetic of one move is in `langevin`. Next: `replay_buffer`, and `samplers`,
+which start the chains.
 """
 
 import dataclasses
@@ -35,11 +36,11 @@ from nae_tf.langevin import (
 
 
 class ChainDiagnostics(NamedTuple):
-    """What a chain tells about itself, each a float scalar.
+    """Diagnostics of a batch of chains, each a float scalar.
 
     Attributes:
-        gradient_norm: mean over steps and chains of the norm of dE/dx before
-            clipping.
+        gradient_norm: mean norm of dE/dx before clipping, over steps and
+            chains.
         acceptance: share of the proposals that were accepted, 1 without
             Metropolis-Hastings and without boundary rejection.
         fraction_at_bound: share of the final states' elements at a bound.
@@ -73,22 +74,22 @@ class LangevinChain(Serializable):
 
     Attributes:
         num_steps: number of moves, >= 0.
-        step_size: lambda, > 0.
-        noise_std: sigma, >= 0; None stands for sqrt(2 * step_size), the choice
+        step_size: lambda, > 0, in units of x**2 / energy.
+        noise_std: sigma, >= 0, in units of x. None means sqrt(2 * step_size),
             for which the chain targets exp(-E / T).
-        noise_schedule: "constant"; "reciprocal", sigma / (1 + t) as the paper
-            writes; or "delayed_reciprocal", as the authors' code does.
-        gradient_clip: None, "element", "row_norm" or "example_norm".
+        noise_schedule: "constant"; "reciprocal", sigma / (1 + t) as in the
+            paper; or "delayed_reciprocal", as in the authors' code.
+        gradient_clip: rule of clipping: None, "element", "row_norm" or
+            "example_norm".
         clip_limit: bound of the clipping rule, > 0.
-        metropolis_hastings: accept or reject each move, so that the chain
-            targets exp(-E / T) exactly.
-        bounds: None, or (low, high): the box that holds every element.
+        metropolis_hastings: whether each move is accepted or rejected, so that
+            the chain targets exp(-E / T) exactly.
+        bounds: ends (low, high) of the box that holds every element, or None.
         boundary: "clamp" moves an element that left the box to its edge;
             "reject" leaves a chain that left the box where it was.
-        num_parts: compute the energies of a batch in so many parts that do not
-            wait for each other. On a CPU, one part's small operations then run
-            beside another's matrix products instead of leaving a core idle.
-            It changes nothing but the speed.
+        num_parts: number of parts of a batch whose energies are computed
+            independently, > 0. On a CPU, the small operations of one part then
+            run beside the matrix products of another. Only the speed changes.
     """
 
     num_steps: int
@@ -103,7 +104,7 @@ class LangevinChain(Serializable):
     num_parts: int = 1
 
     def __post_init__(self):
-        """Fill in the theoretical noise and refuse settings with no meaning."""
+        """Fill in the theoretical noise and refuse settings out of range."""
         if self.bounds is not None:
             object.__setattr__(self, "bounds", tuple(self.bounds))
         owner = "LangevinChain"
@@ -152,7 +153,7 @@ class LangevinChain(Serializable):
         return self.metropolis_hastings or out_of_box
 
     def noise_std_at(self, step):
-        """Standard deviation of the noise of step `step` = 0, 1, ..."""
+        """Return the standard deviation of the noise of step 0, 1, ..."""
         # A scalar costs nothing in double precision, and double-precision
         # states need it.
         step = tf.cast(step, tf.float64)
@@ -165,7 +166,7 @@ class LangevinChain(Serializable):
         return GRADIENT_CLIPS[self.gradient_clip](gradient, self.clip_limit)
 
     def drift(self, gradient, temperature=1.0):
-        """Deterministic part of a move: clipped, then scaled (Eq. 8)."""
+        """Return the deterministic part of a move: clipped, scaled (Eq. 8)."""
         return langevin_drift(self.clip(gradient), self.step_size, temperature)
 
     def clamp(self, x):
@@ -181,14 +182,15 @@ class LangevinChain(Serializable):
 
         Args:
             x: float [batch, ...], states.
-            gradient: same shape as `x`, gradient of the energy at x.
-            noise: same shape as `x`, standard normal.
-            step: int, index of the move; the noise schedule depends on it.
+            gradient: gradient of the energy at `x`, shape of `x`.
+            noise: standard normal noise, shape of `x`.
+            step: index of the move, int; the noise schedule depends on it.
             temperature: float > 0.
-            project: maps states to states, applied last.
+            project: function that brings states back to their space, applied
+                last.
 
         Returns:
-            Next states, same shape as `x`.
+            Next states, shape of `x`.
         """
         drift = self.drift(gradient, temperature)
         y = langevin_step(x, drift, noise, self.noise_std_at(step))
@@ -206,17 +208,18 @@ class LangevinChain(Serializable):
 
         Args:
             x: float [batch, ...], initial states.
-            energy_fn: maps states to energies, float [batch].
-            seed: int [2].
+            energy_fn: function from states to energies, float [batch].
+            seed: stateless seed, int [2].
             temperature: float > 0.
-            project: maps states to states after every move, or None.
+            project: function that brings states back to their space after every
+                move, or None.
 
         Returns:
-            x: final states, same shape as the initial ones.
+            x: final states, shape of the initial ones.
             diagnostics: `ChainDiagnostics`.
 
         Raises:
-            ValueError: if a projection is asked for with Metropolis-Hastings.
+            ValueError: if there is a projection with Metropolis-Hastings.
         """
         gradient_fn = self._in_parts(energy_fn)
         if self.metropolis_hastings:
@@ -232,14 +235,14 @@ class LangevinChain(Serializable):
         )
 
     def _in_parts(self, energy_fn):
-        """Make the function of energy and gradient, evaluated part by part."""
+        """Return the function of energy and gradient, part by part."""
         whole = functools.partial(energy_and_gradient, energy_fn)
         if self.num_parts == 1:
             return whole
-        # In the cyclic graph of a loop TensorFlow may come upon the gradient
-        # of a max-pooling before the max-pooling itself, and then leaves it to
-        # a kernel ten times slower. A function that is not inlined is a graph
-        # of its own without cycles.
+        # In the cyclic graph of a loop TensorFlow may find the gradient of a
+        # max-pooling before the max-pooling itself, and then takes a kernel
+        # that is ten times slower. A function that is not inlined is a graph of
+        # its own without cycles.
         function = function_apart(whole)
 
         def gradient_fn(x):
@@ -322,7 +325,7 @@ class LangevinChain(Serializable):
         )
 
     def _inside(self, x):
-        """Tell for every chain whether it is inside the box, bool [batch]."""
+        """Return whether a chain is inside the box, bool [batch]."""
         if self.bounds is None:
             return tf.fill([tf.shape(x)[0]], True)
         low, high = self.bounds

@@ -64,30 +64,35 @@ class NAE(Autoencoder):
         """Make a model of two networks and a sampler.
 
         Args:
-            encoder: see `Autoencoder`.
-            decoder: see `Autoencoder`.
+            encoder: network from float [batch, ...] to latents, float [batch,
+                latent_dim]. Its output is linear, because the projection to the
+                latent space follows.
+            decoder: network from latents to float [batch, ...].
             sampler: `OnManifold`, `ContrastiveDivergence`,
                 `PersistentContrastiveDivergence` or a `Sampler` of your own.
                 The default, `OnManifold.for_images()`, is the paper's for
                 MNIST; it takes values in [0, 1].
             latent_space: `Sphere()` (the default) or `Euclidean()`.
-            distance: see `Autoencoder`.
-            reduction: see `Autoencoder`.
-            negative_energy_penalty: weight of mean E(x')**2, the paper's alpha.
-            encoder_l2: weight of the encoder's squared L2 norm in the loss.
-            decoder_l2: weight of the decoder's.
-            latent_l2: weight of the mean squared latent of x and x'; for
-                `Euclidean` latents.
-            temperature: T > 0, its start value when it is trained.
-            temperature_learning_rate: of log T, by an Adam optimizer of its
-                own; 0 keeps T fixed. The paper uses 100 times the rate of the
-                networks.
-            seed: int, seed of all sampling in training.
+            distance: "squared_error", "absolute_error" or "ssim" (section 2.1).
+            reduction: "mean" or "sum" over the elements of an example.
+            negative_energy_penalty: weight alpha of mean E(x')**2 in the loss,
+                >= 0.
+            encoder_l2: weight of the encoder's squared L2 norm in the loss,
+                >= 0.
+            decoder_l2: weight of the decoder's squared L2 norm in the loss,
+                >= 0.
+            latent_l2: weight of the mean squared latent of x and x' in the
+                loss, >= 0; for `Euclidean` latents.
+            temperature: temperature T > 0; the start value when T is trained.
+            temperature_learning_rate: learning rate of log T, >= 0, in an Adam
+                optimizer of its own; 0 keeps T fixed. The paper uses 100 times
+                the rate of the networks.
+            seed: seed of all sampling in training, int.
             name: name of the model.
             dtype: dtype policy of chain states; the networks keep their own.
 
         Raises:
-            ValueError: settings with no meaning, or shapes that do not fit.
+            ValueError: if a setting is out of range, or shapes do not fit.
         """
         check_number("NAE", "temperature", temperature, "(0, inf)")
         for key, value in {
@@ -136,7 +141,7 @@ class NAE(Autoencoder):
         return tf.exp(tf.convert_to_tensor(self.log_temperature))
 
     def track_metrics(self):
-        """Name the running means that `fit` shows."""
+        """Track the running means that `fit` shows."""
         self.track("loss", "positive_energy", "negative_energy", "energy_gap")
         if self.trains_temperature:
             self.track("temperature")
@@ -190,7 +195,7 @@ class NAE(Autoencoder):
         )
 
     def log_density(self, x):
-        """Log p(x) up to the constant log Omega: -E(x) / T (Eq. 10).
+        """Compute log p(x) up to the constant log Omega, -E(x) / T (Eq. 10).
 
         Args:
             x: float [batch, ...].
@@ -205,10 +210,16 @@ class NAE(Autoencoder):
 
         Args:
             num_samples: number of samples, > 0.
-            seed: int; the same seed gives the same samples.
+            seed: seed of the samples, int; the same seed gives the same
+                samples.
 
         Returns:
-            `NegativeSample`; its `x`, float [num_samples, ...], is what counts.
+            `NegativeSample`, whose `x`, float [num_samples, ...], are the
+            samples.
+
+        Raises:
+            ValueError: if the model has no weights yet, `num_samples` is out of
+                range, or the sampler does not generate samples.
         """
         if not self.built:
             raise ValueError(
@@ -224,8 +235,8 @@ class NAE(Autoencoder):
         """Generate samples as `sample` does, inside a graph.
 
         Args:
-            num_samples: int scalar, > 0; may be a tensor.
-            seed: int scalar; may be a tensor.
+            num_samples: number of samples, int scalar > 0; may be a tensor.
+            seed: seed of the samples, int scalar; may be a tensor.
 
         Returns:
             `NegativeSample`.
@@ -243,12 +254,13 @@ class NAE(Autoencoder):
         return tf.function(self.generate, autograph=False)
 
     def negative_samples(self, x, seed: int = 0) -> NegativeSample:
-        """Draw negative samples as a training step would, and store none.
+        """Draw negative samples as a training step would, but store none.
 
         Args:
-            x: float [batch, ...], data; where contrastive divergence starts,
-                else only its shape matters.
-            seed: int; the same seed gives the same samples.
+            x: float [batch, ...], data. Contrastive divergence starts at them;
+                other samplers use only their shape.
+            seed: seed of the samples, int; the same seed gives the same
+                samples.
 
         Returns:
             `NegativeSample` of the same batch size as `x`.
@@ -278,7 +290,7 @@ class NAE(Autoencoder):
         num_examples = tf.shape(x)[0]
         gap = losses.energy_gap(positive_energy, negative_energy)
         self.minimize(loss, tape, self._network_variables(), num_examples)
-        # Whoever freezes the model freezes T too.
+        # Freezing the model freezes T, too.
         if self.trains_temperature and self.log_temperature.trainable:
             self._update_temperature(gap, num_examples)
         if self.replay_buffer is not None:
@@ -294,7 +306,7 @@ class NAE(Autoencoder):
         )
 
     def loss_terms(self, x, x_negative):
-        """Loss of data and negative samples; see `losses`.
+        """Compute the loss of data and negative samples with the given weights.
 
         Args:
             x: float [batch, ...], data.
@@ -305,7 +317,7 @@ class NAE(Autoencoder):
             positive_energy: float [batch], E(x).
             negative_energy: float [batch], E(x').
         """
-        # One pass for both: small networks are bound by the cost of calling.
+        # One pass for both, because calls dominate the cost of small networks.
         both = tf.concat([x, x_negative], 0)
         z = self.encode(both, training=True)
         energy = self.energy_of_latent(both, z, training=True)
@@ -327,7 +339,7 @@ class NAE(Autoencoder):
         return self.update_means(tf.shape(x)[0], positive_energy=self.energy(x))
 
     def _network_variables(self):
-        # Tied networks share variables: every one once.
+        # Every variable once, because tied networks share variables.
         return [
             variable
             for variable in self.trainable_variables
@@ -361,14 +373,14 @@ class NAE(Autoencoder):
         return {name: values[name] for name in values if name in self.means}
 
     def saved_children(self, children, save_type):
-        """Leave the replay buffer out of exports: a served model needs none."""
+        """Leave the replay buffer out of exports, which do not use it."""
         children = super().saved_children(children, save_type)
         if save_type == "savedmodel":
             children.pop("replay_buffer", None)
         return children
 
     def renamed_arguments(self) -> dict:
-        """Return the start value of T, which may have been trained since."""
+        """Return the start value of T, because training may have changed T."""
         return super().renamed_arguments() | {
             "temperature": self.initial_temperature
         }

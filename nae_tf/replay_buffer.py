@@ -1,8 +1,8 @@
 """Replay buffer of chain states (paper section D.3, Du & Mordatch 2019).
 
-A ring of fixed capacity: new states overwrite the oldest. On-manifold sampling
-stores the final latent of every chain, persistent contrastive divergence the
-final visible state.
+It is a ring of fixed capacity: new states overwrite the oldest. On-manifold
+sampling stores the final latent of every chain, persistent contrastive
+divergence the final visible state.
 """
 
 import tensorflow as tf
@@ -18,9 +18,9 @@ class ReplayBuffer(SavedAsTensors):
 
     Under `tf.distribute` every replica has a ring of its own, a plain variable
     on its device. A `tf.train.Checkpoint` that holds the buffer saves the rings
-    of all replicas and restores every replica its own; see
-    `restore_tensors` for another number of replicas. On several machines
-    saving and restoring are collective: all workers must do them together.
+    of all replicas and restores the ring of each, or shares the states among
+    another number of replicas. On several machines saving and restoring are
+    collective: all workers must do them together.
 
     The rings do not belong to the Keras weights of the model, because a model
     that only scores has no use for them.
@@ -35,7 +35,7 @@ class ReplayBuffer(SavedAsTensors):
         Args:
             capacity: number of states that all replicas keep together, > 0;
                 each keeps an equal share, rounded up.
-            state_shape: shape of one state, without the batch axis.
+            state_shape: shape of one state, without the axis of the batch.
             dtype: floating dtype of the states.
             name: name of the module.
 
@@ -61,7 +61,7 @@ class ReplayBuffer(SavedAsTensors):
         self._num_pushed = self._on_each_device(tf.zeros([], tf.int64))
 
     def _on_each_device(self, value):
-        """One plain variable a device of this process, in replica order."""
+        """Create one plain variable per device, in the order of replicas."""
         variable = tf.Variable(
             value,
             trainable=False,
@@ -71,7 +71,11 @@ class ReplayBuffer(SavedAsTensors):
         return list(self.strategy.experimental_local_results(variable))
 
     def _here(self, variables):
-        """Of one variable a replica, that of the replica that asks."""
+        """Return the variable of the current replica.
+
+        Args:
+            variables: one variable per replica of this process.
+        """
         if tf.distribute.in_cross_replica_context():
             return variables[0]
         # Every worker has the same number of replicas.
@@ -79,16 +83,16 @@ class ReplayBuffer(SavedAsTensors):
 
     @property
     def states(self):
-        """This replica's ring, float variable [capacity, ...].
+        """Ring of the current replica, float variable [capacity, ...].
 
-        Outside `tf.distribute.Strategy.run`: the ring of the first replica of
+        Outside `tf.distribute.Strategy.run` it is that of the first replica of
         this process.
         """
         return self._here(self._states)
 
     @property
     def num_pushed(self):
-        """Number of states this replica pushed so far, int64 variable."""
+        """Number of states that this replica has pushed, int64 variable."""
         return self._here(self._num_pushed)
 
     @property
@@ -97,7 +101,7 @@ class ReplayBuffer(SavedAsTensors):
         return tf.minimum(self.num_pushed, self.capacity)
 
     def push(self, states):
-        """Append states; the oldest ones make room.
+        """Append states, which overwrite the oldest ones.
 
         Args:
             states: float [batch, ...]. Of a batch larger than the capacity only
@@ -110,19 +114,19 @@ class ReplayBuffer(SavedAsTensors):
         self.num_pushed.assign_add(count)
 
     def restart(self, fresh, replay_ratio: float, seed):
-        """Choose where chains start: at a stored state or afresh.
+        """Choose starts of chains: stored states or fresh ones.
 
-        Every chain tosses its own coin.
+        Every chain draws its own random number.
 
         Args:
             fresh: float [batch, ...], draws from the noise distribution.
             replay_ratio: probability of a stored state, in [0, 1]. The states
-                are drawn uniformly with replacement. An empty buffer gives
-                `fresh`.
-            seed: int [2].
+                are drawn uniformly with replacement. If the buffer is empty,
+                all states are fresh.
+            seed: stateless seed, int [2].
 
         Returns:
-            Start states, same shape as `fresh`.
+            Start states, shape of `fresh`.
         """
         count = tf.shape(fresh)[0]
         size = tf.maximum(self.size, 1)
@@ -143,7 +147,7 @@ class ReplayBuffer(SavedAsTensors):
     # --- Checkpoints ----------------------------------------------------------
 
     def tensors_to_save(self):
-        """The rings of all replicas: [replicas, capacity, ...], [replicas]."""
+        """Return the rings of all replicas, "states" and "num_pushed"."""
         return {
             "states": self._of_all_replicas(self._states),
             "num_pushed": self._of_all_replicas(self._num_pushed),
@@ -163,12 +167,12 @@ class ReplayBuffer(SavedAsTensors):
         )()
 
     def restore_tensors(self, tensors):
-        """Give every replica its ring back.
+        """Restore the ring of every replica.
 
         If the number of replicas or the capacity changed, the stored states are
-        dealt out like cards, the newest first, so that each goes to one replica
-        and all replicas get their share of the new and the old. What exceeds
-        the capacity is dropped, the oldest first.
+        dealt out like cards, the newest first. Each state goes to one replica,
+        and all replicas get their share of new and old ones. States beyond the
+        capacity are dropped, the oldest first.
 
         Raises:
             ValueError: if the stored states have another shape.
@@ -202,12 +206,12 @@ def deal_out(states, num_pushed, replicas: int, capacity: int):
         states: float [old_replicas, old_capacity, ...], rings.
         num_pushed: int64 [old_replicas], number of states pushed to each.
         replicas: number of new rings.
-        capacity: of each new ring.
+        capacity: number of states that each new ring holds at most.
 
     Returns:
         states: float [replicas, capacity, ...]. The newest state goes to the
-            first ring, the next to the second and so on; states of equal age
-            in the order of their old rings.
+            first ring, the next to the second and so on. States of equal age
+            are in the order of their old rings.
         num_pushed: int64 [replicas], number of states that each ring holds.
     """
     old_replicas, old_capacity = tf.unstack(tf.shape(states, tf.int64)[:2])

@@ -4,8 +4,8 @@
     ContrastiveDivergence               data example = x0 -> visible chain -> x
     PersistentContrastiveDivergence  noise or last x = x0 -> visible chain -> x
 
-A sampler is a value. What changes, the replay buffer, belongs to the model and
-is passed in. `Sampler` says what a sampler of your own has to offer.
+A sampler is a value. The replay buffer, which changes, belongs to the model and
+is passed in. `Sampler` is the base class of a sampler of your own.
 """
 
 import abc
@@ -25,17 +25,17 @@ from nae_tf.replay_buffer import ReplayBuffer
 
 
 class NegativeSample(NamedTuple):
-    """Negative samples and how they came about.
+    """Negative samples, with the states and diagnostics of their chains.
+
+    The last three attributes are None for samplers without a latent chain.
 
     Attributes:
         x: float [batch, ...], final states of the visible chain.
-        x0: float [batch, ...], its initial states.
+        x0: float [batch, ...], initial states of the visible chain.
         visible: diagnostics of the visible chain.
         z: float [batch, latent_dim], final states of the latent chain.
-        z0: float [batch, latent_dim], its initial states.
+        z0: float [batch, latent_dim], initial states of the latent chain.
         latent: diagnostics of the latent chain.
-
-    The last three are None for samplers without a latent chain.
     """
 
     x: tf.Tensor
@@ -48,20 +48,20 @@ class NegativeSample(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sampler(Serializable, abc.ABC):
-    """How a model draws its negative samples: the contract of all samplers.
+    """The contract of all samplers, which draw the negative samples of a model.
 
     A sampler of your own is a frozen dataclass that inherits from this class
     and has `draw` and `generate`. Registered for Keras, it is saved in the
-    `.keras` file of its model. One with a replay buffer also has `make_buffer`
-    and `stored_states`.
+    `.keras` file of its model. A sampler with a replay buffer also has
+    `make_buffer` and `stored_states`.
 
     Attributes:
         visible_chain: `LangevinChain` in the space of the examples. Its bounds
             are the range of values that the model takes.
-        has_latent_chain: class attribute, bool: whether the sampler has a
-            field `latent_chain`, and its samples `z0`, `z` and `latent`.
-        generates: class attribute, bool: whether `generate` has something to
-            start from, or raises ValueError.
+        has_latent_chain: whether the sampler has a field `latent_chain`, and
+            its samples have `z0`, `z` and `latent`; a class attribute.
+        generates: whether `generate` can draw samples, or raises ValueError; a
+            class attribute.
     """
 
     has_latent_chain: ClassVar[bool] = False
@@ -73,16 +73,16 @@ class Sampler(Serializable, abc.ABC):
     def draw(self, model, x, buffer, seed) -> NegativeSample:
         """Draw the negative samples of a training step.
 
-        It becomes part of a graph: TensorFlow's functions only, and random
-        numbers from `seed` alone.
+        The method becomes part of a graph. It uses functions of TensorFlow
+        only, and takes all random numbers from `seed`.
 
         Args:
             model: model to sample, an `NAE`. It has `energy`, `decode`,
                 `latent_space`, `latent_shape`, `example_shape` and
                 `temperature`.
             x: float [batch, ...], data of the training step.
-            buffer: what `make_buffer` returned, a `ReplayBuffer` or None.
-            seed: int [2], seed of the training step.
+            buffer: result of `make_buffer`, a `ReplayBuffer` or None.
+            seed: stateless seed of the training step, int [2].
 
         Returns:
             `NegativeSample` of the same batch size and dtype as `x`.
@@ -95,14 +95,14 @@ class Sampler(Serializable, abc.ABC):
         Args:
             model: model to sample, as in `draw`.
             num_samples: number of samples, int scalar; may be a tensor.
-            seed: int [2], seed of the samples.
+            seed: stateless seed of the samples, int [2].
             dtype: floating dtype of the samples.
 
         Returns:
             `NegativeSample` of batch size `num_samples`.
 
         Raises:
-            ValueError: the sampler's `generates` is False.
+            ValueError: if the sampler's `generates` is False.
         """
 
     def make_buffer(self, example_shape, latent_shape, dtype) -> Any:
@@ -114,26 +114,36 @@ class Sampler(Serializable, abc.ABC):
             dtype: floating dtype of the stored states.
 
         Returns:
-            `ReplayBuffer`, or None for a sampler that stores nothing.
+            A `ReplayBuffer`, or None for a sampler that stores nothing.
         """
         del example_shape, latent_shape, dtype
         return None
 
     def stored_states(self, negative: NegativeSample):
-        """Return the states of a sample that belong into the replay buffer.
+        """Return the states of a sample that the replay buffer stores.
+
+        It is not called for a model without a buffer.
 
         Args:
-            negative: `NegativeSample` of batch size `batch`, what `draw`
-                returned.
+            negative: `NegativeSample` of batch size `batch`, a result of
+                `draw`.
 
         Returns:
-            float [batch, ...], states of the shape that the buffer holds. Not
-            called for a model without a buffer.
+            float [batch, ...], states of the shape that the buffer holds.
         """
         raise NotImplementedError
 
     def run_visible_chain(self, model, x0, seed):
-        """Run the visible chain from x0; see `LangevinChain.run`."""
+        """Run the visible chain.
+
+        Args:
+            model: model to sample, as in `draw`.
+            x0: float [batch, ...], initial states.
+            seed: stateless seed, int [2].
+
+        Returns:
+            Final states and diagnostics, as `LangevinChain.run` returns them.
+        """
         return self.visible_chain.run(
             x0,
             model.energy,
@@ -165,8 +175,8 @@ class OnManifold(Sampler):
         replay_ratio: probability that a latent chain starts at a stored latent
             instead of at a draw from q0, in [0, 1]. 0 turns the buffer off.
         replay_capacity: number of stored latents, over all replicas.
-        generation_factor: how many times longer the latent chain is in
-            `generate`, which has no buffer (section D.3: 8).
+        generation_factor: length of the latent chain in `generate`, which has
+            no buffer, as a multiple of that in training (section D.3: 8).
     """
 
     has_latent_chain: ClassVar[bool] = True
@@ -177,7 +187,7 @@ class OnManifold(Sampler):
     generation_factor: int = 8
 
     def __post_init__(self):
-        """Refuse settings with no meaning."""
+        """Refuse settings out of range."""
         _check_replay(self)
         factor = self.generation_factor
         check_integer("OnManifold", "generation_factor", factor, 1)
@@ -233,10 +243,10 @@ class OnManifold(Sampler):
         """Draw negative samples for training (Algorithm 1).
 
         Args:
-            model: model to sample; see `Sampler.draw`.
-            x: float [batch, ...], data; only its shape and type matter.
+            model: model to sample, an `NAE`.
+            x: float [batch, ...], data; only shape and type matter.
             buffer: `ReplayBuffer` of latents, or None.
-            seed: int [2], seed of the training step.
+            seed: stateless seed of the training step, int [2].
 
         Returns:
             `NegativeSample` of the same batch size as `x`.
@@ -251,9 +261,9 @@ class OnManifold(Sampler):
         """Draw from the model with fresh, longer latent chains (section D.3).
 
         Args:
-            model: model to sample, as in `draw`.
+            model: model to sample, an `NAE`.
             num_samples: number of samples, int scalar.
-            seed: int [2], seed of the samples.
+            seed: stateless seed of the samples, int [2].
             dtype: floating dtype of the samples.
 
         Returns:
@@ -296,22 +306,29 @@ class OnManifold(Sampler):
 class ContrastiveDivergence(Sampler):
     """Contrastive divergence: chains start at data (Hinton 2002; section 4.1).
 
-    The paper's ablation. It cannot suppress modes far from the data.
+    This is the paper's ablation. It cannot suppress modes far from the data.
     """
 
     generates: ClassVar[bool] = False
 
     def draw(self, model, x, buffer, seed) -> NegativeSample:
-        """Draw negative samples from chains that start at the examples `x`.
+        """Draw negative samples from chains that start at data.
 
-        See `OnManifold.draw`; `buffer` is not used.
+        Args:
+            model: model to sample, an `NAE`.
+            x: float [batch, ...], data, the starts of the chains.
+            buffer: None; there is no replay buffer.
+            seed: stateless seed of the training step, int [2].
+
+        Returns:
+            `NegativeSample` of the same batch size as `x`.
         """
         del buffer
         x_negative, visible = self.run_visible_chain(model, x, seed)
         return NegativeSample(x_negative, x, visible)
 
     def generate(self, model, num_samples, seed, dtype) -> NegativeSample:
-        """Raise ValueError: there is no chain start but data."""
+        """Raise ValueError, because chains can start only at data."""
         raise ValueError(
             "ContrastiveDivergence starts its chains at data and cannot "
             "generate samples from nothing; use its method draw with data."
@@ -337,7 +354,7 @@ class PersistentContrastiveDivergence(Sampler):
     replay_capacity: int = 10_000
 
     def __post_init__(self):
-        """Refuse settings with no meaning."""
+        """Refuse settings out of range."""
         _check_replay(self)
 
     def make_buffer(self, example_shape, latent_shape, dtype):
@@ -345,9 +362,16 @@ class PersistentContrastiveDivergence(Sampler):
         return ReplayBuffer(self.replay_capacity, example_shape, dtype)
 
     def draw(self, model, x, buffer, seed) -> NegativeSample:
-        """Draw negative samples from persistent chains; see `OnManifold.draw`.
+        """Draw negative samples from persistent chains.
 
-        Here `buffer` holds visible states.
+        Args:
+            model: model to sample, an `NAE`.
+            x: float [batch, ...], data; only shape and type matter.
+            buffer: `ReplayBuffer` of visible states.
+            seed: stateless seed of the training step, int [2].
+
+        Returns:
+            `NegativeSample` of the same batch size as `x`.
         """
         fresh = self._fresh_states(tf.shape(x), seed, x.dtype)
         fresh = tf.ensure_shape(fresh, x.shape)
@@ -357,7 +381,17 @@ class PersistentContrastiveDivergence(Sampler):
         return NegativeSample(x_negative, x0, visible)
 
     def generate(self, model, num_samples, seed, dtype) -> NegativeSample:
-        """Draw from chains that start at noise; see `OnManifold.generate`."""
+        """Draw samples from chains that start at noise.
+
+        Args:
+            model: model to sample, an `NAE`.
+            num_samples: number of samples, int scalar.
+            seed: stateless seed of the samples, int [2].
+            dtype: floating dtype of the samples.
+
+        Returns:
+            `NegativeSample` of batch size `num_samples`.
+        """
         shape = [num_samples, *model.example_shape]
         x0 = self._fresh_states(shape, seed, dtype)
         x_negative, visible = self.run_visible_chain(model, x0, seed)

@@ -181,9 +181,9 @@ def time_sizes(name: str, sizes: Sequence[int], setting: str) -> dict:
     """Time a training iteration at several sizes, and fit a line.
 
     Args:
-        name: Name of what varies.
-        sizes: Sizes to try.
-        setting: Gin binding with a place for the size.
+        name: name of the varied setting.
+        sizes: sizes to try.
+        setting: gin binding with a place for the size.
     """
     models = {
         size: Contender(

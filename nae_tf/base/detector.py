@@ -240,12 +240,12 @@ class OutlierDetector(LossModel):
     # --- Saving -------------------------------------------------------------
 
     def get_config(self):
-        """Return the constructor's arguments, and whether all is frozen."""
+        """Return the constructor's arguments and whether the model trains."""
         arguments = serialize_arguments(self, **self.renamed_arguments())
         return arguments | {"trainable": self.trainable}
 
     def renamed_arguments(self) -> dict:
-        """Return the constructor's arguments that are no attributes, by name.
+        """Return the constructor's arguments that are not attributes, by name.
 
         All others are attributes of the same name.
         """
@@ -257,9 +257,10 @@ class OutlierDetector(LossModel):
         return rebuild(cls, deserialize_arguments(config))
 
     def saved_children(self, children, save_type):
-        """Leave compiled functions out of exports: they are of this process.
+        """Leave compiled functions out of exports.
 
-        They may hold a replay buffer, which a served model does not have.
+        They belong to this process, and may hold a replay buffer, which a
+        served model does not have.
         """
         if save_type != "savedmodel":
             return children
@@ -272,7 +273,7 @@ class OutlierDetector(LossModel):
     # --- Checks -------------------------------------------------------------
 
     def training_examples(self, data):
-        """Return the checked examples of a batch that `fit` hands out."""
+        """Return the checked examples of a batch of `fit`."""
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         refuse_sample_weight(sample_weight)
         return self.as_examples(x)
@@ -286,7 +287,7 @@ class OutlierDetector(LossModel):
             x: array or tensor [batch, ...].
 
         Returns:
-            float tensor, same shape as `x`.
+            float tensor, shape of `x`.
 
         Raises:
             ValueError: if shape or dtype do not fit.

@@ -27,7 +27,7 @@ class LossModel(private.HookedModel):
         self.means: dict[str, keras.metrics.Mean] = {}
 
     def training_examples(self, data):
-        """Return the checked examples of a batch that `fit` hands out."""
+        """Return the checked examples of a batch of `fit`."""
         raise NotImplementedError
 
     def objective(self, x, training: bool = False) -> dict:

@@ -1,6 +1,6 @@
-"""Private parts of other libraries: all those that this package relies on.
+"""The private parts of other libraries that this package uses.
 
-Nobody promised that they stay. They were tried with Keras 3.15.1, TensorFlow
+They may change without notice. They were tried with Keras 3.15.1, TensorFlow
 2.21.0, gin-config 0.5.0 and tensorflow-datasets 4.9.10. After an upgrade, read
 this file and run `tests/base/private_test.py`.
 """
@@ -19,22 +19,22 @@ class HookedModel(keras.Model):
     """A Keras model with public names for two of its private methods."""
 
     def build_for_fit(self, keras_build: Callable):
-        """Build what is not built yet, when `fit` or `evaluate` begins.
+        """Build parts that are not built yet when `fit` or `evaluate` begins.
 
         Args:
-            keras_build: Keras's own way to do so, a function of no argument.
+            keras_build: function without arguments by which Keras does this.
         """
         keras_build()
 
     def saved_children(self, children: dict, save_type: str) -> dict:
-        """Choose among what TensorFlow would save of the model.
+        """Choose the attributes of the model that TensorFlow saves.
 
         Args:
-            children: attributes by name.
+            children: attributes that TensorFlow would save, by name.
             save_type: "checkpoint" or "savedmodel".
 
         Returns:
-            What is saved.
+            The attributes to save, by name.
         """
         return children
 
@@ -48,17 +48,17 @@ class HookedModel(keras.Model):
 
 
 def calls_build_for_fit() -> bool:
-    """Whether this version of Keras calls `HookedModel.build_for_fit`."""
+    """Return whether this Keras calls `HookedModel.build_for_fit`."""
     return hasattr(keras.Model, "_maybe_symbolic_build")
 
 
 def all_layers(model: keras.Model) -> list:
-    """The layers of a model and of the models in it, itself included."""
+    """Return a model and all layers in it, nested models included."""
     return list(model._flatten_layers())
 
 
 def step_counter(optimizer: keras.optimizers.Optimizer):
-    """An optimizer's count of training steps, an int variable.
+    """Return an optimizer's count of training steps, an int variable.
 
     `iterations` counts updates. It does not change while gradients are
     accumulated.
@@ -70,14 +70,14 @@ def step_counter(optimizer: keras.optimizers.Optimizer):
 
 
 class SavedAsTensors(tf.Module):
-    """A module of which a checkpoint holds tensors that it computes itself."""
+    """A module that computes the tensors that a checkpoint holds of it."""
 
     def tensors_to_save(self) -> dict:
-        """Return what a checkpoint holds, tensors by name."""
+        """Return the tensors that a checkpoint holds, by name."""
         raise NotImplementedError
 
     def restore_tensors(self, tensors: dict):
-        """Take back what `tensors_to_save` returned."""
+        """Restore the state from the result of `tensors_to_save`."""
         raise NotImplementedError
 
     def _trackable_children(self, save_type="checkpoint", **kwargs):
@@ -101,7 +101,7 @@ def function_apart(function: Callable):
 
 
 def gin_search_path() -> list[str]:
-    """The folders in which gin looks for files, a list that can be changed.
+    """Return the list of folders that gin searches, which can be changed.
 
     gin itself can only append to it.
     """
@@ -109,7 +109,7 @@ def gin_search_path() -> list[str]:
 
 
 def gin_references() -> list[str]:
-    """Names of what the parsed bindings refer to, such as "scope/Name"."""
+    """Return the names that parsed bindings refer to, such as "scope/Name"."""
     return [
         reference.scoped_selector
         for reference in gin.config.iterate_references(gin.config._CONFIG)
@@ -117,7 +117,7 @@ def gin_references() -> list[str]:
 
 
 def gin_configurables() -> dict[str, Callable]:
-    """All that is registered, by its name without a module."""
+    """Return all registered functions and classes, by name without module."""
     return {
         selector.split(".")[-1]: configurable.wrapped
         for selector, configurable in gin.config._REGISTRY.items()
@@ -128,11 +128,12 @@ def gin_configurables() -> dict[str, Callable]:
 
 
 def replace_download_manager(builder, replace: Callable):
-    """Let a builder of tensorflow-datasets read what something else finds.
+    """Replace the download manager of a builder of tensorflow-datasets.
 
     Args:
-        builder: `tensorflow_datasets.core.DatasetBuilder`, changed in place.
-        replace: maps the builder's download manager to what takes its place.
+        builder: a `tensorflow_datasets.core.DatasetBuilder`, changed in place.
+        replace: function of the builder's download manager that returns the new
+            one.
     """
     split_generators = builder._split_generators
     builder._split_generators = lambda manager: split_generators(

@@ -1,7 +1,7 @@
 """Values and models that Keras writes into `.keras` files and reads back.
 
-A config, as Keras calls it, is the arguments of a constructor by name. The
-constructor's signature says what they are called.
+A config, in the words of Keras, is the arguments of a constructor by name. The
+names are those of the constructor's signature.
 """
 
 import inspect
@@ -12,7 +12,7 @@ _STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Serializable:
-    """Mixin for a value whose constructor's arguments are its attributes."""
+    """Mixin for a value whose attributes are its constructor's arguments."""
 
     def get_config(self):
         """Return the constructor's arguments, serialised."""
@@ -25,9 +25,12 @@ class Serializable:
 
 
 def argument_names(kind: type) -> list[str]:
-    """Names of the arguments that a class's constructor takes.
+    """Return the names of the arguments of a class's constructor.
 
-    Those that a constructor passes on by **kwargs are its base's.
+    If a constructor takes `**kwargs`, the arguments of its base are included.
+
+    Args:
+        kind: the class.
 
     Example:
         >>> class Base:
@@ -51,7 +54,12 @@ def argument_names(kind: type) -> list[str]:
 
 
 def arguments_of_call(kind: type, args, kwargs) -> dict:
-    """Arguments of a call of a class's constructor by name, and its defaults.
+    """Return the arguments of a constructor's call by name, with defaults.
+
+    Args:
+        kind: class whose constructor is called.
+        args: positional arguments of the call.
+        kwargs: keyword arguments of the call.
 
     Example:
         >>> class Layer:
@@ -78,7 +86,7 @@ def serialize_arguments(instance, **values) -> dict:
 
     Args:
         instance: object with an attribute for every argument.
-        **values: arguments by name that are no attributes.
+        **values: arguments that are not attributes, by name.
     """
     names = argument_names(type(instance))
     return {

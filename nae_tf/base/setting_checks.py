@@ -1,7 +1,7 @@
 """Checks of settings: type, range and choice of a value.
 
-Every message is one line: whose setting it is, what was expected, what was
-received.
+Every message is one line: the owner of the setting, the expected values, the
+received one.
 """
 
 import math
@@ -10,17 +10,17 @@ from numbers import Integral, Real
 
 
 def check_number(owner: str, name: str, value, interval: str):
-    """Refuse a value that is no real number, or outside of an interval.
+    """Refuse a value that is not a real number, or outside of an interval.
 
     Args:
         owner: class or function that has the setting.
         name: name of the setting.
-        value: value received.
-        interval: numbers allowed, as mathematics writes them: "[0, 1)" holds 0
-            and not 1, "(0, inf)" all positive numbers but infinity.
+        value: received value.
+        interval: allowed numbers in mathematical notation. "[0, 1)" contains 0
+            but not 1, "(0, inf)" all positive numbers but infinity.
 
     Raises:
-        ValueError: the value is something else.
+        ValueError: if the value is something else.
 
     Example:
         >>> check_number("DAGMM", "dropout", 1.0, "[0, 1)")
@@ -53,18 +53,18 @@ def check_integer(
     largest: int | None = None,
     remedy: str = "",
 ):
-    """Refuse a value that is no integer, or outside of a range.
+    """Refuse a value that is not an integer, or outside of a range.
 
     Args:
         owner: class or function that has the setting.
         name: name of the setting.
-        value: value received.
-        smallest: smallest integer allowed.
-        largest: largest integer allowed; None for no limit.
-        remedy: what else the user could do.
+        value: received value.
+        smallest: smallest allowed integer.
+        largest: largest allowed integer; None for no limit.
+        remedy: advice that ends the message: another way for the user.
 
     Raises:
-        ValueError: the value is something else.
+        ValueError: if the value is something else.
 
     Example:
         >>> check_integer("Phase", "epochs", 1.5, 0)
@@ -87,31 +87,36 @@ def check_integer(
 def check_flag(owner: str, name: str, value):
     """Refuse a value that is neither True nor False, such as 'no'.
 
+    Args:
+        owner: class or function that has the setting.
+        name: name of the setting.
+        value: received value.
+
     Raises:
-        ValueError: the value is something else.
+        ValueError: if the value is something else.
     """
     if not isinstance(value, bool):
         _refuse(owner, f"{name} True or False", value)
 
 
 def check_choice(owner: str, name: str, value, choices: Collection):
-    """Refuse a value that is not among a few.
+    """Refuse a value that is not one of the choices.
 
     Args:
         owner: class or function that has the setting.
         name: name of the setting.
-        value: value received.
-        choices: values allowed.
+        value: received value.
+        choices: allowed values.
 
     Raises:
-        ValueError: the value is another one.
+        ValueError: if the value is another one.
 
     Example:
         >>> check_choice("Phase", "keep", "first", ["best", "last"])
         Traceback (most recent call last):
         ValueError: Phase: expected keep 'best' or 'last', received 'first'.
     """
-    # In a list: a set or a dictionary cannot look up what has no hash.
+    # In a list, because a set cannot look up values without a hash.
     if value not in list(choices):
         *others, last = map(repr, choices)
         listed = f"{', '.join(others)} or {last}" if others else last

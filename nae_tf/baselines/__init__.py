@@ -1,19 +1,19 @@
 """Other methods on the networks that NAE takes (section 6.3, appendix D.4).
 
-One file a method, in reading order `dae`, `vae`, `wae`, `rae`, `vqvae`,
-`memae`, `dagmm`, `ganomaly`; no file imports another. The plain autoencoder is
-`nae_tf.Autoencoder`.
+There is one file per method, in reading order `dae`, `vae`, `wae`, `rae`,
+`vqvae`, `memae`, `dagmm`, `ganomaly`; no file imports another. The plain
+autoencoder is `nae_tf.Autoencoder`.
 
-What a method has to be:
+The requirements of a method:
 
 - An `OutlierDetector`, or an `Autoencoder` where it scores by reconstruction
   error, whose constructor takes `encoder` and `decoder` first. It is registered
   for gin (`@gin.register(module="nae_tf")`, outermost) and for Keras.
 - Every argument of its constructor is an attribute of the same name: saved
   models are rebuilt from these.
-- `objective(x, training)` gives its loss and what `fit` shows beside it, by the
-  names that `track` was given; a game of two losses overrides `players`. Noise
-  comes from `noise_seed`, never from a stateful generator.
+- `objective(x, training)` returns its loss and the other metrics of `fit`, by
+  the names of `track`; a game of two losses overrides `players`. Noise comes
+  from `noise_seed`, never from a stateful generator.
 - `outlier_score(x)` depends on `x` alone: an example scores the same in any
   batch and at any time.
 - `gin/methods/<method>.gin` puts it in the place of NAE in any preset:
@@ -28,7 +28,7 @@ What a method has to be:
   `%encoder`, `%decoder`, `%latent_dim` and `%seed` are macros of the presets;
   `baseline/Phase` has as many steps as both phases of NAE together.
 
-`tests/baselines/contract_test.py` holds every method file to this.
+`tests/baselines/contract_test.py` checks every method file.
 """
 
 from nae_tf.baselines.dae import DAE

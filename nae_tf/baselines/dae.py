@@ -38,17 +38,18 @@ class DAE(Autoencoder):
         """Join an encoder and a decoder.
 
         Args:
-            encoder: see `Autoencoder`.
-            decoder: see `Autoencoder`.
+            encoder: network from float [batch, ...] to latents, float [batch,
+                latent_dim].
+            decoder: network from latents to float [batch, ...].
             noise_std: standard deviation of the noise, >= 0, in the units of
                 the examples. The default is that of appendix D.4.
             latent_space: `Sphere()` (the default) or `Euclidean()`.
-            seed: int, of the noise.
+            seed: seed of the noise, int.
             name: name of the model.
             dtype: dtype policy; the networks keep their own.
 
         Raises:
-            ValueError: noise_std < 0; shapes that do not fit.
+            ValueError: if a setting is out of range, or shapes do not fit.
         """
         check_number("DAE", "noise_std", noise_std, "[0, inf)")
         self.noise_std = noise_std
@@ -58,7 +59,7 @@ class DAE(Autoencoder):
         )
 
     def track_metrics(self):
-        """Name the running means that `fit` shows."""
+        """Track the running means that `fit` shows."""
         self.track("loss", "denoising_error")
 
     def corrupt(self, x, seed):
@@ -66,16 +67,16 @@ class DAE(Autoencoder):
 
         Args:
             x: float [batch, ...].
-            seed: int [2].
+            seed: stateless seed, int [2].
 
         Returns:
-            float, same shape as `x`.
+            float, shape of `x`.
         """
         noise = randomness.normal(tf.shape(x), seed, x.dtype)
         return x + scalar_like(self.noise_std, x) * noise
 
     def objective(self, x, training: bool = False) -> dict:
-        """Error of the reconstruction of clean from noisy examples."""
+        """Compute the error of clean examples reconstructed from noisy ones."""
         noisy = self.corrupt(x, self.noise_seed(training))
         error = self.energy_of_latent(x, self.encode(noisy, training), training)
         return {"loss": tf.reduce_mean(error), "denoising_error": error}

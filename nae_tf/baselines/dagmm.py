@@ -5,9 +5,9 @@
     loss = |x - y|^2 + energy_weight * E(f)
            + covariance_weight * sum_kj 1 / Sigma_kjj                 (Eq. 7)
 
-A small network estimates to which component of the mixture an example belongs;
-the mixture of a batch follows from that in closed form (Eq. 5). The sample
-energy E is the outlier score.
+A small network estimates the component of the mixture that an example belongs
+to. The mixture of a batch follows in closed form (Eq. 5). The sample energy E
+is the outlier score.
 
 References:
     Zong et al., Deep Autoencoding Gaussian Mixture Model for Unsupervised
@@ -33,8 +33,8 @@ from nae_tf.baselines.gaussian_mixture import (
 from nae_tf.energy import reconstruction_error
 from nae_tf.latent_space import Euclidean
 
-# A black image, of norm 0, counts as one of this norm: it is less than that of
-# an 8-bit image with a single pixel of the darkest grey.
+# A black image, of norm 0, counts as one of this norm. An 8-bit image with a
+# single pixel of the darkest grey has a larger one.
 _SMALLEST_NORM = 1e-3
 
 
@@ -54,7 +54,7 @@ def _flatten(x):
 
 
 def _norm(x):
-    # The maximum is taken of the square: a root has no gradient at zero.
+    # The maximum is taken of the square, because a root has no gradient at 0.
     squares = tf.reduce_sum(tf.square(_flatten(x)), -1)
     return tf.sqrt(tf.maximum(squares, _SMALLEST_NORM**2))
 
@@ -65,9 +65,9 @@ class DAGMM(Autoencoder):
     """An autoencoder with a mixture model of its latents and errors.
 
     Training fits the mixture of every batch, also where several replicas share
-    it. What scores is the mixture of the training set: of all batches at first,
-    and with exponentially fading weight once they are more than
-    `1 / (1 - decay)`.
+    the batch. Scores use a running mixture of the training set: the mean over
+    all batches at first, and with exponentially fading weights after
+    `1 / (1 - decay)` batches.
 
     The mixture is computed and kept in double precision, because the weak
     directions of a covariance are lost in the rounding of the strong ones.
@@ -91,23 +91,24 @@ class DAGMM(Autoencoder):
         """Join an encoder, a decoder and an estimation network.
 
         Args:
-            encoder: see `Autoencoder`.
-            decoder: see `Autoencoder`.
-            num_components: of the mixture, > 0; the paper has 4 for its largest
-                data set.
-            hidden_units: of the estimation network's tanh layer, > 0.
+            encoder: network from float [batch, ...] to latents, float [batch,
+                latent_dim].
+            decoder: network from latents to float [batch, ...].
+            num_components: number of components of the mixture, > 0; the paper
+                has 4 for its largest data set.
+            hidden_units: size of the estimation network's tanh layer, > 0.
             dropout: rate of that layer's dropout, in [0, 1).
-            energy_weight: lambda_1 of Eq. 7, >= 0.
-            covariance_weight: lambda_2 of Eq. 7, >= 0.
-            covariance_jitter: added to variances, > 0, so that a singular
-                covariance has a Cholesky factor.
-            decay: of the running mixture, in [0, 1).
-            seed: int, seed of the dropout.
+            energy_weight: weight lambda_1 of Eq. 7, >= 0.
+            covariance_weight: weight lambda_2 of Eq. 7, >= 0.
+            covariance_jitter: number added to variances, > 0, so that a
+                singular covariance has a Cholesky factor.
+            decay: decay of the running mixture per batch, in [0, 1).
+            seed: seed of the dropout, int.
             name: name of the model.
             dtype: dtype policy; the networks keep their own.
 
         Raises:
-            ValueError: settings with no meaning, or shapes that do not fit.
+            ValueError: if a setting is out of range, or shapes do not fit.
         """
         check_integer("DAGMM", "num_components", num_components, 1)
         check_integer("DAGMM", "hidden_units", hidden_units, 1)
@@ -138,7 +139,7 @@ class DAGMM(Autoencoder):
         )
 
     def track_metrics(self):
-        """Name the running means that `fit` shows."""
+        """Track the running means that `fit` shows."""
         self.track(
             "loss",
             "reconstruction_error",
@@ -170,9 +171,9 @@ class DAGMM(Autoencoder):
                 aggregation="only_first_replica",
             )
 
-        # Differs from the paper, which says nothing of the mixture that scores
-        # new examples: a running mean over the batches. It starts as a point
-        # mass at the origin, which the first batch replaces.
+        # Differs from the paper, which does not say which mixture scores new
+        # examples: here it is a running mean over the batches. It starts as a
+        # point mass at the origin, which the first batch replaces.
         count = self.num_components
         uniform = keras.initializers.Constant(-math.log(count))
         self.running_mixture = Mixture(
@@ -183,12 +184,12 @@ class DAGMM(Autoencoder):
         self.num_batches = running("num_batches", ())
 
     def mixture_features(self, x, z, reconstruction):
-        """Low-dimensional representation of examples (section 3.2).
+        """Compute the features of examples for the mixture (section 3.2).
 
         Args:
             x: float [batch, ...].
-            z: float [batch, latent_dim], their latents.
-            reconstruction: same shape as `x`.
+            z: float [batch, latent_dim], latents of `x`.
+            reconstruction: float, shape of `x`.
 
         Returns:
             float [batch, latent_dim + 2].
@@ -204,7 +205,7 @@ class DAGMM(Autoencoder):
 
         Args:
             features: float [batch, num_features].
-            training: whether to drop hidden units.
+            training: whether hidden units are dropped.
 
         Returns:
             float64 [batch, num_components], log gamma.
@@ -218,7 +219,7 @@ class DAGMM(Autoencoder):
         return tf.nn.log_softmax(tf.cast(logits, tf.float64))
 
     def objective(self, x, training: bool = False) -> dict:
-        """Loss of a batch (Eq. 7); training updates the running mixture."""
+        """Compute the loss of a batch (Eq. 7); training updates the mixture."""
         z = self.encode(x, training)
         reconstruction = self.decode(z, training)
         error = reconstruction_error(
@@ -252,7 +253,7 @@ class DAGMM(Autoencoder):
         }
 
     def outlier_score(self, x):
-        """Sample energy under the mixture of the training set (Eq. 6).
+        """Score examples by the energy under the running mixture (Eq. 6).
 
         Args:
             x: float [batch, ...].

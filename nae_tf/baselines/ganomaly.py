@@ -6,7 +6,7 @@
                      + latent_weight * |z - z'|^2                     (Eq. 3)
     outlier score = |z - z'|_1                                        (Eq. 5)
 
-with f the features by which a discriminator tells examples from
+with f the features by which a discriminator distinguishes examples from
 reconstructions.
 
 References:
@@ -26,10 +26,10 @@ from nae_tf.energy import reconstruction_error
 
 
 def discriminator_loss(real_logits, fake_logits):
-    """Binary cross-entropy of telling examples from reconstructions.
+    """Binary cross-entropy of distinguishing examples from reconstructions.
 
-    Computed from logits, because that of probabilities saturates as soon as
-    the discriminator is sure.
+    It is computed from logits, because that of probabilities saturates as soon
+    as the discriminator is sure.
 
     Args:
         real_logits: float [batch], log odds that examples are real.
@@ -46,7 +46,7 @@ def discriminator_loss(real_logits, fake_logits):
 @gin.register(module="nae_tf")
 @keras.saving.register_keras_serializable(package="nae_tf")
 class GANomaly(Autoencoder):
-    """An adversarial autoencoder whose latents' change is the outlier score.
+    """An adversarial autoencoder that scores by the change of latents.
 
     Example:
         >>> model = GANomaly(encoder, decoder, second_encoder, discriminator)
@@ -71,22 +71,23 @@ class GANomaly(Autoencoder):
         """Join a generator's networks and a discriminator.
 
         Args:
-            encoder: see `Autoencoder`.
-            decoder: see `Autoencoder`.
-            second_encoder: maps reconstructions to latents; an encoder of its
-                own weights.
-            discriminator: maps examples to the features that are compared,
-                [batch, num_features]; for example another encoder. The logit
-                of being real is made of them.
-            adversarial_weight: of the features' distance, >= 0.
-            contextual_weight: of the reconstruction's error, >= 0.
-            latent_weight: of the latents' distance, >= 0.
+            encoder: network from float [batch, ...] to latents, float [batch,
+                latent_dim].
+            decoder: network from latents to float [batch, ...].
+            second_encoder: network from reconstructions to latents, with
+                weights of its own.
+            discriminator: network from examples to the features that are
+                compared, float [batch, num_features]; for example another
+                encoder. A linear layer turns them into the logit of being real.
+            adversarial_weight: weight of the distance of features, >= 0.
+            contextual_weight: weight of the reconstruction error, >= 0.
+            latent_weight: weight of the distance of latents, >= 0.
             latent_space: `Sphere()` (the default) or `Euclidean()`.
             name: name of the model.
             dtype: dtype policy; the networks keep their own.
 
         Raises:
-            ValueError: settings with no meaning, or shapes that do not fit.
+            ValueError: if a setting is out of range, or shapes do not fit.
         """
         for key, value in {
             "adversarial_weight": adversarial_weight,
@@ -110,7 +111,7 @@ class GANomaly(Autoencoder):
         )
 
     def track_metrics(self):
-        """Name the running means that `fit` shows."""
+        """Track the running means that `fit` shows."""
         self.track(
             "loss",
             "adversarial_loss",
@@ -160,7 +161,7 @@ class GANomaly(Autoencoder):
         return self.latent_space.project(tf.cast(z, reconstruction.dtype))
 
     def discriminate(self, x, training=False):
-        """Look for what tells examples from reconstructions.
+        """Compute the features and the logit of being real.
 
         Args:
             x: float [batch, ...].
@@ -171,15 +172,15 @@ class GANomaly(Autoencoder):
             logits: float [batch], log odds that `x` is real.
         """
         features = call_network(self.discriminator, x, training)
-        # Differs from the paper, whose discriminator has batch normalisation:
-        # without a bound, larger and larger features please the discriminator
-        # until their distance outweighs all other losses.
+        # Differs from the paper, whose discriminator has batch normalisation.
+        # Without a bound the features would grow until their distance outweighs
+        # all other losses.
         features = tf.math.l2_normalize(tf.cast(features, x.dtype), -1)
         logits = self.logit(keras.ops.leaky_relu(features))[:, 0]
         return features, tf.cast(logits, x.dtype)
 
     def objective(self, x, training: bool = False) -> dict:
-        """Losses of a batch: "loss" is the generator's."""
+        """Compute the losses of a batch; "loss" is that of the generator."""
         z = self.encode(x, training)
         reconstruction = self.decode(z, training)
         z_again = self.encode_again(reconstruction, training)
@@ -209,7 +210,7 @@ class GANomaly(Autoencoder):
         }
 
     def players(self) -> dict[str, list]:
-        """The generator and the discriminator, each with its own loss."""
+        """Return the variables of generator and discriminator, by loss."""
         return {
             "loss": self.generator_variables,
             "discriminator_loss": self.discriminator_variables,
@@ -217,25 +218,25 @@ class GANomaly(Autoencoder):
 
     @property
     def generator_variables(self):
-        """What the generator trains: encoder, decoder and second encoder."""
+        """Variables of the generator: encoder, decoder, second encoder."""
         variables = (
             self.encoder.trainable_variables
             + self.decoder.trainable_variables
             + self.second_encoder.trainable_variables
         )
-        # Tied networks share variables: every one once.
+        # Every variable once, because tied networks share variables.
         return list({id(each): each for each in variables}.values())
 
     @property
     def discriminator_variables(self):
-        """What the discriminator trains."""
+        """Variables of the discriminator and its last layer."""
         return (
             self.discriminator.trainable_variables
             + self.logit.trainable_variables
         )
 
     def outlier_score(self, x):
-        """Mean absolute difference of the two latents of an example (Eq. 5).
+        """Score examples by the absolute difference of their latents (Eq. 5).
 
         Differs from the paper: Eq. 6 then scales the scores of a test set to
         [0, 1], which would make an example's score depend on the others.

@@ -1,4 +1,4 @@
-"""Gaussian mixtures as DAGMM estimates and scores by them.
+"""Gaussian mixtures that DAGMM estimates and scores by.
 
     phi_k = sum_n gamma_nk / N,  mu_k = sum_n gamma_nk f_n / sum_n gamma_nk
     E(f) = -log sum_k phi_k N(f; mu_k, Sigma_k)
@@ -31,8 +31,8 @@ class Mixture(NamedTuple):
 def estimate_mixture(features, log_memberships) -> Mixture:
     """Mixture whose components are weighted means of a batch (Eq. 5).
 
-    A component to which nothing belongs still has a mean and a covariance,
-    because memberships are compared by their logarithms.
+    A component without examples still has a mean and a covariance, because
+    memberships are compared by their logarithms.
 
     Args:
         features: float [batch, num_features].
@@ -55,8 +55,8 @@ def merge_mixtures(old: Mixture, new: Mixture, rate) -> Mixture:
 
     Args:
         old: mixture of the first data set.
-        new: mixture of the second.
-        rate: share of the second in the union, in [0, 1].
+        new: mixture of the second data set.
+        rate: share of the second data set in the union, in [0, 1].
     """
     log_old = old.log_weights + tf.math.log1p(-rate)
     log_new = new.log_weights + tf.math.log(rate)
@@ -77,8 +77,8 @@ def sample_energy(features, mixture: Mixture, jitter: float):
 
     Args:
         features: float [batch, num_features].
-        mixture: of the same type.
-        jitter: added to the covariances' diagonals, >= 0.
+        mixture: mixture in the dtype of `features`.
+        jitter: number added to the diagonals of covariances, >= 0.
 
     Returns:
         float [batch].
@@ -100,6 +100,14 @@ def sample_energy(features, mixture: Mixture, jitter: float):
 
 
 def covariance_penalty(mixture: Mixture, jitter: float):
-    """Sum of the inverse variances, which keeps them from vanishing (Eq. 7)."""
+    """Sum of inverse variances, which keeps variances from vanishing (Eq. 7).
+
+    Args:
+        mixture: mixture of a batch.
+        jitter: number added to variances, >= 0.
+
+    Returns:
+        float scalar.
+    """
     variances = tf.linalg.diag_part(mixture.covariances) + jitter
     return tf.reduce_sum(1.0 / variances)

@@ -4,8 +4,8 @@
     v = shrink(w) / |shrink(w)|_1                                     (Eq. 7)
     loss = error(x, decode(v @ memory)) + entropy_weight * H(v)  (Eq. 9, 10)
 
-A reconstruction is made of a few prototypes of the training data, so that an
-outlier comes back as something normal.
+A reconstruction is composed of a few prototypes of the training data, so that
+the reconstruction of an outlier looks normal.
 
 References:
     Gong et al., Memorizing Normality to Detect Anomaly, 2019.
@@ -42,12 +42,12 @@ def addressing_weights(z, memory):
 def hard_shrinkage(weights, threshold: float):
     """Set small weights to zero and let the others sum to one (Eq. 7).
 
-    Differs from the paper: where no weight exceeds the threshold, which would
-    leave nothing to read, the largest stays.
+    Differs from the paper: where no weight exceeds the threshold, the largest
+    stays, because nothing could be read otherwise.
 
     Args:
         weights: float [batch, memory_size], rows sum to one.
-        threshold: weights up to it are removed, in [0, 1).
+        threshold: largest weight that is removed, in [0, 1).
 
     Returns:
         float [batch, memory_size], rows sum to one.
@@ -67,7 +67,7 @@ def entropy(weights):
     Returns:
         float [batch], in [0, log(memory_size)].
     """
-    # log(1) where a weight is 0, for the sake of the gradient.
+    # log(1) where a weight is 0, which keeps the gradient finite.
     logs = tf.math.log(tf.where(weights > 0, weights, 1.0))
     return -tf.reduce_sum(weights * logs, -1)
 
@@ -77,7 +77,7 @@ def entropy(weights):
 class MemAE(Autoencoder):
     """An autoencoder that decodes from a memory; its error is the score.
 
-    One query and one read an example: the latent vector as a whole.
+    An example makes one query, its latent vector as a whole, and one read.
     """
 
     def __init__(
@@ -93,18 +93,19 @@ class MemAE(Autoencoder):
         """Put a memory between an encoder and a decoder.
 
         Args:
-            encoder: see `Autoencoder`.
-            decoder: see `Autoencoder`.
-            memory_size: number of memory items N, > 0; the paper has 100 for
+            encoder: network from float [batch, ...] to latents, float [batch,
+                latent_dim].
+            decoder: network from latents to float [batch, ...].
+            memory_size: number N of memory items, > 0; the paper has 100 for
                 MNIST and 500 for CIFAR-10.
-            shrinkage_threshold: addressing weights up to it become 0, in
+            shrinkage_threshold: largest addressing weight that becomes 0, in
                 [0, 1); the paper advises 1/N to 3/N.
-            entropy_weight: alpha of Eq. 10, >= 0; the paper has 0.0002.
+            entropy_weight: weight alpha of Eq. 10, >= 0; the paper has 0.0002.
             name: name of the model.
             dtype: dtype policy; the networks keep their own.
 
         Raises:
-            ValueError: settings with no meaning, or shapes that do not fit.
+            ValueError: if a setting is out of range, or shapes do not fit.
         """
         check_integer("MemAE", "memory_size", memory_size, 1)
         check_number(
@@ -118,14 +119,14 @@ class MemAE(Autoencoder):
         super().__init__(
             encoder,
             decoder,
-            # The cosine similarity does not see the length of a query.
+            # The cosine similarity does not depend on the length of a query.
             latent_space=Euclidean(),
             name=name,
             dtype=dtype,
         )
 
     def track_metrics(self):
-        """Name the running means that `fit` shows."""
+        """Track the running means that `fit` shows."""
         self.track("loss", "reconstruction_error", "addressing_entropy")
 
     def build(self, input_shape):
@@ -139,7 +140,7 @@ class MemAE(Autoencoder):
         )
 
     def address(self, x, training=False):
-        """Find what an example is like in the memory.
+        """Compute the weights of the memory items for examples.
 
         Args:
             x: float [batch, ...].
@@ -153,11 +154,18 @@ class MemAE(Autoencoder):
         return hard_shrinkage(weights, self.shrinkage_threshold)
 
     def read(self, weights):
-        """Weighted sum of memory items, float [batch, latent_dim] (Eq. 3)."""
+        """Compute the weighted sum of memory items (Eq. 3).
+
+        Args:
+            weights: float [batch, memory_size].
+
+        Returns:
+            float [batch, latent_dim].
+        """
         return tf.linalg.matmul(weights, tf.cast(self.memory, weights.dtype))
 
     def encode(self, x, training=False):
-        """Map examples to what the memory holds of them.
+        """Map examples to the latents that the memory returns for them.
 
         Args:
             x: float [batch, ...].
@@ -169,7 +177,7 @@ class MemAE(Autoencoder):
         return self.read(self.address(x, training))
 
     def objective(self, x, training: bool = False) -> dict:
-        """Loss of a batch (Eq. 10)."""
+        """Compute the loss of a batch (Eq. 10)."""
         weights = self.address(x, training)
         energy = self.energy_of_latent(x, self.read(weights), training)
         entropies = entropy(weights)

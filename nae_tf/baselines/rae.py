@@ -22,15 +22,15 @@ from nae_tf.latent_space import Euclidean
 def jacobian_norm_estimate(function, z, seed):
     """Unbiased estimate of the squared Frobenius norm of Jacobians.
 
-    |J|^2 = E |v J|^2 for v from the standard normal
+        |J|^2 = E |v J|^2 for v from the standard normal
 
-    One product v J costs one backward pass, the whole Jacobian one for every
+    One product v J costs one backward pass. The whole Jacobian costs one per
     element of the output.
 
     Args:
-        function: maps float [batch, latent_dim] to float [batch, ...].
-        z: float [batch, latent_dim], where to differentiate.
-        seed: int [2], of v.
+        function: function from float [batch, latent_dim] to float [batch, ...].
+        z: float [batch, latent_dim], points of the Jacobians.
+        seed: stateless seed of v, int [2].
 
     Returns:
         float [batch], >= 0.
@@ -44,7 +44,7 @@ def jacobian_norm_estimate(function, z, seed):
 
 
 def squared_norm(z):
-    """Squared norm of every latent, float [batch], of whatever shape."""
+    """Squared norm of every latent of any shape, float [batch]."""
     return tf.reduce_sum(tf.square(z), list(range(1, z.shape.rank)))
 
 
@@ -70,18 +70,21 @@ class RAE(Autoencoder):
         """Join an encoder and a decoder.
 
         Args:
-            encoder: see `Autoencoder`.
-            decoder: see `Autoencoder`.
-            latent_weight: beta, weight of half the squared norm of latents.
-            decoder_l2: weight of the decoder's squared L2 norm.
+            encoder: network from float [batch, ...] to latents, float [batch,
+                latent_dim].
+            decoder: network from latents to float [batch, ...].
+            latent_weight: weight beta of half the squared norm of latents in
+                the loss, >= 0.
+            decoder_l2: weight of the decoder's squared L2 norm in the loss,
+                >= 0.
             gradient_penalty: weight of the squared Frobenius norm of the
-                decoder's Jacobian.
-            seed: int, of the estimate of that norm.
+                decoder's Jacobian in the loss, >= 0.
+            seed: seed of the estimate of that norm, int.
             name: name of the model.
             dtype: dtype policy; the networks keep their own.
 
         Raises:
-            ValueError: negative weights; shapes that do not fit.
+            ValueError: if a setting is out of range, or shapes do not fit.
         """
         check_number("RAE", "latent_weight", latent_weight, "[0, inf)")
         check_number("RAE", "gradient_penalty", gradient_penalty, "[0, inf)")
@@ -98,13 +101,13 @@ class RAE(Autoencoder):
         )
 
     def track_metrics(self):
-        """Name the running means that `fit` shows."""
+        """Track the running means that `fit` shows."""
         self.track("loss", "reconstruction_error", "squared_latent_norm")
         if self.gradient_penalty:
             self.track("squared_jacobian_norm")
 
     def objective(self, x, training: bool = False) -> dict:
-        """Reconstruction error and the regularisers."""
+        """Compute reconstruction error and regularisers."""
         z = self.encode(x, training)
         # Differs from the paper: divided by D, as all errors are here.
         error = self.energy_of_latent(x, z, training)
@@ -118,7 +121,7 @@ class RAE(Autoencoder):
             latent_norm
         )
         if self.gradient_penalty:
-            # Differs from the paper: estimated, see the function.
+            # Differs from the paper: the norm is estimated by one product.
             jacobian_norm = jacobian_norm_estimate(
                 lambda z: self.decode(z, training), z, self.noise_seed(training)
             )

@@ -2,7 +2,7 @@
 
     q(z|x) = Normal(mean(x), variance(x)),    p(z) = Normal(0, 1)
     p(x|z) = Normal(decode(z), decoder_std^2)
-    loss   = mean E_q[-log p(x|z)] + KL(q(z|x) || p(z))     in nats an example
+    loss   = mean E_q[-log p(x|z)] + KL(q(z|x) || p(z))    in nats per example
 
 Kingma & Welling, Auto-Encoding Variational Bayes, ICLR 2014. Two outlier
 scores, the rows VAE(R) and VAE(L) of Tables 1 and 2:
@@ -39,7 +39,7 @@ _MAX_LOG_VARIANCE = 30.0
 def kl_to_standard_normal(mean, log_variance):
     """KL divergence of diagonal Gaussians from the standard normal.
 
-    KL = 1/2 sum mean^2 + variance - 1 - log variance
+        KL = 1/2 sum mean^2 + variance - 1 - log variance
 
     Args:
         mean: float [batch, latent_dim].
@@ -77,7 +77,7 @@ def importance_weighted_bound(log_weights):
             samples z from q(z|x).
 
     Returns:
-        float [batch]: the logarithm of the mean weight.
+        float [batch], the logarithm of the mean weight.
     """
     num_samples = tf.cast(tf.shape(log_weights)[0], log_weights.dtype)
     return tf.reduce_logsumexp(log_weights, axis=0) - tf.math.log(num_samples)
@@ -88,13 +88,13 @@ def gaussian_encoder(encoder):
     """Rebuild an encoder with a mean and a log variance for every latent.
 
     Args:
-        encoder: a network of this package, new.
+        encoder: network of this package; its weights are not used.
 
     Returns:
         A network of the same configuration with twice the outputs.
 
     Raises:
-        ValueError: the encoder has no `latent_dim` to double.
+        ValueError: if the encoder has no `latent_dim` to double.
     """
     config = encoder.get_config()
     if "latent_dim" not in config:
@@ -112,8 +112,8 @@ def gaussian_encoder(encoder):
 class VAE(Autoencoder):
     """A variational autoencoder with a Gaussian encoder and decoder.
 
-    The encoder is one that NAE takes, with two outputs for every latent: first
-    all means, then all log variances. `encode` gives the means.
+    The encoder is that of NAE with two outputs per latent: first all means,
+    then all log variances. `encode` returns the means.
 
         encoder: [batch, ...] -> [batch, 2 * latent_dim]
         decoder: [batch, latent_dim] -> [batch, ...]
@@ -134,19 +134,22 @@ class VAE(Autoencoder):
         """Join an encoder and a decoder.
 
         Args:
-            encoder: maps examples to means and log variances.
-            decoder: maps latents to the means of examples.
+            encoder: network from float [batch, ...] to means and log variances,
+                float [batch, 2 * latent_dim].
+            decoder: network from latents, float [batch, latent_dim], to the
+                means of examples, float [batch, ...].
             decoder_std: standard deviation of an element of an example given
-                the latent, > 0; its start value when it is trained.
-            trains_decoder_std: whether the bound is maximised over it, too.
-            score: "reconstruction" or "likelihood".
-            num_samples: K, samples of the latent that a score takes, > 0.
-            seed: int, of the samples in training and scoring.
+                the latent, > 0; the start value when it is trained.
+            trains_decoder_std: whether the bound is maximised over
+                `decoder_std`, too.
+            score: outlier score, "reconstruction" or "likelihood".
+            num_samples: number K of latent samples per score, > 0.
+            seed: seed of the samples in training and scoring, int.
             name: name of the model.
             dtype: dtype policy; the networks keep their own.
 
         Raises:
-            ValueError: settings with no meaning; shapes that do not fit.
+            ValueError: if a setting is out of range, or shapes do not fit.
         """
         check_number("VAE", "decoder_std", decoder_std, "(0, inf)")
         check_flag("VAE", "trains_decoder_std", trains_decoder_std)
@@ -162,7 +165,7 @@ class VAE(Autoencoder):
         )
 
     def track_metrics(self):
-        """Name the running means that `fit` shows."""
+        """Track the running means that `fit` shows."""
         self.track(
             "loss", "negative_log_likelihood", "kl_divergence", "decoder_std"
         )
@@ -181,10 +184,10 @@ class VAE(Autoencoder):
         """Return the means among the encoder's outputs.
 
         Raises:
-            ValueError: there are not two outputs for every latent.
+            ValueError: if there are not two outputs per latent.
         """
         count = outputs.shape[-1]
-        # A Keras layer that is not built yet takes what it is given.
+        # A Keras layer that is not built yet takes any number of latents.
         takes = getattr(self.decoder, "input_shape", (None, count // 2))[-1]
         if count != 2 * takes:
             raise ValueError(
@@ -196,7 +199,7 @@ class VAE(Autoencoder):
         return outputs[:, : count // 2]
 
     def posterior(self, x, training=False):
-        """Parameters of q(z|x).
+        """Compute the parameters of q(z|x).
 
         Args:
             x: float [batch, ...].
@@ -212,12 +215,12 @@ class VAE(Autoencoder):
         return mean, tf.clip_by_value(log_variance, -limit, limit)
 
     def log_likelihood(self, x, z, training=False):
-        """Log p(x|z), float [batch]."""
+        """Compute log p(x|z), float [batch], in nats."""
         log_std = tf.convert_to_tensor(self.log_decoder_std)
         return normal_log_density(x, self.decode(z, training), log_std)
 
     def objective(self, x, training: bool = False) -> dict:
-        """The negative evidence lower bound, with one sample an example."""
+        """Compute the negative bound of log p(x), one sample per example."""
         mean, log_variance = self.posterior(x, training)
         noise = randomness.normal(
             tf.shape(mean), self.noise_seed(training), x.dtype
@@ -233,7 +236,9 @@ class VAE(Autoencoder):
         }
 
     def log_density(self, x):
-        """Importance-weighted bound of log p(x) with `num_samples` samples.
+        """Compute the importance-weighted bound of log p(x).
+
+        It takes `num_samples` samples.
 
         Args:
             x: float [batch, ...].
@@ -253,7 +258,14 @@ class VAE(Autoencoder):
         return importance_weighted_bound(self._for_each_sample(log_weight, x))
 
     def outlier_score(self, x):
-        """Score examples by the settings' `score`; see the module."""
+        """Score examples by the reconstruction or the likelihood.
+
+        Args:
+            x: float [batch, ...].
+
+        Returns:
+            float [batch], in nats; higher is more outlying.
+        """
         x = tf.convert_to_tensor(x)
         if self.score == "likelihood":
             return -self.log_density(x)
@@ -267,9 +279,9 @@ class VAE(Autoencoder):
         return -tf.reduce_mean(samples, axis=0)
 
     def _for_each_sample(self, function, x):
-        """Apply a function to K draws of noise, float [num_samples, batch]."""
+        """Apply a function to K draws of noise, to [num_samples, batch]."""
         # The same draws for every example, so that its score does not depend
-        # on the batch, and one at a time, because K batches may be large.
+        # on the batch. One draw at a time, because K batches may be large.
         shape = (self.num_samples, *self.latent_shape)
         noise = randomness.normal(shape, self.noise_seed(False), x.dtype)
         return tf.map_fn(function, noise)

@@ -2,8 +2,8 @@
 
     loss = error(x, decode(e)) + |sg[z] - e|^2 + beta * |z - sg[e]|^2   (Eq. 3)
 
-with z = encode(x), e its nearest codes and sg the stop-gradient. What no code
-describes cannot be reconstructed, which is hoped to hold for outliers.
+with z = encode(x), e its nearest codes and sg the stop-gradient. The hope is
+that no code describes outliers, so that they cannot be reconstructed.
 
 References:
     van den Oord, Vinyals & Kavukcuoglu, Neural Discrete Representation
@@ -60,15 +60,23 @@ def codebook_loss(z, codes):
 
 
 def commitment_loss(z, codes):
-    """Mean squared distance that keeps the encodings near the codes."""
+    """Mean squared distance that keeps the encodings near the codes.
+
+    Args:
+        z: float [batch, latent_dim].
+        codes: float [batch, latent_dim].
+
+    Returns:
+        float scalar.
+    """
     return codebook_loss(codes, z)
 
 
 def perplexity(counts):
-    """Exponential of the entropy of code usage: how many codes are in use.
+    """Exponential of the entropy of code usage, a number of codes in use.
 
     Args:
-        counts: float [num_codes], how often each code was chosen.
+        counts: float [num_codes], number of times that each code was chosen.
 
     Returns:
         float scalar, in [1, num_codes].
@@ -104,19 +112,20 @@ class VQVAE(Autoencoder):
         """Put a codebook between an encoder and a decoder.
 
         Args:
-            encoder: see `Autoencoder`.
-            decoder: see `Autoencoder`.
-            num_codes: size of the codebook, > 0.
-            code_dim: length of a code vector; divides latent_dim.
-            commitment_weight: beta of Eq. 3, >= 0; the paper has 0.25.
-            restart_after: a code that no encoding chose for as many batches is
-                dead: it moves to a random encoding of the batch, > 0.
-            seed: int, seed of the restarts.
+            encoder: network from float [batch, ...] to latents, float [batch,
+                latent_dim].
+            decoder: network from latents to float [batch, ...].
+            num_codes: number of codes in the codebook, > 0.
+            code_dim: length of a code vector, a divisor of latent_dim.
+            commitment_weight: weight beta of Eq. 3, >= 0; the paper has 0.25.
+            restart_after: number of batches, > 0, after which a code that no
+                encoding chose is dead. It moves to a random encoding.
+            seed: seed of the restarts, int.
             name: name of the model.
             dtype: dtype policy; the networks keep their own.
 
         Raises:
-            ValueError: settings with no meaning, or shapes that do not fit.
+            ValueError: if a setting is out of range, or shapes do not fit.
         """
         for key, value in {
             "num_codes": num_codes,
@@ -142,7 +151,7 @@ class VQVAE(Autoencoder):
         )
 
     def track_metrics(self):
-        """Name the running means that `fit` shows."""
+        """Track the running means that `fit` shows."""
         self.track(
             "loss",
             "reconstruction_error",
@@ -171,8 +180,8 @@ class VQVAE(Autoencoder):
             initializer="zeros",
             aggregation="only_first_replica",
         )
-        # Every code is dead at first, so the first batch of `fit` makes the
-        # codebook.
+        # Every code is dead at first, so that the first batch of `fit` becomes
+        # the codebook.
         self.idle_batches = self.add_weight(
             name="idle_batches",
             shape=(self.num_codes,),
@@ -202,7 +211,8 @@ class VQVAE(Autoencoder):
 
         Returns:
             codes: float [batch, latent_dim].
-            counts: float [num_codes], how often each code was chosen.
+            counts: float [num_codes], number of times that each code was
+                chosen.
         """
         codebook = tf.cast(self.codebook, z.dtype)
         indices = nearest_codes(self._split(z), codebook)
@@ -216,7 +226,7 @@ class VQVAE(Autoencoder):
         return tf.ensure_shape(codes, z.shape), counts
 
     def objective(self, x, training: bool = False) -> dict:
-        """Loss of a batch (Eq. 3); in training, dead codes restart first."""
+        """Compute the loss of a batch (Eq. 3), in training after restarts."""
         z = super().encode(x, training)
         if training:
             self.restart_dead_codes(z)

@@ -4,7 +4,7 @@
            + mmd_weight * MMD^2(encode(x), z),    z from Normal(0, 1)
 
 Tolstikhin, Bousquet, Gelly & Schoelkopf, Wasserstein Auto-Encoders, ICLR 2018.
-The kernel is Gaussian, its width the median heuristic's (appendix D.4).
+The kernel is Gaussian, with the width of the median heuristic (appendix D.4).
 """
 
 import math
@@ -45,8 +45,8 @@ def median_squared_distance(x):
     """
     ordered = tf.sort(tf.reshape(squared_distances(x, x), [-1]))
     count = tf.shape(x)[0]
-    # The n distances of rows from themselves come first. Every other one is
-    # there twice, so the two middle ones make the median of either parity.
+    # The n distances of rows from themselves come first. Every other distance
+    # occurs twice, so the mean of the two middle ones is the median.
     middle = count + count * (count - 1) // 2
     pair = [middle - 1, tf.minimum(middle, count**2 - 1)]
     return tf.reduce_mean(tf.gather(ordered, pair))
@@ -55,11 +55,11 @@ def median_squared_distance(x):
 def squared_mmd(x, y, squared_width):
     """Unbiased estimate of the squared maximum mean discrepancy.
 
-    MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y),
-    k(a, b) = exp(-|a - b|^2 / (2 squared_width))
+        MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y),
+        k(a, b) = exp(-|a - b|^2 / (2 squared_width))
 
-    Gretton et al., A Kernel Two-Sample Test, JMLR 2012, Lemma 6. It is negative
-    now and then, as an unbiased estimate of 0 must be.
+    Gretton et al., A Kernel Two-Sample Test, JMLR 2012, Lemma 6. It may be
+    negative, as an unbiased estimate of 0 must be.
 
     Args:
         x: float [n, dim].
@@ -67,7 +67,7 @@ def squared_mmd(x, y, squared_width):
         squared_width: float scalar > 0.
 
     Returns:
-        float scalar; 0 if n is 1, which tells nothing.
+        float scalar; 0 if n is 1, which gives no estimate.
     """
 
     def kernel(a, b):
@@ -75,7 +75,7 @@ def squared_mmd(x, y, squared_width):
 
     def mean_off_diagonal(matrix):
         total = tf.reduce_sum(matrix) - tf.linalg.trace(matrix)
-        # Of one example, a finite gradient, which is not used.
+        # The maximum keeps the unused gradient of a single example finite.
         return total / tf.maximum(count * (count - 1), 1)
 
     count = tf.cast(tf.shape(x)[0], x.dtype)
@@ -92,8 +92,8 @@ def squared_mmd(x, y, squared_width):
 class WAE(Autoencoder):
     """An autoencoder whose latents are distributed as a standard normal.
 
-    The outlier score is the reconstruction error. The discrepancy is that of
-    the whole batch also where several replicas share it.
+    The outlier score is the reconstruction error. If several replicas share a
+    batch, the discrepancy is still that of the whole batch.
     """
 
     def __init__(
@@ -108,16 +108,17 @@ class WAE(Autoencoder):
         """Join an encoder and a decoder.
 
         Args:
-            encoder: see `Autoencoder`.
-            decoder: see `Autoencoder`.
-            mmd_weight: weight of the squared discrepancy, >= 0. Appendix D.4
-                searches it between 0.001 and 0.1.
-            seed: int, of the samples of the prior.
+            encoder: network from float [batch, ...] to latents, float [batch,
+                latent_dim].
+            decoder: network from latents to float [batch, ...].
+            mmd_weight: weight of the squared discrepancy in the loss, >= 0.
+                Appendix D.4 searches it between 0.001 and 0.1.
+            seed: seed of the samples of the prior, int.
             name: name of the model.
             dtype: dtype policy; the networks keep their own.
 
         Raises:
-            ValueError: mmd_weight < 0; shapes that do not fit.
+            ValueError: if a setting is out of range, or shapes do not fit.
         """
         check_number("WAE", "mmd_weight", mmd_weight, "[0, inf)")
         self.mmd_weight = mmd_weight
@@ -127,11 +128,11 @@ class WAE(Autoencoder):
         )
 
     def track_metrics(self):
-        """Name the running means that `fit` shows."""
+        """Track the running means that `fit` shows."""
         self.track("loss", "reconstruction_error", "squared_mmd")
 
     def objective(self, x, training: bool = False) -> dict:
-        """Reconstruction error and discrepancy of the latents."""
+        """Compute reconstruction error and discrepancy of the latents."""
         z = self.encode(x, training)
         error = self.energy_of_latent(x, z, training)
         # Latents may have a shape, [1, 1, dim] for example.
@@ -142,7 +143,7 @@ class WAE(Autoencoder):
         medians = [median_squared_distance(each) for each in (batch, prior)]
         # Fixed, or the encoder could widen the kernel instead of its latents.
         squared_width = tf.stop_gradient(tf.add_n(medians) / 2)
-        # One example has no distances; its discrepancy is 0 at any width.
+        # A single example has no distances; its discrepancy is 0 at any width.
         squared_width = tf.where(squared_width > 0, squared_width, 1)
         mmd = squared_mmd(batch, prior, squared_width)
         loss = tf.reduce_mean(error) + scalar_like(self.mmd_weight, x) * mmd

@@ -20,7 +20,8 @@ class Conv28Encoder(Network):
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels of the first layer (w above).
         hidden_units: int > 0. Channels before the last layer.
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Conv28Decoder(Network):
     Args:
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels before the last layer (w above).
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(

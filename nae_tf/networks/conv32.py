@@ -26,7 +26,8 @@ class Conv32Encoder(Network):
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels of the first layer (w above).
         hidden_units: int > 0. Hidden channels of the attention block.
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(
@@ -72,7 +73,8 @@ class Conv32Decoder(Network):
     Args:
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels before the last layer (w above).
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(
@@ -110,7 +112,8 @@ class Conv32BigEncoder(Network):
         width: int > 0. Channels of the first layer (w above).
         spectral_norm: whether every kernel is normalised spectrally, as the
             paper says, by `layers.SpectralNormConv2D`.
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(
@@ -182,7 +185,8 @@ class Conv32BigDecoder(Network):
             normalisation.
         output_groups: int, a divisor of `width`. Groups of the last group
             normalisation.
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(

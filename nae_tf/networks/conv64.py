@@ -21,7 +21,8 @@ class Conv64Encoder(Network):
         width: int > 0. Channels of the first layer (w above); 256 is the
             network that Table 10 prints.
         groups: int, a divisor of `width`. Groups of the normalisation.
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class Conv64Decoder(Network):
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels before the last layer (w above).
         groups: int, a divisor of `width`. Groups of the normalisation.
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(

@@ -22,7 +22,8 @@ class FCRes2Encoder(Network):
         units: int > 0. Size of the residual stream.
         hidden_units: int > 0. Hidden size of a block.
         num_blocks: int >= 0. Number of residual blocks.
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class FCRes2Decoder(Network):
         units: int > 0. Size of the residual stream.
         hidden_units: int > 0. Hidden size of a block.
         num_blocks: int >= 0. Number of residual blocks.
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(

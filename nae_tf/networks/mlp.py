@@ -19,7 +19,8 @@ class MLPEncoder(Network):
         latent_dim: int > 0. Size of a code.
         example_shape: shape of one example, such as (8, 8, 1) or (30,).
         hidden_units: sizes of the hidden ReLU layers, first to last.
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(
@@ -52,7 +53,8 @@ class MLPDecoder(Network):
         hidden_units: sizes of the hidden ReLU layers, first to last.
         output_activation: name of a Keras activation. "sigmoid" suits data in
             [0, 1], None standardised data.
-        dtype, name: see `Network`.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model.
     """
 
     def __init__(

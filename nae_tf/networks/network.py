@@ -24,15 +24,14 @@ GROUP_NORM_EPSILON = 1e-5
 class Network(keras.Model):
     """A functional Keras model whose config is its constructor's arguments.
 
-    The constructor of a subclass builds a graph of its own arguments, which are
-    numbers, strings or tuples, and passes it on.
+    The constructor of a subclass builds a graph from its arguments, which are
+    numbers, strings or tuples, and passes the graph to this constructor.
 
     Args:
-        inputs: symbolic input of the graph, of one `keras.Input`.
+        inputs: symbolic input of the graph, a `keras.Input`.
         outputs: symbolic output of the graph.
-        dtype: dtype, dtype policy or the name of one, as `LayerBuilder` takes
-            it; None for Keras's global policy.
-        name: name of the model; None for one of its class.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+        name: name of the model; None means a name by its class.
 
     Example:
         >>> class Halves(Network):
@@ -46,10 +45,10 @@ class Network(keras.Model):
     """
 
     def __new__(cls, *args, **kwargs):
-        """Keep the arguments; the graph does not tell what they were."""
+        """Store the arguments, because the graph does not contain them."""
         network = super().__new__(cls, *args, **kwargs)
-        # Files have lists for tuples. Of a dictionary Keras would make another
-        # class, to track layers in it.
+        # Files have lists for tuples. Keras would wrap a dictionary, to track
+        # layers in it.
         network._arguments = tuple(
             (name, tuple(value) if isinstance(value, list) else value)
             for name, value in arguments_of_call(cls, args, kwargs).items()
