@@ -29,7 +29,7 @@ class ReplayBuffer(SavedAsTensors):
         capacity: number of states that each ring holds at most.
     """
 
-    def __init__(self, capacity: int, state_shape, dtype="float32", name=None):
+    def __init__(self, capacity: int, state_shape, dtype="float32"):
         """Make an empty buffer for the replicas of the current strategy.
 
         Args:
@@ -37,13 +37,12 @@ class ReplayBuffer(SavedAsTensors):
                 each keeps an equal share, rounded up.
             state_shape: shape of one state, without the axis of the batch.
             dtype: floating dtype of the states.
-            name: name of the module.
 
         Raises:
             ValueError: if the capacity is not positive, or states have no
                 fixed size.
         """
-        super().__init__(name=name)
+        super().__init__()
         check_integer("ReplayBuffer", "capacity", capacity, 1)
         if None in tuple(state_shape):
             raise ValueError(

@@ -18,8 +18,8 @@ from nae_tf.data import sources, task
 # authors' code, and by the peak of their plots, it is the standard deviation.
 EIGHT_GAUSSIANS_STD = math.sqrt(2.0) / 4.0
 
-BLOB_CENTERS = np.array([[-2.0, 0.0], [2.0, 0.0]])
-BLOB_RADIUS = 1.0
+_BLOB_CENTERS = np.array([[-2.0, 0.0], [2.0, 0.0]])
+_BLOB_RADIUS = 1.0
 
 # Samples of an evaluation, and of what counts as an epoch in training.
 _NUM_SAMPLES = 20_000
@@ -88,18 +88,11 @@ def sample_two_blobs(num_samples, seed):
     """
     uniforms = randomness.uniform([num_samples, 3], seed, tf.float32)
     which, area, turn = tf.unstack(uniforms, axis=-1)
-    radius = BLOB_RADIUS * tf.sqrt(area)
+    radius = _BLOB_RADIUS * tf.sqrt(area)
     angle = 2.0 * math.pi * turn
     offset = radius[:, None] * tf.stack([tf.cos(angle), tf.sin(angle)], axis=-1)
-    centers = tf.constant(BLOB_CENTERS, tf.float32)
+    centers = tf.constant(_BLOB_CENTERS, tf.float32)
     return tf.gather(centers, tf.cast(2.0 * which, tf.int32)) + offset
-
-
-def two_blobs_log_density(x: np.ndarray) -> np.ndarray:
-    """Log-density of `sample_two_blobs`: -log(2 pi) inside, -inf outside."""
-    distances = np.linalg.norm(x[:, None, :] - BLOB_CENTERS, axis=-1)
-    inside = np.any(distances <= BLOB_RADIUS, axis=1)
-    return np.where(inside, -math.log(2.0 * math.pi * BLOB_RADIUS**2), -np.inf)
 
 
 def sample_box(num_samples, seed, low, high):

@@ -84,10 +84,6 @@ class Examples(abc.ABC):
             values = values / (self.num_levels - 1)
         return values
 
-    def dataset(self) -> tf.data.Dataset:
-        """Unbatched float32 examples in file order, without noise, once."""
-        return self.stored().map(self._values)
-
     def batches(
         self, batch_size: int, limit: int | None = None
     ) -> tf.data.Dataset:

@@ -83,19 +83,14 @@ def _round(images):
 
 
 def image_grid(
-    images: np.ndarray,
-    num_columns: int | None = None,
-    gap: int = 1,
-    background: float = 1.0,
+    images: np.ndarray, num_columns: int | None = None
 ) -> np.ndarray:
-    """Lay images out in rows, from left to right.
+    """Lay images out in rows, from left to right, a white pixel between them.
 
     Args:
         images: float [num_images, height, width, channels].
         num_columns: images per row, > 0; the last row may be shorter. None
             means about as many rows as columns.
-        gap: distance of neighbours, in pixels.
-        background: value of the gaps and of missing images.
 
     Returns:
         float [grid_height, grid_width, channels], the type of `images`.
@@ -103,17 +98,15 @@ def image_grid(
     count, height, width, channels = images.shape
     num_columns = num_columns or math.ceil(math.sqrt(count))
     num_rows = -(-count // num_columns)
-    tiles = np.full(
-        (num_rows * num_columns, height + gap, width + gap, channels),
-        background,
-        images.dtype,
+    tiles = np.ones(
+        (num_rows * num_columns, height + 1, width + 1, channels), images.dtype
     )
     tiles[:count, :height, :width] = images
     grid = tiles.reshape(num_rows, num_columns, *tiles.shape[1:])
     grid = grid.transpose(0, 2, 1, 3, 4).reshape(
-        num_rows * (height + gap), num_columns * (width + gap), channels
+        num_rows * (height + 1), num_columns * (width + 1), channels
     )
-    return grid[: grid.shape[0] - gap, : grid.shape[1] - gap]
+    return grid[:-1, :-1]
 
 
 def square_grid(images: np.ndarray) -> np.ndarray:

@@ -157,7 +157,8 @@ def constant_gray(
 
     Example:
         >>> from nae_tf.data import constant_gray
-        >>> image = next(iter(constant_gray((8, 8, 1)).dataset())).numpy()
+        >>> [images] = constant_gray((8, 8, 1)).batches(1, limit=1)
+        >>> image = images.numpy()[0]
         >>> image.shape, bool((image == image[0, 0, 0]).all())
         ((8, 8, 1), True)
     """

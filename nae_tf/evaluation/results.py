@@ -16,7 +16,7 @@ from nae_tf.base.detector import OutlierDetector
 from nae_tf.data.examples import Examples
 from nae_tf.data.task import Task
 from nae_tf.metrics import detection
-from nae_tf.metrics.bootstrap import Estimate, detection_estimates
+from nae_tf.metrics.bootstrap import IntervalEstimate, detection_estimates
 from nae_tf.metrics.detection import DetectionCurve
 from nae_tf.runs.checkpoints import restore
 from nae_tf.runs.run_directory import RunDirectory
@@ -80,7 +80,9 @@ class SetEvaluation:
     scores: np.ndarray
     lowest: ShownExamples
     highest: ShownExamples
-    estimates: Mapping[str, Estimate] = dataclasses.field(default_factory=dict)
+    estimates: Mapping[str, IntervalEstimate] = dataclasses.field(
+        default_factory=dict
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ _BLOCK_ELEMENTS = 2**22
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
+class IntervalEstimate:
     """A metric and its confidence interval.
 
     Attributes:
@@ -70,7 +70,7 @@ def detection_estimates(
     confidence: float = 0.95,
     num_resamples: int = 1000,
     seed: int = 0,
-) -> dict[str, Estimate]:
+) -> dict[str, IntervalEstimate]:
     """Compute metrics with percentile bootstrap intervals.
 
     The interval holds the middle `confidence` of the metric's values over the
@@ -128,7 +128,7 @@ def detection_estimates(
         low, high = percentile_interval(
             np.concatenate(values[name]), confidence
         )
-        estimates[name] = Estimate(float(metric(curve)), low, high)
+        estimates[name] = IntervalEstimate(float(metric(curve)), low, high)
     return estimates
 
 

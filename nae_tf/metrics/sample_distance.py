@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 
 
-class Estimate(NamedTuple):
+class BlockMean(NamedTuple):
     """A mean over blocks of samples.
 
     Attributes:
@@ -118,7 +118,7 @@ def _kernel_sums(kernel, x, y):
 
 def kernel_distance(
     x: np.ndarray, y: np.ndarray, block_size: int = 1_000
-) -> Estimate:
+) -> BlockMean:
     """Kernel distance KID of two samples of features, without bias.
 
     `squared_mmd` with the kernel (x . y / num_features + 1)^3, averaged over
@@ -159,7 +159,7 @@ def kernel_distance(
     error = None
     if num_blocks > 1:
         error = float(np.std(values, ddof=1) / np.sqrt(num_blocks))
-    return Estimate(float(np.mean(values)), error)
+    return BlockMean(float(np.mean(values)), error)
 
 
 def gaussian_kernel(bandwidth: float) -> Callable:

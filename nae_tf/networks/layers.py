@@ -8,7 +8,7 @@ import math
 import keras
 
 
-def fan_in_uniform(fan_in: int, fan_out: int | None = None, seed=None):
+def fan_in_uniform(fan_in: int, seed=None):
     """PyTorch's default for the weights and biases of linear layers.
 
         w ~ uniform(-1 / sqrt(fan_in), 1 / sqrt(fan_in))
@@ -17,13 +17,11 @@ def fan_in_uniform(fan_in: int, fan_out: int | None = None, seed=None):
         fan_in: int > 0. Inputs of the layer per output: `kernel_size**2 *
             in_channels` for a convolution; PyTorch takes `kernel_size**2 *
             out_channels` for a transposed one. A bias has that of its weight.
-        fan_out: int, ignored; `xavier_uniform` needs it.
         seed: int, or None for one that `keras.utils.set_random_seed` decides.
 
     Returns:
         A serialisable Keras initializer.
     """
-    del fan_out
     bound = 1 / math.sqrt(fan_in)
     return keras.initializers.RandomUniform(-bound, bound, seed=seed)
 

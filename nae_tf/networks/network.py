@@ -100,12 +100,10 @@ class LayerBuilder:
     Args:
         dtype: dtype, policy or its name; None for Keras's global policy.
         kernel_initializer: function of fan-in and fan-out that returns an
-            initializer.
+            initializer; None for `layers.fan_in_uniform`.
     """
 
-    def __init__(
-        self, dtype=None, kernel_initializer: Callable = fan_in_uniform
-    ):
+    def __init__(self, dtype=None, kernel_initializer: Callable | None = None):
         self.dtype_policy = keras.dtype_policies.get(dtype)
         self.kernel_initializer = kernel_initializer
 
@@ -277,7 +275,11 @@ class LayerBuilder:
         return keras.layers.Reshape(shape, dtype=self.dtype_policy)(x)
 
     def _initializers(self, fan_in, fan_out):
+        if self.kernel_initializer is None:
+            kernel = fan_in_uniform(fan_in)
+        else:
+            kernel = self.kernel_initializer(fan_in, fan_out)
         return {
-            "kernel_initializer": self.kernel_initializer(fan_in, fan_out),
+            "kernel_initializer": kernel,
             "bias_initializer": fan_in_uniform(fan_in),
         }

@@ -79,22 +79,10 @@ def test_two_blobs_samples_are_uniform_on_two_discs():
     assert abs(correlation) * np.sqrt(20_000) < 5
 
 
-@pytest.mark.parametrize(
-    "log_density",
-    [densities.eight_gaussians_log_density, densities.two_blobs_log_density],
-)
-def test_densities_integrate_to_one(log_density):
+def test_the_density_integrates_to_one():
     points, area = grid(-6.0, 6.0, 1_201)
-    total = np.sum(np.exp(log_density(points))) * area
-    np.testing.assert_allclose(total, 1.0, atol=2e-3)
-
-
-def test_two_blobs_density_is_constant_inside_and_zero_outside():
-    x = np.array([[2.9, 0.0], [-2.0, -0.9], [0.0, 0.0], [2.8, 0.8]])
-    expected = [1 / (2 * np.pi), 1 / (2 * np.pi), 0.0, 0.0]
-    np.testing.assert_allclose(
-        np.exp(densities.two_blobs_log_density(x)), expected
-    )
+    density = np.exp(densities.eight_gaussians_log_density(points))
+    np.testing.assert_allclose(np.sum(density) * area, 1.0, atol=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -142,4 +130,5 @@ def test_outliers_are_uniform_in_their_box(make, ends):
 def test_outliers_between_the_blobs_have_no_density():
     [outliers] = densities.two_blobs().outliers.values()
     x = next(iter(outliers.batches(20_000))).numpy()
-    assert np.isneginf(densities.two_blobs_log_density(x)).mean() > 0.9
+    distances = np.linalg.norm(x[:, None] - [[-2.0, 0.0], [2.0, 0.0]], axis=-1)
+    assert (distances > 1.0).all(axis=1).mean() > 0.9

@@ -102,9 +102,9 @@ def test_order_does_not_depend_on_the_global_seed():
 
 
 def test_streams_know_their_size():
-    assert streamed(11, 5).dataset().cardinality() == 11
-    order = [x[0] for x in streamed(11, 5).dataset().as_numpy_iterator()]
-    np.testing.assert_array_equal(order, np.arange(11))
+    assert streamed(11, 5).stored().cardinality() == 11
+    order = take(streamed(11, 5).batches(1), 11)
+    np.testing.assert_array_equal(np.ravel(order), np.arange(11))
 
 
 def test_training_samples_are_fresh_and_evaluation_samples_fixed():

@@ -144,8 +144,10 @@ def test_the_interval_of_the_inverse_is_the_inverse_of_the_interval():
 
 def test_separated_scores_have_an_infinite_rejection():
     estimate = detection_estimates(np.arange(9.0), 10 + np.arange(9.0), METRICS)
-    assert estimate["rejection"] == bootstrap.Estimate(np.inf, np.inf, np.inf)
-    assert estimate["auroc"] == bootstrap.Estimate(1.0, 1.0, 1.0)
+    assert estimate["rejection"] == bootstrap.IntervalEstimate(
+        np.inf, np.inf, np.inf
+    )
+    assert estimate["auroc"] == bootstrap.IntervalEstimate(1.0, 1.0, 1.0)
 
 
 def test_the_seed_decides_and_the_block_size_does_not(monkeypatch):
