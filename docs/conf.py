@@ -44,8 +44,8 @@ autodoc_default_options = {
     # What Keras calls, not the reader.
     "exclude-members": "build, build_for_fit, compile_from_config, "
     "forget_graphs, from_config, get_compile_config, get_config, "
-    "make_train_function, renamed_arguments, saved_children, test_step, "
-    "track_metrics",
+    "make_train_function, renamed_arguments, restore_tensors, "
+    "saved_children, tensors_to_save, test_step, track_metrics",
 }
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
