@@ -7,11 +7,12 @@ or when a graph runs.
 import contextlib
 import re
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from nae_tf.base.setting_checks import check_integer
 
 BAD_INPUT = "Bad input:"
 # The one sentence between the marker and the quote or blank that follows it.
@@ -146,11 +147,7 @@ def as_batches(x, batch_size: int):
         )
     if isinstance(x, Iterable) and not _is_array(x):
         return x
-    if not isinstance(batch_size, Integral) or batch_size < 1:
-        raise ValueError(
-            f"{BAD_INPUT} expected an integer batch_size >= 1, received "
-            f"{batch_size!r}."
-        )
+    check_integer("predict_outlier_score", "batch_size", batch_size, 1)
     x = np.asarray(x)
     starts = range(0, len(x), batch_size)
     return (x[start : start + batch_size] for start in starts)
