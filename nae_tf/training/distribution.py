@@ -1,13 +1,13 @@
-"""Where a training computes, and how its processes act as one.
+"""Devices and machines of a training, and agreement between its processes.
 
     one device        the default
     several devices   `MirroredStrategy`: all GPUs of the machine
     several machines  `MultiWorkerMirroredStrategy`: TF_CONFIG names them
 
 On several machines every worker runs the whole command, with the same weights,
-on its share of every batch. Whatever decides what happens next must be the same
-everywhere, or the workers wait for each other for ever: `agreed`. Only the
-chief writes the run directory: `shared_run`.
+on its share of every batch. Decisions must be the same everywhere, or the
+workers wait for each other for ever; `agreed` takes care of that. Only the
+chief writes the run directory, by `shared_run`.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from nae_tf.base.private import calls_build_for_fit
 from nae_tf.base.replicas import rows_of_all, spans_machines
 
 _CONFIG = "TF_CONFIG"
-# What collective operations report when another worker has ended.
+# Errors of collective operations when another worker has ended.
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -44,8 +44,8 @@ def make_strategy(num_replicas: int | None = None) -> tf.distribute.Strategy:
             where there is no GPU. None means all GPUs, or the CPU as a whole.
 
     Raises:
-        ImportError: Keras has changed, see `OutlierDetector`.
-        ValueError: there are not so many, or TF_CONFIG is malformed.
+        ImportError: if Keras has changed too much for several machines.
+        ValueError: if there are fewer devices, or TF_CONFIG is malformed.
     """
     if _CONFIG in os.environ:
         _check_cluster(os.environ[_CONFIG])
@@ -100,7 +100,11 @@ def _check_keras():
 
 
 def _check_cluster(text):
-    """Refuse, in a line each, what TensorFlow would stumble over."""
+    """Refuse a TF_CONFIG that would fail within TensorFlow.
+
+    Args:
+        text: value of TF_CONFIG.
+    """
     expected = (
         f'expected {_CONFIG} as {{"cluster": {{"worker": ["host:port", ...]}}, '
         '"task": {"type": "worker", "index": 0}}, '
@@ -124,7 +128,7 @@ def _check_cluster(text):
 
 
 def worker_index() -> int:
-    """Return this process's place among the workers; 0 is the chief."""
+    """Return the index of this process among the workers; 0 is the chief."""
     strategy = tf.distribute.get_strategy()
     if not spans_machines(strategy):
         return 0
@@ -136,22 +140,26 @@ def worker_index() -> int:
 
 
 def agreed(*values: float) -> list[float]:
-    """Return the chief's values; all workers must ask at the same time.
+    """Return the values of the chief.
+
+    All workers must call this at the same time.
 
     Args:
-        *values: what this worker would have.
+        *values: values of this worker.
     """
     return gathered(*values)[0].tolist()
 
 
 def gathered(*values: float) -> np.ndarray:
-    """Return all workers' values; all workers must ask at the same time.
+    """Return the values of all workers.
+
+    All workers must call this at the same time.
 
     Args:
-        *values: this worker's.
+        *values: values of this worker.
 
     Returns:
-        float64 [workers, values], the chief's first.
+        float64 [workers, values], those of the chief first.
     """
     strategy = tf.distribute.get_strategy()
     if not spans_machines(strategy):
@@ -159,21 +167,22 @@ def gathered(*values: float) -> np.ndarray:
     rows, *_ = strategy.experimental_local_results(
         _rows_of_all_replicas(tf.constant([values], tf.float64))
     )
-    # Those of a worker beside each other.
+    # The rows of a worker's replicas follow each other and are equal.
     return rows.numpy()[:: len(strategy.extended.worker_devices)]
 
 
 def part():
-    """Wait until all workers have come here, before this process ends.
+    """Wait until all workers are here, before this process ends.
 
     A worker may have its result of a collective operation, and end, before the
-    others have theirs. After this they have, of all operations but this one.
+    others have theirs. After this call all workers have the results of all
+    earlier operations.
     """
     with contextlib.suppress(*_LOST):
         gathered(0.0)
 
 
-# A graph, because `Strategy.gather` would make a new one every time.
+# A graph, because `Strategy.gather` would make a new one at every call.
 @functools.partial(tf.function, autograph=False)
 def _rows_of_all_replicas(row):
     def gather(row):
@@ -187,19 +196,19 @@ def _rows_of_all_replicas(row):
 def shared_run(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
     """Give the chief the run directory, and every other worker a copy of it.
 
-    All workers write the same checkpoints, because gathering what is in them
-    takes all; the copies are deleted at the end, and what the other workers
-    print is dropped. At the start all see the same files: the directory must be
-    on a file system that all machines share if a run is to be resumed.
+    All workers write the same checkpoints, because collecting their contents
+    needs all workers. The copies are deleted at the end, and the output of the
+    other workers is dropped. To resume a run, all workers must see its files at
+    the start: the directory must be on a file system that all machines share.
 
     Args:
-        run_dir: of the run.
+        run_dir: directory of the run.
 
     Yields:
         The directory to write to.
 
     Raises:
-        ConnectionError: another worker is gone.
+        ConnectionError: if another worker is gone.
     """
     is_chief = worker_index() == 0
     with contextlib.ExitStack() as stack:
@@ -214,11 +223,11 @@ def shared_run(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
             silence = stack.enter_context(open(os.devnull, "w"))
             stack.enter_context(contextlib.redirect_stdout(silence))
         try:
-            # Nobody writes before everybody has read.
+            # No worker writes before all workers have read.
             agreed(0.0)
             yield run_dir
         except (OSError, *_LOST) as error:
-            # An OSError may be what another context made of it.
+            # Another context may have turned the error into an OSError.
             lost = error.__cause__ if isinstance(error, OSError) else error
             if not isinstance(lost, _LOST) or not spans_machines(
                 tf.distribute.get_strategy()

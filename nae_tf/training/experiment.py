@@ -1,7 +1,7 @@
-"""What a run is: data, model and training phases, as a gin file describes them.
+"""An experiment: data, model and training phases that a gin file describes.
 
-Every entry point builds the same `Experiment` from the same configuration: that
-of a run directory tells `evaluate` which model it is and which data to read.
+Every command builds the same `Experiment` from the same configuration. So
+`evaluate` finds model and data by the configuration in the run directory.
 """
 
 import dataclasses
@@ -41,18 +41,21 @@ class Phase:
     """One call of `fit`.
 
     Attributes:
-        optimizer: makes the optimizer; called once, under the strategy.
+        optimizer: function that makes the optimizer; called once, under the
+            strategy.
         epochs: number of epochs, >= 0.
-        batch_size: examples a step, over all replicas.
-        steps_per_epoch: steps a pass over the training data takes if None.
-        patience: stop after this many epochs without improvement; None never
-            stops early.
-        keep: which epoch's weights the run goes on with: "best" by the phase's
-            validation figure, later epochs winning ties, or "last".
-        num_snapshots: epochs, evenly spaced up to the last, after which the
-            weights go into the run's snapshots/ too; for learning curves.
-        dequantize: add uniform noise to quantised training data (section D.1).
-        flip: mirror training images at random.
+        batch_size: examples per step, over all replicas, > 0.
+        steps_per_epoch: steps per epoch, > 0; None means one pass over the
+            training data.
+        patience: number of epochs without improvement, > 0, after which the
+            phase stops; None never stops early.
+        keep: epoch whose weights the phase ends with: "best" by the metric of
+            the phase, the later of equal ones, or "last".
+        num_snapshots: number of epochs, >= 0, evenly spaced up to the last,
+            whose weights are also written into snapshots/ of the run.
+        dequantize: whether uniform noise is added to quantised training data
+            (section D.1).
+        flip: whether training images are mirrored at random.
     """
 
     optimizer: Callable[[], keras.optimizers.Optimizer]
@@ -66,7 +69,7 @@ class Phase:
     flip: bool = False
 
     def __post_init__(self):
-        """Refuse settings with no meaning."""
+        """Refuse settings out of range."""
         for name, smallest in [
             ("epochs", 0),
             ("batch_size", 1),
@@ -88,7 +91,11 @@ class Phase:
         check_choice("Phase", "keep", self.keep, ["best", "last"])
 
     def steps(self, examples: Examples) -> int:
-        """Return the number of steps of one epoch over `examples`."""
+        """Return the number of steps per epoch.
+
+        Args:
+            examples: training examples.
+        """
         return self.steps_per_epoch or math.ceil(
             examples.size / self.batch_size
         )
@@ -100,20 +107,21 @@ class Experiment:
     """Data, model and training of one run.
 
     Attributes:
-        task: the data.
-        model: makes the model; called once, under the strategy.
-        training: the model's own phase.
-        pretraining: of the model's autoencoder, before it; None for none.
-        seed: of weights and batches.
-        precision: Keras dtype policy of the networks, see `PRECISIONS`.
-        jit_compile: compile the training step with XLA. On a CPU that makes
+        task: task with the data.
+        model: function that makes the model; called once, under the strategy.
+        training: phase of the model itself.
+        pretraining: phase of the model's autoencoder before it; None for none.
+        seed: seed of weights and batches, int.
+        precision: Keras dtype policy of the networks: "float32",
+            "mixed_bfloat16" or "float64".
+        jit_compile: whether XLA compiles the training step. On a CPU it makes
             the chains several times slower, on a GPU several times faster.
-        evaluation_limit: score at most this many examples of each validation
-            and test set; None means all.
-        checkpoints: how often progress is saved.
-        guard: what to do about a training that diverges; None for nothing.
-        picture_interval: training steps from one set of TensorBoard's
-            pictures and histograms to the next, > 0.
+        evaluation_limit: largest number of examples to score of each validation
+            and test set, > 0; None means all.
+        checkpoints: schedule by which the progress is saved.
+        guard: guard against divergence; None for none.
+        picture_interval: number of training steps between two sets of
+            TensorBoard's pictures and histograms, > 0.
     """
 
     task: Task
@@ -124,7 +132,7 @@ class Experiment:
     precision: str = "float32"
     jit_compile: bool = False
     evaluation_limit: int | None = None
-    # As configured: their bindings count though no gin file names the fields.
+    # By gin, so that bindings of these classes take effect by themselves.
     checkpoints: CheckpointSchedule = dataclasses.field(
         default_factory=lambda: gin.get_configurable(CheckpointSchedule)()
     )
@@ -134,7 +142,7 @@ class Experiment:
     picture_interval: int = 1_000
 
     def __post_init__(self):
-        """Refuse settings with no meaning."""
+        """Refuse settings out of range."""
         if not isinstance(self.task, Task):
             raise ValueError(
                 "Experiment: expected task = @name() with brackets, which is "
@@ -168,7 +176,7 @@ class Experiment:
         """Build the experiment that the parsed gin configuration describes.
 
         Raises:
-            ValueError: the configuration leaves out what a run needs.
+            ValueError: if the configuration lacks a part that a run needs.
         """
         try:
             return cls()  # type: ignore[call-arg]  # gin has the arguments.
@@ -181,7 +189,11 @@ class Experiment:
             ) from error
 
     def build_model(self) -> OutlierDetector:
-        """Make the model, its initial weights determined by the seed."""
+        """Make the model, with initial weights by the seed.
+
+        Raises:
+            ValueError: if the model takes examples of another shape.
+        """
         keras.utils.set_random_seed(self.seed)
         keras.config.set_dtype_policy(self.precision)
         model = self.model()

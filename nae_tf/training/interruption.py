@@ -1,4 +1,4 @@
-"""When training is saved, and how it ends early without losing anything."""
+"""Saving of a training, and its early end by a signal without a loss."""
 
 import dataclasses
 import signal
@@ -20,12 +20,12 @@ EXIT_INTERRUPTED = 75
 @gin.register(module="nae_tf")
 @dataclasses.dataclass(frozen=True)
 class CheckpointSchedule:
-    """How often the progress of a training is saved.
+    """The schedule by which the progress of a training is saved.
 
     Attributes:
-        interval_seconds: time between two checkpoints, and so what a crash
-            costs at most.
-        max_share: largest share of the training time that saving may take, in
+        interval_seconds: seconds between two checkpoints, >= 0; a crash loses
+            no more.
+        max_share: largest share of the training time that saving takes, in
             (0, 1]; where a checkpoint takes long, the interval grows.
     """
 
@@ -33,17 +33,17 @@ class CheckpointSchedule:
     max_share: float = 0.02
 
     def __post_init__(self):
-        """Refuse settings with no meaning."""
+        """Refuse settings out of range."""
         owner, interval = "CheckpointSchedule", self.interval_seconds
         check_number(owner, "interval_seconds", interval, "[0, inf]")
         check_number(owner, "max_share", self.max_share, "(0, 1]")
 
     def is_due(self, seconds_since: float, cost: float) -> bool:
-        """Whether to save again.
+        """Return whether it is time to save again.
 
         Args:
-            seconds_since: time trained since the last checkpoint.
-            cost: seconds that it took to write.
+            seconds_since: seconds of training since the last checkpoint.
+            cost: seconds that writing this checkpoint took.
         """
         return seconds_since >= max(
             self.interval_seconds, cost / self.max_share
@@ -51,31 +51,31 @@ class CheckpointSchedule:
 
 
 class Interruption:
-    """Notes SIGTERM and the first SIGINT (Ctrl-C) while it is entered.
+    """Records SIGTERM and the first SIGINT (Ctrl-C) within its context.
 
-    A second SIGINT ends the process at once, as ever.
+    A second SIGINT ends the process at once.
 
     Attributes:
-        signal: what some worker had received when all last agreed. A signal
-            that comes later waits for the next time, or its worker would save
-            while the others train.
+        signal: signal that a worker had received when all workers last agreed,
+            or None. A later signal waits for the next time, because its worker
+            would save while the others train.
     """
 
     def __init__(self):
-        """Nothing has been received yet."""
+        """Start without a signal."""
         self.signal: signal.Signals | None = None
         self._received = 0
         self._before = {}
 
     def __enter__(self):
-        """Handle the signals, if this is the thread that receives them."""
+        """Handle the signals if this is the main thread, which gets them."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *unused):
-        """Handle them as before."""
+        """Restore the former handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -84,9 +84,15 @@ class Interruption:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def agree(self, wanted: bool = False) -> bool:
-        """Learn what any worker has received, and whether any wants something.
+        """Agree with all workers on a signal, and on a wish.
 
-        All workers must ask at the same time.
+        All workers must call this at the same time.
+
+        Args:
+            wanted: whether this worker has the wish.
+
+        Returns:
+            Whether any worker has the wish.
         """
         any_wants, number = gathered(wanted, self._received).max(0)
         self.signal = signal.Signals(int(number)) if number else None
@@ -105,9 +111,9 @@ class Interruption:
 
 
 class InterruptionOfEvaluation(Interruption):
-    """Ends the process at the first signal, by `EXIT_INTERRUPTED`.
+    """Ends the process at the first signal with `EXIT_INTERRUPTED`.
 
-    For what comes after training: nothing is left to be saved.
+    It serves after training, when everything is saved.
     """
 
     def _note(self, number, unused_frame):
@@ -120,10 +126,10 @@ class InterruptionOfEvaluation(Interruption):
 
 
 class SaveProgress(keras.callbacks.Callback):
-    """Save when it is time, when a signal comes, and when a phase is over.
+    """Save by the schedule, at a signal, and when a phase is over.
 
-    It stands last among the callbacks, so that the states of all others are
-    those of the same step.
+    It is the last of the callbacks, so that the states of all others belong to
+    the same step.
     """
 
     def __init__(
@@ -133,13 +139,13 @@ class SaveProgress(keras.callbacks.Callback):
         interruption: Interruption,
         epochs: int,
     ):
-        """Decide when to call `save`.
+        """Prepare the calls of `save`.
 
         Args:
-            save: takes the epochs completed, the steps completed of the next
-                one, and whether the phase is finished.
-            schedule: says when it is time.
-            interruption: says whether a signal has come.
+            save: function of the number of completed epochs, the number of
+                completed steps of the next one, and whether the phase is over.
+            schedule: schedule of the checkpoints.
+            interruption: handler of signals.
             epochs: number of epochs of the phase.
         """
         super().__init__()
@@ -153,11 +159,11 @@ class SaveProgress(keras.callbacks.Callback):
         self._epoch = 0
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Know which epoch it is."""
+        """Store the number of the epoch."""
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        """Save within an epoch, but not where it ends: validation follows."""
+        """Save within an epoch, but not at its end, before the validation."""
         steps = batch + 1
         if steps < self.params["steps"]:
             self._save_if_due(self._epoch, self.steps_before + steps)
@@ -170,7 +176,7 @@ class SaveProgress(keras.callbacks.Callback):
     def _save_if_due(self, epoch, steps, finished=False):
         begin = time.monotonic()
         due = finished or self._schedule.is_due(begin - self.last, self.cost)
-        # Saving takes all workers, whosever time has come.
+        # Saving needs all workers, even if only one of them is due.
         due = self._interruption.agree(due)
         if due or self._interruption.signal:
             self._save(epoch, steps, finished)

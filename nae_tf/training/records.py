@@ -15,30 +15,31 @@ from nae_tf.training.callbacks import ResumableCallback
 
 
 class ReplayBufferFigures(keras.callbacks.Callback):
-    """Add the age and the diversity of a replay buffer to an epoch's logs.
+    """Add the age and the diversity of a replay buffer to the logs of an epoch.
 
     "replay_buffer_age" is the mean number of training steps since the stored
     states were the ends of chains. "replay_buffer_diversity" is the mean
-    distance between two stored states: chains that all end in one place bring
-    it to 0, independent points of a high-dimensional sphere to 1.41.
+    distance between two stored states. It is 0 if all chains end in one place,
+    and 1.41 for independent points of a high-dimensional sphere.
     """
 
     NUM_PAIRS = 512
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write the figures into `logs` for later callbacks."""
+        """Add the metrics to `logs` for later callbacks."""
         buffer = getattr(self.model, "replay_buffer", None)
         if buffer is None or int(buffer.size) == 0:
             return
         size, num_pushed = int(buffer.size), int(buffer.num_pushed)
-        # Every step pushes equally many, unless the states were dealt out anew.
+        # Every step pushes equally many states, unless a checkpoint of another
+        # number of replicas was restored.
         steps = int(self.model.num_batches.numpy())
         states_per_step = max(num_pushed // steps, 1)
         ages = np.arange(size) // states_per_step
         logs["replay_buffer_age"] = float(ages.mean())
         rng = np.random.default_rng(epoch)
         first = rng.integers(size, size=self.NUM_PAIRS)
-        # Never the state itself.
+        # The second state is never the first itself.
         second = (first + rng.integers(1, max(size, 2), len(first))) % size
         states = buffer.states
         offsets = tf.gather(states, first) - tf.gather(states, second)
@@ -48,12 +49,17 @@ class ReplayBufferFigures(keras.callbacks.Callback):
 
 
 class MetricsFile(ResumableCallback):
-    """Append every epoch's figures to a CSV file, one row a figure."""
+    """Append the metrics of every epoch to a CSV file, one row per metric."""
 
     COLUMNS = ("phase", "epoch", "step", "seconds", "metric", "value")
 
     def __init__(self, path, phase: str):
-        """Write rows of this phase to `path`, which other phases share."""
+        """Prepare the rows of a phase.
+
+        Args:
+            path: path of the file, which all phases share.
+            phase: name of the phase.
+        """
         super().__init__()
         self.path = path
         self.phase = phase
@@ -62,13 +68,13 @@ class MetricsFile(ResumableCallback):
     def on_train_begin(self, logs=None):
         """Start the clock, and the file if it is not there."""
         if self.start is None:
-            # Never the time of day, which somebody may set.
+            # Not the time of day, which may be changed during a training.
             self.start = time.monotonic()
         if not self.path.exists() or self.path.stat().st_size == 0:
             self._append([self.COLUMNS])
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write the figures of `logs`."""
+        """Write the metrics of `logs`."""
         seconds = f"{self._seconds():.1f}"
         step = int(self.model.optimizer.iterations.numpy())
         self._append(
@@ -79,11 +85,11 @@ class MetricsFile(ResumableCallback):
         )
 
     def get_state(self):
-        """Return how long the phase has been training."""
+        """Return the seconds of training of the phase."""
         return {"seconds": self._seconds()}
 
     def set_state(self, state):
-        """Let the clock go on from there."""
+        """Continue the clock from there."""
         self.start = time.monotonic() - state["seconds"]
 
     def _seconds(self):
@@ -104,7 +110,13 @@ class TrainingProgress(keras.callbacks.Callback):
     """A bar for all steps of a phase, and a line for every epoch."""
 
     def __init__(self, title: str, epochs: int, steps_per_epoch: int):
-        """Count `epochs` epochs; a resumed phase starts where it was."""
+        """Prepare the bar; a resumed phase starts where it was.
+
+        Args:
+            title: text before the bar.
+            epochs: number of epochs of the phase.
+            steps_per_epoch: steps per epoch.
+        """
         super().__init__()
         self.title = title
         self.epochs = epochs
@@ -123,11 +135,11 @@ class TrainingProgress(keras.callbacks.Callback):
         self.bar.update()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Tell the epoch's figures, without a bar the time left too."""
-        figures = "  ".join(
+        """Print the metrics of the epoch, and without a bar the time left."""
+        metrics = "  ".join(
             f"{name} {float(value):.4g}" for name, value in logs.items()
         )
-        line = f"{self.title} {epoch + 1}/{self.epochs}  {figures}"
+        line = f"{self.title} {epoch + 1}/{self.epochs}  {metrics}"
         if not self.bar.disable:
             self.bar.write(line, file=sys.stderr)
             return
@@ -137,7 +149,7 @@ class TrainingProgress(keras.callbacks.Callback):
         print_status(f"{line}  ({left} left)")
 
     def on_train_end(self, logs=None):
-        """Take the bar away."""
+        """Remove the bar."""
         self.bar.close()
 
     def _step(self):

@@ -1,7 +1,7 @@
-"""The running means of an epoch under way, kept over an interruption.
+"""The running means of the current epoch, kept over an interruption.
 
-Every replica sums up its own examples. Sums are kept replica by replica, since
-the sum of all, shared out again, would end in another rounding.
+Every replica sums over its own examples. The sums are kept replica by replica,
+because the sum of all, divided again, would end in another rounding.
 """
 
 import keras
@@ -10,12 +10,15 @@ import tensorflow as tf
 
 from nae_tf.training.distribution import gathered, worker_index
 
-# Variables of a mean, each with a value of every replica.
+# Values of the variables of a mean, of every replica.
 Parts = list[list[float]]
 
 
 def get_means(model) -> dict[str, Parts]:
-    """Return a model's running means; all workers must ask at the same time."""
+    """Return the running means of a model.
+
+    All workers must call this at the same time.
+    """
     means = {}
     for name, mean in model.means.items():
         here = [[float(part) for part in _parts(v)] for v in mean.variables]
@@ -26,7 +29,12 @@ def get_means(model) -> dict[str, Parts]:
 
 
 def set_means(model, means: dict[str, Parts]):
-    """Set what `get_means` returned, also of another number of replicas."""
+    """Set the running means of a model.
+
+    Args:
+        model: model with means of the same names.
+        means: result of `get_means`, also for another number of replicas.
+    """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     for name, values_of_variables in means.items():
         variables = model.means[name].variables
@@ -43,16 +51,20 @@ def set_means(model, means: dict[str, Parts]):
 
 
 def _parts(variable):
-    """Variables of this process's replicas that make up a distributed one."""
+    """Return the parts of a distributed variable in this process."""
     strategy = tf.distribute.get_strategy()
     return strategy.experimental_local_results(variable.value)
 
 
 class RestoreMeans(keras.callbacks.Callback):
-    """Set the running means, which `fit` resets, when it has done so."""
+    """Set the running means after `fit` has reset them."""
 
     def __init__(self, means: dict[str, Parts]):
-        """Keep the means until the first epoch begins; {} leaves them."""
+        """Keep the means until the first epoch begins.
+
+        Args:
+            means: result of `get_means`; {} changes nothing.
+        """
         super().__init__()
         self.means = means
 

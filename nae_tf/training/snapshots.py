@@ -1,7 +1,7 @@
-"""Weights in the course of a training, for curves drawn when it is over.
+"""Snapshots of weights during a training, for curves drawn afterwards.
 
-A training writes them and never reads them. What is computed from them later,
-be it of outliers that nobody may choose by, has no part in it.
+A training writes them and never reads them. So metrics of test data that are
+computed from them later cannot influence the training.
 """
 
 import io
@@ -17,7 +17,13 @@ class KeepSnapshots(keras.callbacks.Callback):
     """Write the weights after some epochs, evenly spaced up to the last."""
 
     def __init__(self, directory: pathlib.Path, epochs: int, count: int):
-        """Write into `directory`, which is made, after `count` of `epochs`."""
+        """Prepare the snapshots.
+
+        Args:
+            directory: directory of the snapshots, created at the first one.
+            epochs: number of epochs of the phase.
+            count: number of snapshots, > 0.
+        """
         super().__init__()
         self.directory = directory
         self.epochs = {
@@ -25,7 +31,7 @@ class KeepSnapshots(keras.callbacks.Callback):
         }
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write a snapshot if it is time."""
+        """Write a snapshot after the chosen epochs."""
         if epoch + 1 in self.epochs:
             file = io.BytesIO()
             np.savez(file, *self.model.get_weights())
@@ -35,11 +41,11 @@ class KeepSnapshots(keras.callbacks.Callback):
 
 
 def snapshots(directory: pathlib.Path) -> dict[int, pathlib.Path]:
-    """Return the files of a phase by epoch, from 1, in order."""
+    """Return the paths of the snapshots of a phase by epoch, from 1."""
     return {int(path.stem): path for path in sorted(directory.glob("*.npz"))}
 
 
 def load_snapshot(model: keras.Model, path: pathlib.Path):
-    """Give a built model the weights of a snapshot."""
+    """Set the weights of a built model to those of a snapshot."""
     with np.load(path) as file:
         model.set_weights([file[name] for name in file.files])

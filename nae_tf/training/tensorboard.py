@@ -1,7 +1,7 @@
-"""What TensorBoard shows of a run: figures, pictures and configuration.
+"""TensorBoard's view of a run: metrics, pictures and configuration.
 
-`TensorBoardScalars` opens one event file a phase; the other callbacks write
-into it and stand behind it in the list of callbacks.
+`TensorBoardScalars` opens one event file per phase. The other callbacks write
+into it and come after it in the list of callbacks.
 """
 
 import ast
@@ -19,7 +19,7 @@ from nae_tf.nae import NAE
 from nae_tf.runs.disk import explain_file_errors
 from nae_tf.training.callbacks import ResumableCallback
 
-# TensorBoard tag of every figure that has not simply its own name.
+# TensorBoard tags of metrics whose tag is not their name.
 _TAGS = {
     "positive_energy": "energy/positive",
     "negative_energy": "energy/negative",
@@ -37,10 +37,15 @@ _TAGS = {
 
 
 class TensorBoardScalars(keras.callbacks.Callback):
-    """Write every epoch's figures to TensorBoard, by training step."""
+    """Write the metrics of every epoch to TensorBoard, by training step."""
 
     def __init__(self, directory, phase: str):
-        """Write events of this phase below `directory`."""
+        """Prepare the event file.
+
+        Args:
+            directory: directory of the event files of all phases.
+            phase: name of the phase.
+        """
         super().__init__()
         self.directory = directory / phase
 
@@ -51,7 +56,7 @@ class TensorBoardScalars(keras.callbacks.Callback):
             self.writer.init()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write the figures of `logs`."""
+        """Write the metrics of `logs`."""
         step = int(self.model.optimizer.iterations.numpy())
         with self.explain_errors():
             with self.writer.as_default(step):
@@ -64,7 +69,7 @@ class TensorBoardScalars(keras.callbacks.Callback):
         self.writer.close()
 
     def explain_errors(self):
-        """Explain what cannot be written in one line."""
+        """Return a context that explains errors of writing in one line."""
         return explain_file_errors(
             f"cannot write TensorBoard's events into {str(self.directory)!r}",
             "Make room or mend the directory, then continue with --resume.",
@@ -74,11 +79,11 @@ class TensorBoardScalars(keras.callbacks.Callback):
 class TensorBoardPictures(keras.callbacks.Callback):
     """Write pictures and histograms of energies from time to time.
 
-    Tags: "samples/on_manifold" (or "samples/start" of other samplers) and
-    "samples/visible" are the first and last states of visible chains,
-    "reconstructions" has validation images over their reconstructions, and
-    "energy_histogram/" the energies of validation inliers, of the selection
-    outliers and of the samples.
+    The tag "samples/on_manifold" has first states of visible chains; for other
+    samplers it is "samples/start". "samples/visible" has their last states.
+    "reconstructions" has validation images over their reconstructions.
+    "energy_histogram/" has the energies of validation inliers, of selection
+    outliers and of samples.
     """
 
     NUM_PICTURES = 36
@@ -92,9 +97,15 @@ class TensorBoardPictures(keras.callbacks.Callback):
         epochs: int,
         steps_per_epoch: int,
     ):
-        """Write after the last of `epochs`, and every `interval` steps.
+        """Prepare the pictures.
 
-        They are written when the epoch of such a step ends.
+        Args:
+            scalars: callback that has opened the event file of the phase.
+            task: task with validation inliers and selection outliers.
+            interval: number of training steps between two sets of pictures;
+                they are written at the end of the epoch.
+            epochs: number of epochs; the last one always has pictures.
+            steps_per_epoch: steps per epoch.
         """
         super().__init__()
         self.scalars = scalars
@@ -104,9 +115,9 @@ class TensorBoardPictures(keras.callbacks.Callback):
         self.steps_per_epoch = steps_per_epoch
 
     def on_epoch_end(self, epoch, logs=None):
-        """Draw, sample and score, if it is time."""
+        """Draw, sample and score at the end of the chosen epochs."""
         step = int(self.model.optimizer.iterations.numpy())
-        # Not what `fit` calls an epoch: after a resume that is the rest of one.
+        # After a resume the first epoch of `fit` has fewer steps than this.
         before = step - self.steps_per_epoch
         is_due = step // self.interval > before // self.interval
         if not is_due and epoch + 1 != self.epochs:
@@ -138,7 +149,7 @@ class TensorBoardPictures(keras.callbacks.Callback):
                 tf.summary.histogram(f"energy_histogram/{name}", values)
             for name, picture in pictures.items():
                 tf.summary.image(name, picture[None])
-            # A checkpoint may follow, which counts what is in the file.
+            # A checkpoint may follow, which stores the size of the file.
             self.scalars.writer.flush()
 
     def _scores(self, examples):
@@ -152,11 +163,11 @@ class TensorBoardConfiguration(ResumableCallback):
     def __init__(
         self, scalars: TensorBoardScalars, config: pathlib.Path, metrics
     ):
-        """Show the gin file `config` and compare runs by `metrics`.
+        """Prepare the configuration.
 
         Args:
-            scalars: the phase's callback.
-            config: the run's operative gin configuration, read when it begins.
+            scalars: callback that has opened the event file of the phase.
+            config: path of the run's gin configuration.
             metrics: tags by which the HParams tab compares runs.
         """
         super().__init__()
@@ -166,15 +177,15 @@ class TensorBoardConfiguration(ResumableCallback):
         self.written = False
 
     def get_state(self):
-        """Return whether both are written."""
+        """Return whether the configuration is written."""
         return {"written": self.written}
 
     def set_state(self, state):
-        """Do not write them twice."""
+        """Restore whether the configuration is written."""
         self.written = state["written"]
 
     def on_train_begin(self, logs=None):
-        """Write both, once a run."""
+        """Write the configuration once per run."""
         if self.written:
             return
         self.written = True
@@ -196,14 +207,14 @@ class TensorBoardConfiguration(ResumableCallback):
 
 
 def hyperparameters(config: str) -> dict[str, bool | int | float | str]:
-    """Return the bindings of a gin configuration that are one value each.
+    """Return the bindings of a gin configuration that are single values.
 
     Args:
-        config: operative gin configuration; bindings of several values, such
-            as lists of outlier sets, are left out.
+        config: text of an operative gin configuration. Bindings of several
+            values, such as lists of outlier sets, are left out.
 
     Returns:
-        Values by parameter. References and None become text, "@NAE" say.
+        Values by parameter. References and None become text, such as "@NAE".
     """
     parameters: dict[str, bool | int | float | str] = {}
     for line in config.splitlines():
@@ -217,6 +228,3 @@ def hyperparameters(config: str) -> dict[str, bool | int | float | str]:
             value = text
         parameters[name] = text if value is None else value
     return parameters
-
-
-# --- Pictures -----------------------------------------------------------------
