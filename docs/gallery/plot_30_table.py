@@ -40,7 +40,7 @@ print(f"test rows: {len(test)} benign, {len(malignant)} malignant")
 # -------------
 # Each has its defaults; `contamination` does not change scores. `NAEDetector`
 # standardises features by itself, the two that measure distances get a scaler.
-# In scikit-learn a high score is normal, so the minus sign makes scores high for
+# In scikit-learn a high score is normal: the minus sign makes it high for
 # outliers.
 
 detectors = {
