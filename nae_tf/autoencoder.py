@@ -28,12 +28,21 @@ class Autoencoder(OutlierDetector):
         decoder: [batch, latent_dim] -> [batch, ...]
 
     Example:
-        >>> encoder = keras.Sequential([keras.Input((20,)), layers.Dense(4)])
-        >>> decoder = keras.Sequential([keras.Input((4,)), layers.Dense(20)])
+        >>> import keras
+        >>> import numpy as np
+        >>> from nae_tf import Autoencoder
+        >>> encoder = keras.Sequential(
+        ...     [keras.Input((20,)), keras.layers.Dense(4)]
+        ... )
+        >>> decoder = keras.Sequential(
+        ...     [keras.Input((4,)), keras.layers.Dense(20)]
+        ... )
         >>> model = Autoencoder(encoder, decoder)
-        >>> model.compile("adam")
-        >>> model.fit(x_train, epochs=10)
-        >>> model.predict_outlier_score(x_test)
+        >>> model.compile(keras.optimizers.Adam(1e-3))
+        >>> x = np.random.default_rng(0).uniform(size=(64, 20))
+        >>> history = model.fit(x, epochs=2, verbose=0)
+        >>> model.predict_outlier_score(x).shape
+        (64,)
     """
 
     def __init__(

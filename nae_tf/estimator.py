@@ -94,8 +94,14 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             names.
 
     Example:
-        >>> detector = NAEDetector(contamination=0.05, random_state=0)
-        >>> detector.fit(x_train).predict(x_test)
+        >>> import numpy as np
+        >>> from nae_tf import NAEDetector
+        >>> x_train = np.random.default_rng(0).normal(size=(200, 3))
+        >>> detector = NAEDetector(
+        ...     contamination=0.05, networks="MLP", epochs=1, random_state=0
+        ... )
+        >>> detector.fit(x_train).predict([[0.1, 0.1, 0.1], [9.0, 9.0, 9.0]])
+        array([ 1, -1])
     """
 
     def __init__(

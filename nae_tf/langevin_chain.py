@@ -90,6 +90,20 @@ class LangevinChain(Serializable):
         num_parts: number of parts of a batch whose energies are computed
             independently, > 0. On a CPU, the small operations of one part then
             run beside the matrix products of another. Only the speed changes.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from nae_tf import LangevinChain
+        >>> chain = LangevinChain(num_steps=200, step_size=0.1)
+        >>> x, diagnostics = chain.run(
+        ...     tf.zeros([1_000, 2]),
+        ...     energy_fn=lambda x: tf.reduce_sum(x**2, axis=1) / 2,
+        ...     seed=(0, 0),
+        ... )
+        >>> round(float(tf.math.reduce_std(x)), 1)  # The standard normal's.
+        1.0
+        >>> float(diagnostics.acceptance)
+        1.0
     """
 
     num_steps: int

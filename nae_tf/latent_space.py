@@ -19,7 +19,17 @@ from nae_tf.base.saving import Serializable
 @keras.saving.register_keras_serializable(package="nae_tf")
 @dataclasses.dataclass(frozen=True)
 class Sphere(Serializable):
-    """The unit hypersphere, with the uniform distribution as q0."""
+    """The unit hypersphere, with the uniform distribution as q0.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from nae_tf import Sphere
+        >>> Sphere().project(tf.constant([[0.0, 5.0]])).numpy()
+        array([[0., 1.]], dtype=float32)
+        >>> z0 = Sphere().sample([8, 3], seed=(0, 0))
+        >>> tf.norm(z0, axis=1).numpy().round(4)
+        array([1., 1., 1., 1., 1., 1., 1., 1.], dtype=float32)
+    """
 
     is_curved: ClassVar[bool] = True
 
@@ -53,7 +63,16 @@ class Sphere(Serializable):
 @keras.saving.register_keras_serializable(package="nae_tf")
 @dataclasses.dataclass(frozen=True)
 class Euclidean(Serializable):
-    """The unbounded real space, with the standard normal as q0."""
+    """The unbounded real space, with the standard normal as q0.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from nae_tf import Euclidean
+        >>> Euclidean().project(tf.constant([[0.0, 5.0]])).numpy()
+        array([[0., 5.]], dtype=float32)
+        >>> Euclidean().sample([8, 3], seed=(0, 0)).shape
+        TensorShape([8, 3])
+    """
 
     is_curved: ClassVar[bool] = False
 

@@ -34,13 +34,22 @@ class NAE(Autoencoder):
     the same networks, then the model itself.
 
     Example:
-        >>> model = NAE(encoder, decoder)
+        >>> import keras
+        >>> import numpy as np
+        >>> from nae_tf import NAE
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> images = np.random.default_rng(0).uniform(size=(64, 8, 8, 1))
+        >>> model = NAE(
+        ...     MLPEncoder(latent_dim=4, example_shape=(8, 8, 1)),
+        ...     MLPDecoder(latent_dim=4, example_shape=(8, 8, 1)),
+        ... )
         >>> pretraining = model.autoencoder()
-        >>> pretraining.compile(keras.optimizers.Adam(1e-4))
-        >>> pretraining.fit(images, epochs=100)
-        >>> model.compile(keras.optimizers.Adam(1e-5))
-        >>> model.fit(images, epochs=50)
-        >>> model.predict_outlier_score(new_images)
+        >>> pretraining.compile(keras.optimizers.Adam(1e-3))
+        >>> history = pretraining.fit(images, epochs=2, verbose=0)
+        >>> model.compile(keras.optimizers.Adam(1e-4))
+        >>> history = model.fit(images, epochs=1, verbose=0)
+        >>> model.predict_outlier_score(images).shape
+        (64,)
     """
 
     def __init__(

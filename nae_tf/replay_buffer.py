@@ -27,6 +27,17 @@ class ReplayBuffer(SavedAsTensors):
 
     Attributes:
         capacity: number of states that each ring holds at most.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from nae_tf import ReplayBuffer
+        >>> buffer = ReplayBuffer(capacity=3, state_shape=[2])
+        >>> buffer.push(tf.ones([2, 2]))
+        >>> int(buffer.size)
+        2
+        >>> fresh = tf.zeros([1, 2])
+        >>> buffer.restart(fresh, replay_ratio=1.0, seed=(0, 0)).numpy()
+        array([[1., 1.]], dtype=float32)
     """
 
     def __init__(self, capacity: int, state_shape, dtype="float32"):

@@ -36,6 +36,20 @@ class NegativeSample(NamedTuple):
         z: float [batch, latent_dim], final states of the latent chain.
         z0: float [batch, latent_dim], initial states of the latent chain.
         latent: diagnostics of the latent chain.
+
+    Example:
+        >>> from nae_tf import NAE, OnManifold
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> model = NAE(
+        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
+        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
+        ...     sampler=OnManifold.for_tables(),
+        ... )
+        >>> negative = model.sample(3)
+        >>> negative.x.shape, negative.z.shape
+        (TensorShape([3, 4]), TensorShape([3, 2]))
+        >>> negative.latent.gradient_norm > 0
+        <tf.Tensor: shape=(), dtype=bool, numpy=True>
     """
 
     x: tf.Tensor
@@ -62,6 +76,26 @@ class Sampler(Serializable, abc.ABC):
             its samples have `z0`, `z` and `latent`; a class attribute.
         generates: whether `generate` can draw samples, or raises ValueError; a
             class attribute.
+
+    Example:
+        >>> import dataclasses
+        >>> import keras
+        >>> import tensorflow as tf
+        >>> from nae_tf import LangevinChain, NegativeSample, Sampler
+        >>> @keras.saving.register_keras_serializable()
+        ... @dataclasses.dataclass(frozen=True, kw_only=True)
+        ... class FromNoise(Sampler):
+        ...     def draw(self, model, x, buffer, seed):
+        ...         return self.generate(model, tf.shape(x)[0], seed, x.dtype)
+        ...
+        ...     def generate(self, model, num_samples, seed, dtype):
+        ...         shape = [num_samples, *model.example_shape]
+        ...         x0 = tf.random.stateless_uniform(shape, seed, dtype=dtype)
+        ...         x, diagnostics = self.run_visible_chain(model, x0, seed)
+        ...         return NegativeSample(x, x0, diagnostics)
+        >>> chain = LangevinChain(num_steps=30, step_size=1.0, noise_std=0.05)
+        >>> FromNoise(visible_chain=chain).has_latent_chain
+        False
     """
 
     has_latent_chain: ClassVar[bool] = False
@@ -177,6 +211,24 @@ class OnManifold(Sampler):
         replay_capacity: number of stored latents, over all replicas.
         generation_factor: length of the latent chain in `generate`, which has
             no buffer, as a multiple of that in training (section D.3: 8).
+
+    Example:
+        >>> from nae_tf import NAE, LangevinChain, OnManifold
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> sampler = OnManifold(
+        ...     latent_chain=LangevinChain(5, step_size=0.2, noise_std=0.05),
+        ...     visible_chain=LangevinChain(5, step_size=10.0, noise_std=0.05),
+        ...     replay_capacity=1_000,
+        ... )
+        >>> model = NAE(
+        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
+        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
+        ...     sampler=sampler,
+        ... )
+        >>> model.replay_buffer.states.shape
+        TensorShape([1000, 2])
+        >>> model.sample(3, seed=1).x.shape
+        TensorShape([3, 4])
     """
 
     has_latent_chain: ClassVar[bool] = True
@@ -307,6 +359,21 @@ class ContrastiveDivergence(Sampler):
     """Contrastive divergence: chains start at data (Hinton 2002; section 4.1).
 
     This is the paper's ablation. It cannot suppress modes far from the data.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf import NAE, ContrastiveDivergence, LangevinChain
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> chain = LangevinChain(5, step_size=10.0, noise_std=0.05)
+        >>> model = NAE(
+        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
+        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
+        ...     sampler=ContrastiveDivergence(visible_chain=chain),
+        ... )
+        >>> x = np.random.default_rng(0).uniform(size=(8, 4))
+        >>> negative = model.negative_samples(x)
+        >>> np.allclose(negative.x0, x), np.allclose(negative.x, x)
+        (True, False)
     """
 
     generates: ClassVar[bool] = False
@@ -348,6 +415,22 @@ class PersistentContrastiveDivergence(Sampler):
         replay_ratio: probability of a stored start; 0.95 restarts 5 % of the
             chains, 1.0 is persistence without restart.
         replay_capacity: number of stored states, over all replicas.
+
+    Example:
+        >>> import nae_tf
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> chain = nae_tf.LangevinChain(5, step_size=10.0, noise_std=0.05)
+        >>> model = nae_tf.NAE(
+        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
+        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
+        ...     sampler=nae_tf.PersistentContrastiveDivergence(
+        ...         visible_chain=chain, replay_capacity=1_000
+        ...     ),
+        ... )
+        >>> model.replay_buffer.states.shape  # Visible states, no latents.
+        TensorShape([1000, 4])
+        >>> model.sample(3).x.shape
+        TensorShape([3, 4])
     """
 
     replay_ratio: float = 0.95

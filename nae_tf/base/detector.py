@@ -32,7 +32,37 @@ _COMPILED = "_compiled_"
 
 
 class OutlierDetector(LossModel):
-    """A Keras model with an outlier score."""
+    """A Keras model with an outlier score.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import tensorflow as tf
+        >>> from nae_tf import OutlierDetector
+        >>> class DistanceFromCenter(OutlierDetector):
+        ...     def __init__(self, num_features):
+        ...         super().__init__()
+        ...         self.example_shape = (num_features,)
+        ...         self.track("loss")
+        ...         self.build((None, num_features))
+        ...
+        ...     def build(self, input_shape):
+        ...         self.center = self.add_weight(shape=input_shape[1:])
+        ...         self.built = True
+        ...
+        ...     def outlier_score(self, x):
+        ...         return tf.reduce_sum((x - self.center) ** 2, axis=1)
+        ...
+        ...     def objective(self, x, training=False):
+        ...         return {"loss": tf.reduce_mean(self.outlier_score(x))}
+        >>> x = np.random.default_rng(0).normal(3.0, size=(64, 2))
+        >>> model = DistanceFromCenter(num_features=2)
+        >>> model.compile(keras.optimizers.Adam(0.1))
+        >>> history = model.fit(x, epochs=40, verbose=0)
+        >>> scores = model.predict_outlier_score([[3.0, 3.0], [9.0, 9.0]])
+        >>> bool(scores[0] < scores[1])
+        True
+    """
 
     @property
     def value_range(self) -> tuple[float, float] | None:

@@ -33,6 +33,7 @@ def argument_names(kind: type) -> list[str]:
         kind: the class.
 
     Example:
+        >>> from nae_tf.base.saving import argument_names
         >>> class Base:
         ...     def __init__(self, name=None): ...
         >>> class Derived(Base):
@@ -62,6 +63,7 @@ def arguments_of_call(kind: type, args, kwargs) -> dict:
         kwargs: keyword arguments of the call.
 
     Example:
+        >>> from nae_tf.base.saving import arguments_of_call
         >>> class Layer:
         ...     def __init__(self, units, bias=True, **kwargs): ...
         >>> arguments_of_call(Layer, [3], {"name": "dense"})

@@ -23,6 +23,7 @@ def check_number(owner: str, name: str, value, interval: str):
         ValueError: if the value is something else.
 
     Example:
+        >>> from nae_tf.base.setting_checks import check_number
         >>> check_number("DAGMM", "dropout", 1.0, "[0, 1)")
         Traceback (most recent call last):
         ValueError: DAGMM: expected dropout in [0, 1), received 1.0.
@@ -67,6 +68,7 @@ def check_integer(
         ValueError: if the value is something else.
 
     Example:
+        >>> from nae_tf.base.setting_checks import check_integer
         >>> check_integer("Phase", "epochs", 1.5, 0)
         Traceback (most recent call last):
         ValueError: Phase: expected an integer epochs >= 0, received 1.5.
@@ -112,6 +114,7 @@ def check_choice(owner: str, name: str, value, choices: Collection):
         ValueError: if the value is another one.
 
     Example:
+        >>> from nae_tf.base.setting_checks import check_choice
         >>> check_choice("Phase", "keep", "first", ["best", "last"])
         Traceback (most recent call last):
         ValueError: Phase: expected keep 'best' or 'last', received 'first'.

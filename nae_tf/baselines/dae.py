@@ -23,6 +23,23 @@ class DAE(Autoencoder):
 
     Only training adds noise: the outlier score is the reconstruction error of
     the example as it is.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.baselines import DAE
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> model = DAE(
+        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
+        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
+        ...     noise_std=0.1,
+        ... )
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).uniform(size=(64, 4))
+        >>> history = model.fit(x, epochs=2, verbose=0)
+        >>> sorted(history.history)
+        ['denoising_error', 'loss']
+        >>> model.predict_outlier_score(x).shape
+        (64,)
     """
 
     def __init__(

@@ -71,6 +71,21 @@ class DAGMM(Autoencoder):
 
     The mixture is computed and kept in double precision, because the weak
     directions of a covariance are lost in the rounding of the strong ones.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.baselines import DAGMM
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> model = DAGMM(
+        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
+        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
+        ...     num_components=2,
+        ... )
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).uniform(size=(64, 4))
+        >>> history = model.fit(x, epochs=2, verbose=0)
+        >>> model.predict_outlier_score(x).shape
+        (64,)
     """
 
     def __init__(

@@ -49,10 +49,21 @@ class GANomaly(Autoencoder):
     """An adversarial autoencoder that scores by the change of latents.
 
     Example:
-        >>> model = GANomaly(encoder, decoder, second_encoder, discriminator)
+        >>> import keras
+        >>> import numpy as np
+        >>> from nae_tf.baselines import GANomaly
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> model = GANomaly(
+        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
+        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
+        ...     second_encoder=MLPEncoder(latent_dim=2, example_shape=(4,)),
+        ...     discriminator=MLPEncoder(latent_dim=8, example_shape=(4,)),
+        ... )
         >>> model.compile(keras.optimizers.Adam(2e-4, beta_1=0.5))
-        >>> model.fit(images, epochs=15)
-        >>> model.predict_outlier_score(new_images)
+        >>> x = np.random.default_rng(0).uniform(size=(64, 4))
+        >>> history = model.fit(x, epochs=2, verbose=0)
+        >>> model.predict_outlier_score(x).shape
+        (64,)
     """
 
     def __init__(

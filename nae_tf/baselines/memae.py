@@ -78,6 +78,22 @@ class MemAE(Autoencoder):
     """An autoencoder that decodes from a memory; its error is the score.
 
     An example makes one query, its latent vector as a whole, and one read.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.baselines import MemAE
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> model = MemAE(
+        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
+        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
+        ...     memory_size=10,
+        ...     shrinkage_threshold=0.1,
+        ... )
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).uniform(size=(64, 4))
+        >>> history = model.fit(x, epochs=2, verbose=0)
+        >>> model.predict_outlier_score(x).shape
+        (64,)
     """
 
     def __init__(

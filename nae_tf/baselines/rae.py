@@ -54,6 +54,23 @@ class RAE(Autoencoder):
     """An autoencoder with small latents and a smooth decoder.
 
     The outlier score is the reconstruction error.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.baselines import RAE
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> model = RAE(
+        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
+        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
+        ...     gradient_penalty=1e-3,
+        ... )
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).uniform(size=(64, 4))
+        >>> history = model.fit(x, epochs=2, verbose=0)
+        >>> "squared_jacobian_norm" in history.history
+        True
+        >>> model.predict_outlier_score(x).shape
+        (64,)
     """
 
     def __init__(

@@ -95,6 +95,13 @@ def gaussian_encoder(encoder):
 
     Raises:
         ValueError: if the encoder has no `latent_dim` to double.
+
+    Example:
+        >>> from nae_tf.baselines import gaussian_encoder
+        >>> from nae_tf.networks import MLPEncoder
+        >>> encoder = MLPEncoder(latent_dim=2, example_shape=(4,))
+        >>> gaussian_encoder(encoder).output_shape
+        (None, 4)
     """
     config = encoder.get_config()
     if "latent_dim" not in config:
@@ -117,6 +124,23 @@ class VAE(Autoencoder):
 
         encoder: [batch, ...] -> [batch, 2 * latent_dim]
         decoder: [batch, latent_dim] -> [batch, ...]
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.baselines import VAE, gaussian_encoder
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> model = VAE(
+        ...     gaussian_encoder(MLPEncoder(latent_dim=2, example_shape=(4,))),
+        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
+        ...     score="likelihood",
+        ... )
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).uniform(size=(64, 4))
+        >>> history = model.fit(x, epochs=2, verbose=0)
+        >>> "kl_divergence" in history.history
+        True
+        >>> model.predict_outlier_score(x).shape
+        (64,)
     """
 
     def __init__(

@@ -95,6 +95,22 @@ class VQVAE(Autoencoder):
     Differs from the paper, which quantises every position of a feature map: the
     latent vector of an example is cut into latent_dim / code_dim vectors. All
     share one codebook here, too.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.baselines import VQVAE
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> model = VQVAE(
+        ...     MLPEncoder(latent_dim=4, example_shape=(6,)),
+        ...     MLPDecoder(latent_dim=4, example_shape=(6,)),
+        ...     num_codes=16,
+        ...     code_dim=2,
+        ... )
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).uniform(size=(64, 6))
+        >>> history = model.fit(x, epochs=2, verbose=0)
+        >>> model.predict_outlier_score(x).shape
+        (64,)
     """
 
     def __init__(

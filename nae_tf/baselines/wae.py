@@ -94,6 +94,23 @@ class WAE(Autoencoder):
 
     The outlier score is the reconstruction error. If several replicas share a
     batch, the discrepancy is still that of the whole batch.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.baselines import WAE
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> model = WAE(
+        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
+        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
+        ...     mmd_weight=0.1,
+        ... )
+        >>> model.compile("adam")
+        >>> x = np.random.default_rng(0).uniform(size=(64, 4))
+        >>> history = model.fit(x, epochs=2, verbose=0)
+        >>> "squared_mmd" in history.history
+        True
+        >>> model.predict_outlier_score(x).shape
+        (64,)
     """
 
     def __init__(

@@ -22,6 +22,13 @@ class Conv28Encoder(Network):
         hidden_units: int > 0. Channels before the last layer.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
+
+    Example:
+        >>> from nae_tf.networks import Conv28Decoder, Conv28Encoder
+        >>> encoder = Conv28Encoder(latent_dim=8, width=4)
+        >>> decoder = Conv28Decoder(latent_dim=8, width=4)
+        >>> encoder.output_shape, decoder.output_shape
+        ((None, 8), (None, 28, 28, 1))
     """
 
     def __init__(

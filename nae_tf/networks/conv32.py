@@ -28,6 +28,13 @@ class Conv32Encoder(Network):
         hidden_units: int > 0. Hidden channels of the attention block.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
+
+    Example:
+        >>> from nae_tf.networks import Conv32Decoder, Conv32Encoder
+        >>> encoder = Conv32Encoder(latent_dim=8, width=4)
+        >>> decoder = Conv32Decoder(latent_dim=8, width=4)
+        >>> encoder.output_shape, decoder.output_shape
+        ((None, 8), (None, 32, 32, 3))
     """
 
     def __init__(
@@ -114,6 +121,13 @@ class Conv32BigEncoder(Network):
             paper says, by `layers.SpectralNormConv2D`.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
+
+    Example:
+        >>> from nae_tf.networks import Conv32BigDecoder, Conv32BigEncoder
+        >>> encoder = Conv32BigEncoder(latent_dim=8, width=4)
+        >>> decoder = Conv32BigDecoder(latent_dim=8, width=4)
+        >>> encoder.output_shape, decoder.output_shape
+        ((None, 8), (None, 32, 32, 3))
     """
 
     def __init__(

@@ -23,6 +23,13 @@ class Conv64Encoder(Network):
         groups: int, a divisor of `width`. Groups of the normalisation.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
+
+    Example:
+        >>> from nae_tf.networks import Conv64Decoder, Conv64Encoder
+        >>> encoder = Conv64Encoder(latent_dim=8, width=8)
+        >>> decoder = Conv64Decoder(latent_dim=8, width=8)
+        >>> encoder.output_shape, decoder.output_shape
+        ((None, 8), (None, 64, 64, 3))
     """
 
     def __init__(

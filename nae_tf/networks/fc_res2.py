@@ -24,6 +24,13 @@ class FCRes2Encoder(Network):
         num_blocks: int >= 0. Number of residual blocks.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
+
+    Example:
+        >>> from nae_tf.networks import FCRes2Decoder, FCRes2Encoder
+        >>> encoder = FCRes2Encoder(latent_dim=8, input_dim=30, units=16)
+        >>> decoder = FCRes2Decoder(latent_dim=8, output_dim=30, units=16)
+        >>> encoder.output_shape, decoder.output_shape
+        ((None, 8), (None, 30))
     """
 
     def __init__(

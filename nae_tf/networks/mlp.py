@@ -21,6 +21,13 @@ class MLPEncoder(Network):
         hidden_units: sizes of the hidden ReLU layers, first to last.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
+
+    Example:
+        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> encoder = MLPEncoder(latent_dim=8, example_shape=(30,))
+        >>> decoder = MLPDecoder(latent_dim=8, example_shape=(30,))
+        >>> encoder.output_shape, decoder.output_shape
+        ((None, 8), (None, 30))
     """
 
     def __init__(

@@ -34,14 +34,19 @@ class Network(keras.Model):
         name: name of the model; None means a name by its class.
 
     Example:
-        >>> class Halves(Network):
+        >>> from nae_tf.networks import LayerBuilder, Network
+        >>> class Bottleneck(Network):
         ...     def __init__(self, latent_dim, dtype=None, name=None):
         ...         build = LayerBuilder(dtype)
-        ...         inputs = build.input((2 * latent_dim,))
-        ...         outputs = build.dense(inputs, latent_dim)
+        ...         inputs = build.input((30,))
+        ...         x = build.dense(inputs, 16, activation="relu")
+        ...         outputs = build.dense(x, latent_dim)
         ...         super().__init__(inputs, outputs, dtype, name)
-        >>> Halves(3, dtype="float64").get_config()["latent_dim"]
-        3
+        >>> encoder = Bottleneck(latent_dim=2, dtype="float64")
+        >>> encoder.output_shape
+        (None, 2)
+        >>> encoder.get_config()["latent_dim"]
+        2
     """
 
     def __new__(cls, *args, **kwargs):
@@ -101,6 +106,17 @@ class LayerBuilder:
         dtype: dtype, policy or its name; None for Keras's global policy.
         kernel_initializer: function of fan-in and fan-out that returns an
             initializer; None for `layers.fan_in_uniform`.
+
+    Example:
+        >>> import keras
+        >>> from nae_tf.networks import LayerBuilder
+        >>> build = LayerBuilder(dtype="float32")
+        >>> inputs = build.input((28, 28, 1))
+        >>> x = build.conv(inputs, 8, kernel_size=3, activation="relu")
+        >>> x = build.max_pool(x)
+        >>> outputs = build.conv_to_point(x, 2)
+        >>> keras.Model(inputs, outputs).output_shape
+        (None, 2)
     """
 
     def __init__(self, dtype=None, kernel_initializer: Callable | None = None):
