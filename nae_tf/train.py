@@ -56,7 +56,8 @@ def train(
         )
     with explain_file_errors(
         f"cannot make the run directory {str(run.path)!r}",
-        "Mend it, or choose a different --run_dir.",
+        "Fix permissions and files on this path, or choose a different "
+        "--run_dir.",
     ):
         run.path.mkdir(parents=True, exist_ok=True)
     with run.lock(), Interruption() as interruption:

@@ -16,7 +16,7 @@ def test_a_full_disk_leaves_the_checkpoints_before(tmp_path):
     directory = CheckpointDirectory(tmp_path)
     variables = tf.train.Checkpoint(a=tf.Variable(tf.zeros([1000])))
     directory.save(variables, Progress(epoch=1))
-    with full_disk(2_000), pytest.raises(OSError, match="Make room"):
+    with full_disk(2_000), pytest.raises(OSError, match="Free disk space"):
         directory.save(variables, Progress(epoch=2))
     assert len(list(tmp_path.iterdir())) == 1
     assert directory.newest().progress.epoch == 1
@@ -36,7 +36,7 @@ def test_a_lock_that_was_left_behind_is_no_obstacle(tmp_path):
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path):
     path = tmp_path / "results.json"
     write_atomically(path, "old")
-    with full_disk(100), pytest.raises(OSError, match="Make room"):
+    with full_disk(100), pytest.raises(OSError, match="Free disk space"):
         write_atomically(path, "new" * 100)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

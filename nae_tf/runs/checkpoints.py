@@ -113,8 +113,8 @@ class CheckpointDirectory:
         unfinished = self.path / f"{_UNFINISHED}{name}"
         with explain_file_errors(
             f"cannot write a checkpoint into {str(self.path)!r}",
-            "Make room or mend the directory, then continue with --resume; the "
-            "checkpoints before are as they were.",
+            "Free disk space or fix the permissions of the directory, then "
+            "continue with --resume; earlier checkpoints are unchanged.",
         ):
             self.path.mkdir(parents=True, exist_ok=True)
             self._delete_unfinished()
@@ -268,8 +268,8 @@ def read(checkpoint: tf.train.Checkpoint, saved: SavedCheckpoint):
     try:
         with explain_file_errors(
             f"cannot read the checkpoint {str(saved.path)!r}",
-            "Mend its permissions; a path with *, ?, [ or ], which TensorFlow "
-            "takes for a pattern, has to be renamed.",
+            "Fix its permissions; rename a path with *, ?, [ or ], which "
+            "TensorFlow takes for a pattern.",
         ):
             # An evaluation does not load the optimizer.
             status = checkpoint.read(saved.variables).expect_partial()

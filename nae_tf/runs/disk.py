@@ -118,7 +118,8 @@ def write_atomically(path: pathlib.Path, content: str | bytes):
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with explain_file_errors(
         f"cannot write {str(path)!r}",
-        "Make room or mend the directory, then run the command again.",
+        "Free disk space or fix the permissions of the directory, then run the "
+        "command again.",
     ):
         try:
             with open(temporary, "wb") as file:

@@ -50,7 +50,7 @@ class RunDirectory:
         lock = ProcessLock(self.path / ".lock")
         with explain_file_errors(
             f"cannot write into the run directory {str(self.path)!r}",
-            "Mend its permissions, or choose a different --run_dir.",
+            "Fix its permissions, or choose a different --run_dir.",
         ):
             is_ours = lock.acquire()
         if not is_ours:

@@ -72,7 +72,8 @@ def export_model(
     temporary = directory / f".{version}.{os.getpid()}"
     with explain_file_errors(
         f"cannot export into {str(directory)!r}",
-        "Make room or mend the directory, then export again.",
+        "Free disk space or fix the permissions of the directory, then export "
+        "again.",
     ):
         directory.mkdir(parents=True, exist_ok=True)
         try:

@@ -152,8 +152,9 @@ class PartialFile:
     def _writing(self):
         return explain_file_errors(
             f"cannot write {str(self._path)!r}",
-            "Make room or mend the directory, then give the same command "
-            "again: it goes on after the rows that are there.",
+            "Free disk space or fix the permissions of the directory, then give"
+            " the same command again: it continues after the rows that are "
+            "there.",
         )
 
     def finish(self):

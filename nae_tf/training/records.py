@@ -99,7 +99,8 @@ class MetricsFile(ResumableCallback):
         with (
             explain_file_errors(
                 f"cannot write {str(self.path)!r}",
-                "Make room or mend the directory, then continue with --resume.",
+                "Free disk space or fix the permissions of the directory, then "
+                "continue with --resume.",
             ),
             open(self.path, "a", newline="", encoding="utf-8") as file,
         ):

@@ -72,7 +72,8 @@ class TensorBoardScalars(keras.callbacks.Callback):
         """Return a context that explains errors of writing in one line."""
         return explain_file_errors(
             f"cannot write TensorBoard's events into {str(self.directory)!r}",
-            "Make room or mend the directory, then continue with --resume.",
+            "Free disk space or fix the permissions of the directory, then "
+            "continue with --resume.",
         )
 
 

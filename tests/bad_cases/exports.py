@@ -190,8 +190,8 @@ CASES = {
     **{
         f"a disk full at {size} bytes": (
             export_to_a_full_disk(size),
-            "cannot export into .*: .*File too large.* Make room or mend the "
-            "directory, then export again",
+            "cannot export into .*: .*File too large.* Free disk space or fix "
+            "the permissions of the directory, then export again",
             OSError,
         )
         for size in (100, 8_000)  # While weights, and the graph, are written.

@@ -215,14 +215,14 @@ def disk_full_while_scores_are_written(tmp_path):
 CASES = {
     "disk full while scores are written": (
         disk_full_while_scores_are_written,
-        r"cannot write .*scores\.csv\.partial': File too large\. Make room.*"
-        "goes on after the rows that are there",
+        r"cannot write .*scores\.csv\.partial': File too large\. Free disk "
+        "space.* continues after the rows that are there",
         OSError,
     ),
     "disk full while a checkpoint is written": (
         disk_full_while_a_checkpoint_is_written,
-        r"cannot write a checkpoint into .*: .*File too large.* Make room "
-        r"or mend the directory, then continue with --resume",
+        r"cannot write a checkpoint into .*: .*File too large.* Free disk "
+        r"space or fix the permissions .*, then continue with --resume",
         OSError,
     ),
     "disk full in the middle of a phase": (
@@ -232,27 +232,27 @@ CASES = {
     ),
     "disk full while figures are written": (
         disk_full_while_figures_are_written,
-        r"cannot write .*metrics\.csv': File too large\. Make room",
+        r"cannot write .*metrics\.csv': File too large\. Free disk space",
         OSError,
     ),
     "disk full while events are written": (
         disk_full_while_events_are_written,
-        r"cannot write TensorBoard's events into .*Make room",
+        r"cannot write TensorBoard's events into .*Free disk space",
         OSError,
     ),
     "run directory is read only": (
         run_directory_is_read_only,
-        r"cannot write into the run directory .*: Permission denied\. Mend",
+        r"cannot write into the run directory .*: Permission denied\. Fix its",
         OSError,
     ),
     "run directory cannot be made": (
         run_directory_cannot_be_made,
-        r"cannot make the run directory .*: Permission denied\. Mend",
+        r"cannot make the run directory .*: Permission denied\. Fix perm",
         OSError,
     ),
     "run directory is a file": (
         run_directory_is_a_file,
-        r"cannot make the run directory .*: File exists\. Mend it, or",
+        r"cannot make the run directory .*: File exists\. Fix .* files on",
         OSError,
     ),
     "tensorboard cannot be written": (

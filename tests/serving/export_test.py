@@ -223,7 +223,10 @@ def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
 def test_a_full_disk_leaves_nothing(largest_file, tmp_path):
     directory = tmp_path / "export"
     model = Autoencoder(*vector_networks())
-    with full_disk(largest_file), pytest.raises(OSError, match="Make room"):
+    with (
+        full_disk(largest_file),
+        pytest.raises(OSError, match="Free disk space"),
+    ):
         export_model(model, CALIBRATION, directory)
     assert not list(directory.iterdir())
 
