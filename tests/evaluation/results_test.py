@@ -158,7 +158,7 @@ def test_the_documentation_names_every_key_of_the_results():
         else:
             yield path
 
-    text = (ROOT / "docs" / "evaluation.md").read_text()
+    text = (ROOT / "docs" / "guides" / "evaluation.md").read_text()
     metrics = "auroc|aupr_out|aupr_in|fpr_at_95_tpr|background_rejection"
     found = {
         re.sub(r"lowest|highest", "END", re.sub(metrics, "METRIC", path))
