@@ -1,4 +1,4 @@
-"""What happens at the end of an epoch: selection, best weights, records."""
+"""Callbacks at the end of an epoch: selection, best weights, early stopping."""
 
 import math
 
@@ -11,34 +11,40 @@ from nae_tf.training.distribution import agreed
 
 
 def selection_key(outliers: str) -> str:
-    """Return the name of a selection set's AUROC in an epoch's logs."""
+    """Return the name of a selection set's AUROC in the logs of an epoch."""
     return f"outliers/{outliers}/auroc"
 
 
 class SelectionAuroc(keras.callbacks.Callback):
     """Add the AUROC of validation inliers against the selection outliers.
 
-    The mean over the selection sets is what the best epoch is chosen by
-    (section 6.3); the outliers of the final table have no part in it.
+    The mean over the selection sets selects the best epoch (section 6.3). The
+    outliers of the final table have no part in it.
     """
 
     MONITOR = "selection_auroc"
 
     def __init__(self, task: Task, batch_size: int, limit: int | None = None):
-        """Score at most `limit` examples of each set, every epoch."""
+        """Prepare the scores of every epoch.
+
+        Args:
+            task: task with validation inliers and selection outliers.
+            batch_size: examples per batch, > 0.
+            limit: largest number of examples of each set; None means all.
+        """
         super().__init__()
         self.task = task
         self.batch_size = batch_size
         self.limit = limit
 
     def on_epoch_end(self, epoch, logs=None):
-        """Score, and write the figures into `logs` for later callbacks."""
+        """Score, and add the metrics to `logs` for later callbacks."""
         inliers = self._scores(self.task.validation)
         values = {
             selection_key(name): auroc(inliers, self._scores(outliers))
             for name, outliers in self.task.selection.items()
         }
-        # Rounding differs between machines, and decisions hang on these.
+        # Rounding differs between machines, and decisions depend on these.
         values = dict(zip(values, agreed(*values.values()), strict=True))
         logs.update(values)
         logs[self.MONITOR] = sum(values.values()) / len(values)
@@ -49,25 +55,31 @@ class SelectionAuroc(keras.callbacks.Callback):
 
 
 class ResumableCallback(keras.callbacks.Callback):
-    """A callback whose state belongs into the run's checkpoints."""
+    """A callback whose state is saved in the run's checkpoints."""
 
     def get_state(self) -> dict:
-        """Return the state, JSON values."""
+        """Return the state, a dictionary of JSON values."""
         raise NotImplementedError
 
     def set_state(self, state: dict):
-        """Go on from what `get_state` returned."""
+        """Restore a state that `get_state` returned."""
         raise NotImplementedError
 
 
 class KeepBest(ResumableCallback):
-    """Remember the weights of the epoch with the best figure.
+    """Keep the weights of the epoch with the best value of a metric.
 
-    A later epoch wins a tie.
+    Of equal epochs the later one is the best.
     """
 
     def __init__(self, weights: WeightsCopy, monitor: str, mode: str = "min"):
-        """Watch `monitor`, lower is better unless mode is "max"."""
+        """Watch a metric.
+
+        Args:
+            weights: place for the weights of the best epoch.
+            monitor: name of the metric in the logs of an epoch.
+            mode: "min" if lower values are better, "max" if higher ones are.
+        """
         super().__init__()
         self.weights = weights
         self.monitor = monitor
@@ -76,7 +88,7 @@ class KeepBest(ResumableCallback):
         self.epoch: int | None = None
 
     def on_epoch_end(self, epoch, logs=None):
-        """Remember the weights if this epoch is at least as good."""
+        """Keep the weights if this epoch is at least as good."""
         value = self.sign * logs[self.monitor]
         if value <= self.best:
             self.best = value
@@ -84,45 +96,51 @@ class KeepBest(ResumableCallback):
             self.weights.copy_from(self.model)
 
     def get_state(self):
-        """Return the best figure and its epoch."""
+        """Return the best value and its epoch."""
         return {"best": float(self.best), "epoch": self.epoch}
 
     def set_state(self, state):
-        """Go on; the weights themselves are in the checkpoint."""
+        """Restore value and epoch; the weights are in the checkpoint."""
         self.best, self.epoch = state["best"], state["epoch"]
 
 
 class AveragedWeights(keras.callbacks.Callback):
-    """Judge, keep and hand over the averages that an optimizer holds.
+    """Give the model averaged weights at the end of an epoch.
 
-    An optimizer with `use_ema` averages the weights over its steps. What an
-    epoch ends with (validation, selection, the best epoch, pictures) sees the
-    averages; training goes on from the weights themselves, which are also what
-    a checkpoint has until the phase is over.
+    An optimizer with `use_ema` averages the weights over its steps. Validation,
+    selection, the best epoch and pictures use the averages. Training continues
+    from the weights themselves, which checkpoints hold until the phase is over.
 
-    It stands after all callbacks that look at the model.
+    The callback comes after all callbacks that use the model.
     """
 
     def __init__(self, weights: WeightsCopy):
-        """Put the weights by in `weights` while the model has the averages."""
+        """Prepare the change of weights.
+
+        Args:
+            weights: place for the weights while the model has the averages.
+        """
         super().__init__()
         self.weights = weights
 
     def on_test_begin(self, logs=None):
-        """Give the model the averages: an epoch's steps are over."""
+        """Give the model the averages after the steps of an epoch."""
         self.weights.copy_from(self.model)
         self._overwrite()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Give it back its weights."""
+        """Give the model its own weights again."""
         self.weights.copy_to(self.model)
 
     def on_train_end(self, logs=None):
-        """Undo what Keras does at the end of `fit`: the phase may go on."""
+        """Undo the averages that Keras sets at the end of `fit`.
+
+        The phase may continue in another call of `fit`.
+        """
         self.weights.copy_to(self.model)
 
     def finish(self):
-        """Leave the averages in the model, for good."""
+        """Set the model to the averages at the end of the phase."""
         self._overwrite()
         self.weights.copy_from(self.model)
 
@@ -133,13 +151,19 @@ class AveragedWeights(keras.callbacks.Callback):
 
 
 class EarlyStopping(ResumableCallback):
-    """Stop when a figure has not improved for `patience` epochs.
+    """Stop when a metric has not improved for `patience` epochs.
 
-    Keras's own forgets on resuming how long it has waited.
+    Unlike Keras's callback, it continues to count after a resume.
     """
 
     def __init__(self, monitor: str, patience: int, mode: str = "min"):
-        """Watch `monitor`, lower is better unless mode is "max"."""
+        """Watch a metric.
+
+        Args:
+            monitor: name of the metric in the logs of an epoch.
+            patience: number of epochs without improvement, > 0.
+            mode: "min" if lower values are better, "max" if higher ones are.
+        """
         super().__init__()
         self.monitor = monitor
         self.patience = patience
@@ -148,7 +172,7 @@ class EarlyStopping(ResumableCallback):
         self.waited = 0
 
     def on_epoch_end(self, epoch, logs=None):
-        """Stop if it is time."""
+        """Stop after too many epochs without improvement."""
         value = self.sign * logs[self.monitor]
         if value < self.best:
             self.best, self.waited = value, 0
@@ -158,9 +182,9 @@ class EarlyStopping(ResumableCallback):
             self.model.stop_training = True
 
     def get_state(self):
-        """Return the best figure and the epochs since."""
+        """Return the best value and the number of epochs since then."""
         return {"best": float(self.best), "waited": self.waited}
 
     def set_state(self, state):
-        """Go on waiting."""
+        """Restore the best value and the number of epochs since then."""
         self.best, self.waited = state["best"], state["waited"]

@@ -1,8 +1,8 @@
-"""Notice a training that diverges, say so in plain words, and act.
+"""Detection of trainings that diverge, with a message in plain words.
 
-Training by sampling can run away: samples pile up where the energy is no longer
-defined by data, the gap between the energies grows, weights follow. Going back
-a little, with other noise and smaller steps, usually helps.
+Training by sampling can diverge: samples gather where data do not determine the
+energy, the gap between the energies grows, and then the weights grow. Going
+back a little, with other noise and smaller steps, usually helps.
 """
 
 import dataclasses
@@ -23,36 +23,39 @@ from nae_tf.base.setting_checks import (
 from nae_tf.training.callbacks import ResumableCallback
 
 _EPOCHS_REPORTED = 10
-# Examples that `warn_of_collapse` needs to see.
+# Number of examples that `warn_of_collapse` needs.
 COLLAPSE_EXAMPLES = 128
-# Of a working autoencoder it is near 1; of one without a signal, 0.
+# Spread below which an autoencoder has collapsed; a working one has about 1.
 _COLLAPSED_SPREAD = 1e-6
 
 
 class DivergenceError(ValueError):
-    """The training diverged; says how, and what the figures were before."""
+    """The training diverged; the message has the reason and earlier metrics."""
 
 
 @gin.register(module="nae_tf")
 @dataclasses.dataclass(frozen=True)
 class DivergenceGuard:
-    """What counts as divergence, and what happens then.
+    """The definition of divergence, and the action against it.
 
-    NaN or infinity in any figure or weight always counts.
+    NaN or infinity in any metric or weight is always a divergence.
 
     Attributes:
         action: "stop" ends the training, "roll_back" takes it back to the last
             good checkpoint, with another seed and a smaller learning rate.
-        max_roll_backs: of a phase; at the next divergence it stops.
-        rate_factor: of the networks' learning rate at a roll-back, in (0, 1].
+        max_roll_backs: largest number of roll-backs of a phase, >= 0; at the
+            next divergence it stops.
+        rate_factor: factor of the networks' learning rate at a roll-back, in
+            (0, 1].
         max_gap_ratio: largest energy gap, in absolute value, as a multiple of
             the mean positive energy of the phase's first epoch.
-        max_bound_fraction: largest fraction of the samples' elements at the
-            visible chain's bounds. Images that are mostly black have many.
-        patience: epochs in a row beyond either of these two that count.
+        max_bound_fraction: largest share of the samples' elements at the
+            bounds of the visible chain. Images that are mostly black have many.
+        patience: number of consecutive epochs, > 0, beyond either of these two
+            limits that is a divergence.
         max_weight_growth: largest norm of the trained weights, as a multiple
-            of their norm at the phase's start.
-        weights_every: steps between two looks at the weights.
+            of their norm at the start of the phase.
+        weights_every: number of steps between two checks of the weights, > 0.
     """
 
     action: str = "stop"
@@ -65,7 +68,7 @@ class DivergenceGuard:
     weights_every: int = 100
 
     def __post_init__(self):
-        """Refuse settings with no meaning."""
+        """Refuse settings out of range."""
         owner = "DivergenceGuard"
         check_choice(owner, "action", self.action, ["stop", "roll_back"])
         for name, smallest in [
@@ -87,7 +90,11 @@ class WatchDivergence(ResumableCallback):
     """Raise `DivergenceError` as soon as a training diverges."""
 
     def __init__(self, guard: DivergenceGuard):
-        """Watch by the thresholds of `guard`."""
+        """Prepare to watch.
+
+        Args:
+            guard: guard with the thresholds.
+        """
         super().__init__()
         self.guard = guard
         self.epoch = 0
@@ -102,51 +109,51 @@ class WatchDivergence(ResumableCallback):
         return not any(self.suspicious.values())
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Know where we are."""
+        """Store the number of the epoch."""
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        """Look at the running means, and now and then at the weights."""
+        """Check the running means, and after some steps the weights."""
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
                 self._report(f"{name} became {value}", name)
         step = int(self.model.optimizer.iterations.numpy())
-        # The epoch's last step too: what follows scores and keeps the weights.
+        # The epoch's last step, too, because later callbacks keep the weights.
         is_last = batch + 1 == self.params["steps"]
         if is_last or step % self.guard.weights_every == 0:
             self.check_weights()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Look at the figures of the epoch."""
-        figures = {name: float(value) for name, value in logs.items()}
-        figures |= {"epoch": epoch + 1, "weight_norm": weight_norm(self.model)}
-        self.history = [*self.history, figures][-_EPOCHS_REPORTED:]
-        if "energy_gap" in figures:
+        """Check the metrics of the epoch."""
+        metrics = {name: float(value) for name, value in logs.items()}
+        metrics |= {"epoch": epoch + 1, "weight_norm": weight_norm(self.model)}
+        self.history = [*self.history, metrics][-_EPOCHS_REPORTED:]
+        if "energy_gap" in metrics:
             if self.first_energy is None:
-                self.first_energy = figures["positive_energy"]
+                self.first_energy = metrics["positive_energy"]
             limit = self.guard.max_gap_ratio * self.first_energy
             self._count(
                 "energy_gap",
-                abs(figures["energy_gap"]) > limit,
+                abs(metrics["energy_gap"]) > limit,
                 f"the energy gap ran away beyond {limit:.3g}",
             )
-        if "visible_fraction_at_bound" in figures:
+        if "visible_fraction_at_bound" in metrics:
             self._count(
                 "visible_fraction_at_bound",
-                figures["visible_fraction_at_bound"]
+                metrics["visible_fraction_at_bound"]
                 > self.guard.max_bound_fraction,
                 "the samples are stuck at the bounds of the visible chain",
             )
 
     def check_weights(self):
-        """Raise `DivergenceError` if the weights are no longer sound."""
+        """Raise `DivergenceError` if the weights are infinite or too large."""
         norm = weight_norm(self.model)
         if self.first_norm is None:
-            # Called before the first step, too.
+            # The first call comes before the first step.
             self.first_norm = norm
         if not math.isfinite(norm):
             self._report("the weights became NaN or infinite", "weight_norm")
-        # From nothing every growth is without bounds, as that of a log T of 0.
+        # A norm of 0 has no growth; it occurs where only log T is trained.
         if 0 < self.guard.max_weight_growth * self.first_norm < norm:
             self._report(
                 f"the norm of the weights grew from {self.first_norm:.3g} to "
@@ -155,7 +162,7 @@ class WatchDivergence(ResumableCallback):
             )
 
     def get_state(self):
-        """Return what the phase started from and what came of it."""
+        """Return the values at the start and the metrics of recent epochs."""
         return {
             "first_norm": self.first_norm,
             "first_energy": self.first_energy,
@@ -164,7 +171,7 @@ class WatchDivergence(ResumableCallback):
         }
 
     def set_state(self, state):
-        """Go on watching."""
+        """Restore these values."""
         self.first_norm = state["first_norm"]
         self.first_energy = state["first_energy"]
         self.suspicious = dict(state["suspicious"])
@@ -178,9 +185,9 @@ class WatchDivergence(ResumableCallback):
 
     def _report(self, what, name):
         before = ", ".join(
-            f"{figures['epoch']:.0f}: {figures[name]:.3g}"
-            for figures in self.history
-            if name in figures
+            f"{metrics['epoch']:.0f}: {metrics[name]:.3g}"
+            for metrics in self.history
+            if name in metrics
         )
         raise DivergenceError(
             f"the training diverged in epoch {self.epoch + 1}: {what}. "
@@ -189,13 +196,12 @@ class WatchDivergence(ResumableCallback):
 
 
 def warn_of_collapse(name: str, model: keras.Model, x):
-    """Tell on standard error if an autoencoder draws all examples alike.
+    """Warn on standard error if all reconstructions are alike.
 
     Args:
-        name: of the phase that trained it.
-        model: the autoencoder.
-        x: float [batch, ...]; nothing is told of examples that are all the
-            same.
+        name: name of the phase, used in the message.
+        model: trained autoencoder.
+        x: float [batch, ...]. There is no warning if all examples are equal.
     """
     spread = reconstruction_spread(model, x)
     if spread < _COLLAPSED_SPREAD:
@@ -210,16 +216,16 @@ def warn_of_collapse(name: str, model: keras.Model, x):
 
 
 def reconstruction_spread(model: keras.Model, x) -> float:
-    """How much reconstructions differ from one example to the next.
+    """Measure how much reconstructions differ from example to example.
 
     Args:
         model: an autoencoder.
         x: float [batch, ...].
 
     Returns:
-        Variance of the reconstructions over that of `x`, both over the batch
-        and summed over the elements: near 1 if reconstructions are good, 0 if
-        every example has the same one. NaN if the examples are all the same.
+        Variance of the reconstructions divided by that of `x`, each over the
+        batch and summed over the elements. It is near 1 if reconstructions are
+        good, 0 if all are equal, and NaN if all examples are equal.
     """
     reconstructed, given = (
         np.var(np.asarray(values, np.float64), axis=0).sum()
@@ -229,7 +235,7 @@ def reconstruction_spread(model: keras.Model, x) -> float:
 
 
 def weight_norm(model: keras.Model) -> float:
-    """L2 norm of all trained weights together."""
+    """Return the L2 norm of all trained weights together."""
     return float(
         tf.linalg.global_norm(
             [tf.convert_to_tensor(w) for w in model.trainable_variables]
