@@ -38,18 +38,12 @@ class NegativeSample(NamedTuple):
         latent: diagnostics of the latent chain.
 
     Example:
-        >>> from nae_tf import NAE, OnManifold
+        >>> from nae_tf import NAE
         >>> from nae_tf.networks import MLPDecoder, MLPEncoder
-        >>> model = NAE(
-        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
-        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
-        ...     sampler=OnManifold.for_tables(),
-        ... )
+        >>> model = NAE(MLPEncoder(2, (4,)), MLPDecoder(2, (4,)))
         >>> negative = model.sample(3)
         >>> negative.x.shape, negative.z.shape
         (TensorShape([3, 4]), TensorShape([3, 2]))
-        >>> negative.latent.gradient_norm > 0
-        <tf.Tensor: shape=(), dtype=bool, numpy=True>
     """
 
     x: tf.Tensor
@@ -67,7 +61,7 @@ class Sampler(Serializable, abc.ABC):
     A sampler of your own is a frozen dataclass that inherits from this class
     and has `draw` and `generate`. Registered for Keras, it is saved in the
     `.keras` file of its model. A sampler with a replay buffer also has
-    `make_buffer` and `stored_states`.
+    `make_buffer` and `stored_states`. Arguments are the same for all samplers.
 
     Attributes:
         visible_chain: `LangevinChain` in the space of the examples. Its bounds
@@ -93,9 +87,8 @@ class Sampler(Serializable, abc.ABC):
         ...         x0 = tf.random.stateless_uniform(shape, seed, dtype=dtype)
         ...         x, diagnostics = self.run_visible_chain(model, x0, seed)
         ...         return NegativeSample(x, x0, diagnostics)
-        >>> chain = LangevinChain(num_steps=30, step_size=1.0, noise_std=0.05)
-        >>> FromNoise(visible_chain=chain).has_latent_chain
-        False
+        >>> FromNoise(visible_chain=LangevinChain(30, 1.0)).generates
+        True
     """
 
     has_latent_chain: ClassVar[bool] = False
@@ -107,8 +100,7 @@ class Sampler(Serializable, abc.ABC):
     def draw(self, model, x, buffer, seed) -> NegativeSample:
         """Draw the negative samples of a training step.
 
-        The method becomes part of a graph. It uses functions of TensorFlow
-        only, and takes all random numbers from `seed`.
+        It is traced into a graph. All its random numbers depend on `seed`.
 
         Args:
             model: model to sample, an `NAE`. It has `energy`, `decode`,
@@ -150,17 +142,13 @@ class Sampler(Serializable, abc.ABC):
         Returns:
             A `ReplayBuffer`, or None for a sampler that stores nothing.
         """
-        del example_shape, latent_shape, dtype
         return None
 
     def stored_states(self, negative: NegativeSample):
-        """Return the states of a sample that the replay buffer stores.
-
-        It is not called for a model without a buffer.
+        """Return the states of a sample that the replay buffer, if any, stores.
 
         Args:
-            negative: `NegativeSample` of batch size `batch`, a result of
-                `draw`.
+            negative: `NegativeSample` of batch size `batch`, from `draw`.
 
         Returns:
             float [batch, ...], states of the shape that the buffer holds.
@@ -213,22 +201,13 @@ class OnManifold(Sampler):
             no buffer, as a multiple of that in training (section D.3: 8).
 
     Example:
-        >>> from nae_tf import NAE, LangevinChain, OnManifold
-        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+        >>> from nae_tf import LangevinChain, OnManifold
         >>> sampler = OnManifold(
         ...     latent_chain=LangevinChain(5, step_size=0.2, noise_std=0.05),
-        ...     visible_chain=LangevinChain(5, step_size=10.0, noise_std=0.05),
-        ...     replay_capacity=1_000,
+        ...     visible_chain=LangevinChain(9, step_size=10.0, noise_std=0.05),
         ... )
-        >>> model = NAE(
-        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
-        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
-        ...     sampler=sampler,
-        ... )
-        >>> model.replay_buffer.states.shape
-        TensorShape([1000, 2])
-        >>> model.sample(3, seed=1).x.shape
-        TensorShape([3, 4])
+        >>> sampler.make_buffer([784], [32], "float32").states.shape
+        TensorShape([10000, 32])
     """
 
     has_latent_chain: ClassVar[bool] = True
@@ -251,39 +230,30 @@ class OnManifold(Sampler):
         The gradient of a mean over D values is proportional to 1 / D. Images
         much smaller than MNIST's 28x28 need fewer visible steps.
         """
-        return cls(
-            latent_chain=LangevinChain(
-                num_steps=10, step_size=0.2, noise_std=0.05
-            ),
-            visible_chain=LangevinChain(
-                num_steps=50,
-                step_size=10.0,
-                noise_std=0.05,
-                noise_schedule="reciprocal",
-                gradient_clip="element",
-                clip_limit=0.01,
-                bounds=(0.0, 1.0),
-            ),
+        latent = LangevinChain(num_steps=10, step_size=0.2, noise_std=0.05)
+        visible = LangevinChain(
+            num_steps=50,
+            step_size=10.0,
+            noise_std=0.05,
+            noise_schedule="reciprocal",
+            gradient_clip="element",
+            clip_limit=0.01,
+            bounds=(0.0, 1.0),
         )
+        return cls(latent_chain=latent, visible_chain=visible)
 
     @classmethod
     def for_tables(cls) -> "OnManifold":
-        """Return a sampler for standardised features, which have no bounds.
-
-        The paper has no tables. The settings are those of `NAEDetector`.
-        """
-        return cls(
-            latent_chain=LangevinChain(
-                num_steps=5, step_size=0.2, noise_std=0.05
-            ),
-            visible_chain=LangevinChain(
-                num_steps=15,
-                step_size=10.0,
-                noise_std=0.05,
-                gradient_clip="element",
-                clip_limit=0.01,
-            ),
+        """Return `NAEDetector`'s sampler for standardised features."""
+        latent = LangevinChain(num_steps=5, step_size=0.2, noise_std=0.05)
+        visible = LangevinChain(
+            num_steps=15,
+            step_size=10.0,
+            noise_std=0.05,
+            gradient_clip="element",
+            clip_limit=0.01,
         )
+        return cls(latent_chain=latent, visible_chain=visible)
 
     def make_buffer(self, example_shape, latent_shape, dtype):
         """Make the buffer of latents, or None when replay is off."""
@@ -294,14 +264,7 @@ class OnManifold(Sampler):
     def draw(self, model, x, buffer, seed) -> NegativeSample:
         """Draw negative samples for training (Algorithm 1).
 
-        Args:
-            model: model to sample, an `NAE`.
-            x: float [batch, ...], data; only shape and type matter.
-            buffer: `ReplayBuffer` of latents, or None.
-            seed: stateless seed of the training step, int [2].
-
-        Returns:
-            `NegativeSample` of the same batch size as `x`.
+        Of the data `x` only shape and type matter; `buffer` holds latents.
         """
         z0 = self._fresh_latents(model, tf.shape(x)[0], seed, x.dtype)
         if buffer is not None:
@@ -310,17 +273,7 @@ class OnManifold(Sampler):
         return self._from_latents(model, z0, self.latent_chain, seed)
 
     def generate(self, model, num_samples, seed, dtype) -> NegativeSample:
-        """Draw from the model with fresh, longer latent chains (section D.3).
-
-        Args:
-            model: model to sample, an `NAE`.
-            num_samples: number of samples, int scalar.
-            seed: stateless seed of the samples, int [2].
-            dtype: floating dtype of the samples.
-
-        Returns:
-            `NegativeSample` of batch size `num_samples`.
-        """
+        """Draw samples from fresh, longer latent chains (section D.3)."""
         chain = dataclasses.replace(
             self.latent_chain,
             num_steps=self.generation_factor * self.latent_chain.num_steps,
@@ -361,36 +314,16 @@ class ContrastiveDivergence(Sampler):
     This is the paper's ablation. It cannot suppress modes far from the data.
 
     Example:
-        >>> import numpy as np
-        >>> from nae_tf import NAE, ContrastiveDivergence, LangevinChain
-        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
-        >>> chain = LangevinChain(5, step_size=10.0, noise_std=0.05)
-        >>> model = NAE(
-        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
-        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
-        ...     sampler=ContrastiveDivergence(visible_chain=chain),
-        ... )
-        >>> x = np.random.default_rng(0).uniform(size=(8, 4))
-        >>> negative = model.negative_samples(x)
-        >>> np.allclose(negative.x0, x), np.allclose(negative.x, x)
-        (True, False)
+        >>> from nae_tf import ContrastiveDivergence, LangevinChain
+        >>> chain = LangevinChain(num_steps=5, step_size=0.1)
+        >>> ContrastiveDivergence(visible_chain=chain).generates
+        False
     """
 
     generates: ClassVar[bool] = False
 
     def draw(self, model, x, buffer, seed) -> NegativeSample:
-        """Draw negative samples from chains that start at data.
-
-        Args:
-            model: model to sample, an `NAE`.
-            x: float [batch, ...], data, the starts of the chains.
-            buffer: None; there is no replay buffer.
-            seed: stateless seed of the training step, int [2].
-
-        Returns:
-            `NegativeSample` of the same batch size as `x`.
-        """
-        del buffer
+        """Draw negative samples from chains that start at the data `x`."""
         x_negative, visible = self.run_visible_chain(model, x, seed)
         return NegativeSample(x_negative, x, visible)
 
@@ -417,20 +350,11 @@ class PersistentContrastiveDivergence(Sampler):
         replay_capacity: number of stored states, over all replicas.
 
     Example:
-        >>> import nae_tf
-        >>> from nae_tf.networks import MLPDecoder, MLPEncoder
-        >>> chain = nae_tf.LangevinChain(5, step_size=10.0, noise_std=0.05)
-        >>> model = nae_tf.NAE(
-        ...     MLPEncoder(latent_dim=2, example_shape=(4,)),
-        ...     MLPDecoder(latent_dim=2, example_shape=(4,)),
-        ...     sampler=nae_tf.PersistentContrastiveDivergence(
-        ...         visible_chain=chain, replay_capacity=1_000
-        ...     ),
-        ... )
-        >>> model.replay_buffer.states.shape  # Visible states, no latents.
-        TensorShape([1000, 4])
-        >>> model.sample(3).x.shape
-        TensorShape([3, 4])
+        >>> from nae_tf import LangevinChain, PersistentContrastiveDivergence
+        >>> chain = LangevinChain(num_steps=5, step_size=0.1)
+        >>> sampler = PersistentContrastiveDivergence(visible_chain=chain)
+        >>> sampler.make_buffer([784], [32], "float32").states.shape
+        TensorShape([10000, 784])
     """
 
     replay_ratio: float = 0.95
@@ -447,14 +371,8 @@ class PersistentContrastiveDivergence(Sampler):
     def draw(self, model, x, buffer, seed) -> NegativeSample:
         """Draw negative samples from persistent chains.
 
-        Args:
-            model: model to sample, an `NAE`.
-            x: float [batch, ...], data; only shape and type matter.
-            buffer: `ReplayBuffer` of visible states.
-            seed: stateless seed of the training step, int [2].
-
-        Returns:
-            `NegativeSample` of the same batch size as `x`.
+        Of the data `x` only shape and type matter; `buffer` holds visible
+        states.
         """
         fresh = self._fresh_states(tf.shape(x), seed, x.dtype)
         fresh = tf.ensure_shape(fresh, x.shape)
@@ -464,17 +382,7 @@ class PersistentContrastiveDivergence(Sampler):
         return NegativeSample(x_negative, x0, visible)
 
     def generate(self, model, num_samples, seed, dtype) -> NegativeSample:
-        """Draw samples from chains that start at noise.
-
-        Args:
-            model: model to sample, an `NAE`.
-            num_samples: number of samples, int scalar.
-            seed: stateless seed of the samples, int [2].
-            dtype: floating dtype of the samples.
-
-        Returns:
-            `NegativeSample` of batch size `num_samples`.
-        """
+        """Draw samples from chains that start at noise."""
         shape = [num_samples, *model.example_shape]
         x0 = self._fresh_states(shape, seed, dtype)
         x_negative, visible = self.run_visible_chain(model, x0, seed)
