@@ -71,10 +71,10 @@ def test_there_are_no_more_replicas_than_gpus(two_gpus, num_replicas):
 
 @pytest.fixture(scope="module")
 def two_replicas(tmp_path_factory):
-    """What tests/two_replicas.py found."""
+    """What tests/helpers/two_replicas.py found."""
     path = tmp_path_factory.mktemp("replicas") / "checkpoint"
     process = subprocess.run(
-        [sys.executable, ROOT / "tests" / "two_replicas.py", path],
+        [sys.executable, ROOT / "tests" / "helpers" / "two_replicas.py", path],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
