@@ -95,6 +95,11 @@ class KeepBest(ResumableCallback):
             self.epoch = epoch + 1
             self.weights.copy_from(self.model)
 
+    def finish(self):
+        """Leave the weights of the best epoch in the model, for good."""
+        if self.epoch is not None:
+            self.weights.copy_to(self.model)
+
     def get_state(self):
         """Return the best value and its epoch."""
         return {"best": float(self.best), "epoch": self.epoch}

@@ -14,7 +14,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nae_tf.base.saving import Serializable
 from nae_tf.base.setting_checks import (
     check_choice,
     check_integer,
@@ -241,37 +240,3 @@ def weight_norm(model: keras.Model) -> float:
             [tf.convert_to_tensor(w) for w in model.trainable_variables]
         )
     )
-
-
-@keras.saving.register_keras_serializable(package="nae_tf")
-class ScaledSchedule(
-    Serializable, keras.optimizers.schedules.LearningRateSchedule
-):
-    """A learning rate schedule times a constant."""
-
-    def __init__(self, schedule, scale: float):
-        """Multiply `schedule` by `scale`."""
-        super().__init__()
-        self.schedule = schedule
-        self.scale = scale
-
-    def __call__(self, step):
-        """Return the rate of a step."""
-        return self.scale * self.schedule(step)
-
-
-def scaled_rate(rate, scale: float):
-    """Return a learning rate times a constant.
-
-    Args:
-        rate: as it stands in an optimizer's config: a number, or a serialised
-            schedule.
-        scale: > 0.
-
-    Returns:
-        What an optimizer's `learning_rate` can be set to.
-    """
-    if isinstance(rate, dict):
-        schedule = keras.saving.deserialize_keras_object(rate)
-        return ScaledSchedule(schedule, scale)
-    return rate * scale

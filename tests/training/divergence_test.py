@@ -12,7 +12,6 @@ from nae_tf.training.divergence import (
     DivergenceGuard,
     WatchDivergence,
     reconstruction_spread,
-    scaled_rate,
     warn_of_collapse,
     weight_norm,
 )
@@ -170,21 +169,3 @@ def test_examples_that_are_all_the_same_tell_nothing(num_examples, capsys):
         assert math.isnan(reconstruction_spread(np.zeros_like, x))
         warn_of_collapse("pretraining", np.zeros_like, x)
     assert not capsys.readouterr().err
-
-
-def test_a_schedule_is_scaled_at_every_step():
-    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
-    optimizer = keras.optimizers.Adam(schedule)
-    scaled = scaled_rate(optimizer.get_config()["learning_rate"], 0.25)
-    for step in (0, 3, 10):
-        assert float(scaled(step)) == pytest.approx(
-            0.25 * float(schedule(step))
-        )
-    optimizer.learning_rate = scaled
-    assert float(optimizer.learning_rate) == pytest.approx(0.025)
-
-
-def test_a_constant_rate_is_scaled():
-    optimizer = keras.optimizers.Adam(0.5)
-    rate = scaled_rate(optimizer.get_config()["learning_rate"], 0.25)
-    assert rate == pytest.approx(0.125)

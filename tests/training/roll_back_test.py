@@ -1,5 +1,6 @@
 """Trainings that diverge: they stop with advice, or roll back and go on."""
 
+import keras
 import pytest
 from run_ends import assert_same_end, final_state, rows, send_once
 from tiny_runs import train_autoencoder
@@ -7,6 +8,7 @@ from tiny_runs import train_autoencoder
 from nae_tf.base.detector import OutlierDetector
 from nae_tf.training import interruption, records
 from nae_tf.training.divergence import DivergenceError, WatchDivergence
+from nae_tf.training.roll_back import scaled_rate
 
 # The weights explode within an epoch.
 EXPLODING = [
@@ -136,3 +138,21 @@ def test_another_seed_shows_other_data(tmp_path, monkeypatch):
     assert first_losses[0] != first_losses[1]
     # The noise is another one too, in training and where it is measured.
     assert traced_with == [(1, None)]
+
+
+def test_a_schedule_is_scaled_at_every_step():
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    optimizer = keras.optimizers.Adam(schedule)
+    scaled = scaled_rate(optimizer.get_config()["learning_rate"], 0.25)
+    for step in (0, 3, 10):
+        assert float(scaled(step)) == pytest.approx(
+            0.25 * float(schedule(step))
+        )
+    optimizer.learning_rate = scaled
+    assert float(optimizer.learning_rate) == pytest.approx(0.025)
+
+
+def test_a_constant_rate_is_scaled():
+    optimizer = keras.optimizers.Adam(0.5)
+    rate = scaled_rate(optimizer.get_config()["learning_rate"], 0.25)
+    assert rate == pytest.approx(0.125)

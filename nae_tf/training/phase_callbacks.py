@@ -1,0 +1,106 @@
+"""The callbacks of a phase, in the order in which they run."""
+
+import keras
+
+from nae_tf.data.task import Task
+from nae_tf.runs.checkpoints import WeightsCopy
+from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.training.callbacks import (
+    AveragedWeights,
+    EarlyStopping,
+    KeepBest,
+    SelectionAuroc,
+    selection_key,
+)
+from nae_tf.training.divergence import WatchDivergence
+from nae_tf.training.experiment import Experiment, Phase
+from nae_tf.training.records import (
+    MetricsFile,
+    ReplayBufferFigures,
+    TrainingProgress,
+)
+from nae_tf.training.snapshots import KeepSnapshots
+from nae_tf.training.tensorboard import (
+    TensorBoardConfiguration,
+    TensorBoardPictures,
+    TensorBoardScalars,
+)
+
+
+def phase_callbacks(
+    run: RunDirectory, experiment: Experiment, name: str, model, phase: Phase
+) -> list[keras.callbacks.Callback]:
+    """Make the callbacks of a phase.
+
+    Args:
+        run: Directory that they write to.
+        experiment: Experiment with the data and the divergence guard.
+        name: Name of the phase, "pretraining" or "training".
+        model: Compiled model.
+        phase: Settings of the phase.
+
+    Returns:
+        Callbacks in the order in which they run.
+
+    Raises:
+        ValueError: The phase asks for patience without a metric to watch.
+    """
+    task, guard = experiment.task, experiment.guard
+    steps, limit = phase.steps(task.train), experiment.evaluation_limit
+    metric, mode = _selection_metric(name, task)
+    if phase.patience is not None and metric is None:
+        raise ValueError(
+            "Phase.patience needs a figure to watch, but the task has no "
+            "selection outliers; remove it."
+        )
+    scalars = TensorBoardScalars(run.tensorboard, name)
+    callbacks = [
+        # The first two add metrics to an epoch's logs, for those that follow.
+        SelectionAuroc(task, phase.batch_size, limit)
+        if metric == SelectionAuroc.MONITOR
+        else None,
+        ReplayBufferFigures(),
+        # Before what raises: the records show the epoch that diverged.
+        MetricsFile(run.metrics, name),
+        # Opens the file that the next two write into.
+        scalars,
+        TensorBoardPictures(
+            scalars, task, experiment.picture_interval, phase.epochs, steps
+        ),
+        # In this phase alone, because runs are compared by its metrics.
+        TensorBoardConfiguration(
+            scalars,
+            run.config,
+            [SelectionAuroc.MONITOR, *map(selection_key, task.selection)],
+        )
+        if name == "training"
+        else None,
+        # Before what keeps weights: none are kept of an epoch that diverged.
+        WatchDivergence(guard) if guard is not None else None,
+        KeepBest(WeightsCopy(model), metric, mode)
+        if phase.keep == "best" and metric is not None
+        else None,
+        # Before `SaveProgress`, which saves whether the phase is over.
+        EarlyStopping(metric, phase.patience, mode)
+        if phase.patience is not None and metric is not None
+        else None,
+        KeepSnapshots(run.snapshots(name), phase.epochs, phase.num_snapshots)
+        if phase.num_snapshots
+        else None,
+        # After what raises: its line says that the epoch is complete.
+        TrainingProgress(name, phase.epochs, steps),
+        # Last, because it takes the averages away that those above look at.
+        AveragedWeights(WeightsCopy(model))
+        if model.optimizer.use_ema
+        else None,
+    ]
+    return [callback for callback in callbacks if callback is not None]
+
+
+def _selection_metric(name: str, task: Task) -> tuple[str | None, str]:
+    """Return the metric that the best epoch is chosen by, if any, and how."""
+    if name == "pretraining":
+        return "val_reconstruction_error", "min"
+    if task.selection:
+        return SelectionAuroc.MONITOR, "max"
+    return None, "min"

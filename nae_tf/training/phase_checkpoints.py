@@ -1,0 +1,139 @@
+"""What a phase saves and goes back to: variables, callbacks, records."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TypeVar
+
+import keras
+import tensorflow as tf
+
+from nae_tf.runs.checkpoints import (
+    CheckpointDirectory,
+    Progress,
+    SavedCheckpoint,
+    read,
+)
+from nae_tf.runs.run_directory import RunDirectory, cut_records, record_sizes
+from nae_tf.training.callbacks import (
+    AveragedWeights,
+    KeepBest,
+    ResumableCallback,
+)
+from nae_tf.training.divergence import WatchDivergence
+from nae_tf.training.running_means import get_means, set_means
+
+_Kind = TypeVar("_Kind", bound=keras.callbacks.Callback)
+
+
+class PhaseCheckpoints:
+    """Saves a phase as it is, and takes it back to what was saved.
+
+    Attributes:
+        progress: Progress that was saved or restored last.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        name: str,
+        model,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ):
+        """Prepare saving; nothing is read or written.
+
+        Args:
+            run: Directory of the run.
+            name: Name of the phase.
+            model: Compiled model, whose optimizer is built.
+            callbacks: Callbacks of the phase, see `phase_callbacks`.
+        """
+        self.progress = Progress()
+        self._run = run
+        self._model = model
+        self._callbacks = callbacks
+        self._directory = CheckpointDirectory(run.checkpoints(name))
+        variables = {"model": model}
+        if (best := self._find(KeepBest)) is not None:
+            variables["best"] = best.weights
+        self._variables = tf.train.Checkpoint(**variables)
+
+    def newest(self, good_only: bool = False) -> SavedCheckpoint | None:
+        """Return the newest checkpoint, see `CheckpointDirectory.newest`."""
+        return self._directory.newest(good_only)
+
+    def save(self, epoch: int, step: int, finished: bool) -> Progress:
+        """Write a checkpoint.
+
+        Args:
+            epoch: Number of epochs completed.
+            step: Number of steps completed of the epoch under way.
+            finished: Whether the phase is over.
+
+        Returns:
+            The progress that was saved.
+
+        Raises:
+            DivergenceError: The weights are not worth saving.
+            OSError: The checkpoint cannot be written.
+        """
+        watch, best = self._find(WatchDivergence), self._find(KeepBest)
+        average = self._find(AveragedWeights)
+        if watch is not None and not finished:
+            watch.check_weights()
+        # No step, no average.
+        if average is not None and finished and epoch:
+            average.finish()
+        self.progress = Progress(
+            epoch=epoch,
+            step=step,
+            finished=finished,
+            good=watch is None or watch.good,
+            roll_backs=self.progress.roll_backs,
+            best_epoch=best and best.epoch,
+            means=get_means(self._model),
+            callbacks={
+                name: callback.get_state()
+                for name, callback in self._resumable().items()
+            },
+            records=record_sizes(self._run),
+        )
+        self._directory.save(self._variables, self.progress)
+        return self.progress
+
+    def restore(self, saved: SavedCheckpoint, roll_backs: int) -> Progress:
+        """Take the phase back to a checkpoint.
+
+        Args:
+            saved: Checkpoint of this phase.
+            roll_backs: Number of roll-backs from now on; a roll-back goes to a
+                checkpoint that does not know of it.
+
+        Returns:
+            The progress from which to go on.
+        """
+        read(self._variables, saved)
+        for name, callback in self._resumable().items():
+            callback.set_state(saved.progress.callbacks[name])
+        set_means(self._model, saved.progress.means)
+        # What a finished phase has written stays: later ones wrote more.
+        if not saved.progress.finished:
+            cut_records(self._run, saved.progress.records)
+        self.progress = dataclasses.replace(
+            saved.progress, roll_backs=roll_backs
+        )
+        return self.progress
+
+    def _resumable(self) -> dict[str, ResumableCallback]:
+        """Return the callbacks with a state, by the name it is saved under."""
+        return {
+            type(callback).__name__: callback
+            for callback in self._callbacks
+            if isinstance(callback, ResumableCallback)
+        }
+
+    def _find(self, kind: type[_Kind]) -> _Kind | None:
+        """Return the phase's callback of a kind, None if it has none."""
+        for callback in self._callbacks:
+            if isinstance(callback, kind):
+                return callback
+        return None
