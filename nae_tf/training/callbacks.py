@@ -7,7 +7,7 @@ import keras
 from nae_tf.data.task import Task
 from nae_tf.metrics.detection import auroc
 from nae_tf.runs.checkpoints import WeightsCopy
-from nae_tf.training.distribution import agreed
+from nae_tf.training.distribution import broadcast_from_chief
 
 
 def selection_key(outliers: str) -> str:
@@ -44,8 +44,9 @@ class SelectionAuroc(keras.callbacks.Callback):
             selection_key(name): auroc(inliers, self._scores(outliers))
             for name, outliers in self.task.selection.items()
         }
-        # Rounding differs between machines, and decisions depend on these.
-        values = dict(zip(values, agreed(*values.values()), strict=True))
+        # Rounding differs between machines, but all must decide alike.
+        shared = broadcast_from_chief(*values.values())
+        values = dict(zip(values, shared, strict=True))
         logs.update(values)
         logs[self.MONITOR] = sum(values.values()) / len(values)
 

@@ -5,9 +5,10 @@
     several machines  `MultiWorkerMirroredStrategy`: TF_CONFIG names them
 
 On several machines every worker runs the whole command, with the same weights,
-on its share of every batch. Decisions must be the same everywhere, or the
-workers wait for each other for ever; `agreed` takes care of that. Only the
-chief writes the run directory, by `shared_run`.
+on its share of every batch. They meet in collective operations, which wait for
+all workers. So decisions must be the same everywhere, or the workers wait for
+ever; `broadcast_from_chief` takes care of that. Only the chief, which is the
+first worker, writes the run directory, by `shared_run`.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ from nae_tf.base.replicas import rows_of_all, spans_machines
 
 _CONFIG = "TF_CONFIG"
 # Errors of collective operations when another worker has ended.
-_LOST = (
+LOST_WORKER_ERRORS = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -139,21 +140,17 @@ def worker_index() -> int:
     return int(task["task"]["index"]) + has_chief
 
 
-def agreed(*values: float) -> list[float]:
-    """Return the values of the chief.
-
-    All workers must call this at the same time.
+def broadcast_from_chief(*values: float) -> list[float]:
+    """Return the values of the chief. A collective operation.
 
     Args:
         *values: values of this worker.
     """
-    return gathered(*values)[0].tolist()
+    return all_gather(*values)[0].tolist()
 
 
-def gathered(*values: float) -> np.ndarray:
-    """Return the values of all workers.
-
-    All workers must call this at the same time.
+def all_gather(*values: float) -> np.ndarray:
+    """Return the values of all workers. A collective operation.
 
     Args:
         *values: values of this worker.
@@ -171,15 +168,9 @@ def gathered(*values: float) -> np.ndarray:
     return rows.numpy()[:: len(strategy.extended.worker_devices)]
 
 
-def part():
-    """Wait until all workers are here, before this process ends.
-
-    A worker may have its result of a collective operation, and end, before the
-    others have theirs. After this call all workers have the results of all
-    earlier operations.
-    """
-    with contextlib.suppress(*_LOST):
-        gathered(0.0)
+def barrier():
+    """Wait until all workers are here. A collective operation."""
+    all_gather(0.0)
 
 
 # A graph, because `Strategy.gather` would make a new one at every call.
@@ -224,12 +215,12 @@ def shared_run(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
             stack.enter_context(contextlib.redirect_stdout(silence))
         try:
             # No worker writes before all workers have read.
-            agreed(0.0)
+            barrier()
             yield run_dir
-        except (OSError, *_LOST) as error:
+        except (OSError, *LOST_WORKER_ERRORS) as error:
             # Another context may have turned the error into an OSError.
             lost = error.__cause__ if isinstance(error, OSError) else error
-            if not isinstance(lost, _LOST) or not spans_machines(
+            if not isinstance(lost, LOST_WORKER_ERRORS) or not spans_machines(
                 tf.distribute.get_strategy()
             ):
                 raise

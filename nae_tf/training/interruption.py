@@ -1,5 +1,6 @@
 """Saving of a training, and its early end by a signal without a loss."""
 
+import contextlib
 import dataclasses
 import signal
 import sys
@@ -11,7 +12,11 @@ import gin
 import keras
 
 from nae_tf.base.setting_checks import check_number
-from nae_tf.training.distribution import gathered, part
+from nae_tf.training.distribution import (
+    LOST_WORKER_ERRORS,
+    all_gather,
+    barrier,
+)
 
 # EX_TEMPFAIL of sysexits.h: "try again later".
 EXIT_INTERRUPTED = 75
@@ -84,9 +89,9 @@ class Interruption:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def agree(self, wanted: bool = False) -> bool:
-        """Agree with all workers on a signal, and on a wish.
+        """Agree with all workers on a signal, and on a wish of this worker.
 
-        All workers must call this at the same time.
+        A collective operation.
 
         Args:
             wanted: whether this worker has the wish.
@@ -94,14 +99,17 @@ class Interruption:
         Returns:
             Whether any worker has the wish.
         """
-        any_wants, number = gathered(wanted, self._received).max(0)
+        any_wants, number = all_gather(wanted, self._received).max(0)
         self.signal = signal.Signals(int(number)) if number else None
         return bool(any_wants)
 
     def end_training(self):
         """End the process with `EXIT_INTERRUPTED` if a signal is agreed on."""
         if self.signal is not None:
-            part()
+            # A worker that ends may take the result of the last collective
+            # operation from those that do not have it yet.
+            with contextlib.suppress(*LOST_WORKER_ERRORS):
+                barrier()
             print(
                 f"{self.signal.name}: the progress is saved; continue with "
                 "--resume.",

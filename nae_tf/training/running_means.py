@@ -8,21 +8,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nae_tf.training.distribution import gathered, worker_index
+from nae_tf.training.distribution import all_gather, worker_index
 
 # Values of the variables of a mean, of every replica.
 Parts = list[list[float]]
 
 
 def get_means(model) -> dict[str, Parts]:
-    """Return the running means of a model.
-
-    All workers must call this at the same time.
-    """
+    """Return the running means of a model. A collective operation."""
     means = {}
     for name, mean in model.means.items():
         here = [[float(part) for part in _parts(v)] for v in mean.variables]
-        workers = gathered(*np.ravel(here))
+        workers = all_gather(*np.ravel(here))
         by_worker = workers.reshape([len(workers), *np.shape(here)])
         means[name] = np.concatenate(by_worker, axis=-1).tolist()
     return means

@@ -303,12 +303,12 @@ def test_other_workers_write_into_a_copy(name, tmp_path, monkeypatch):
 
 
 def test_a_signal_that_comes_while_workers_agree_waits(monkeypatch):
-    def gathered(*values):
+    def all_gather(*values):
         # Late: this worker's values are on their way.
         os.kill(os.getpid(), signal.SIGTERM)
         return np.array([values, [0] * len(values)])
 
-    monkeypatch.setattr(interruption, "gathered", gathered)
+    monkeypatch.setattr(interruption, "all_gather", all_gather)
     with interruption.Interruption() as watched:
         watched.agree()
         assert watched.signal is None
