@@ -16,7 +16,7 @@ from nae_tf.training.divergence import WatchDivergence
 from nae_tf.training.experiment import Experiment, Phase
 from nae_tf.training.records import (
     MetricsFile,
-    ReplayBufferFigures,
+    ReplayBufferMetrics,
     TrainingProgress,
 )
 from nae_tf.training.snapshots import KeepSnapshots
@@ -50,7 +50,7 @@ def phase_callbacks(
     metric, mode = _selection_metric(name, task)
     if phase.patience is not None and metric is None:
         raise ValueError(
-            "Phase.patience needs a figure to watch, but the task has no "
+            "Phase.patience needs a metric to watch, but the task has no "
             "selection outliers; remove it."
         )
     scalars = TensorBoardScalars(run.tensorboard, name)
@@ -59,7 +59,7 @@ def phase_callbacks(
         SelectionAuroc(task, phase.batch_size, limit)
         if metric == SelectionAuroc.MONITOR
         else None,
-        ReplayBufferFigures(),
+        ReplayBufferMetrics(),
         # Before what raises: the records show the epoch that diverged.
         MetricsFile(run.metrics, name),
         # Opens the file that the next two write into.

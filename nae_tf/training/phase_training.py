@@ -48,7 +48,7 @@ class PhaseTraining:
             interruption: Signals that have come, see `Interruption`.
 
         Raises:
-            ValueError: The phase asks for patience without a figure to watch.
+            ValueError: The phase asks for patience without a metric to watch.
         """
         self.experiment = experiment
         self.name = name

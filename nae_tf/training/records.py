@@ -14,7 +14,7 @@ from nae_tf.runs.progress import _terminal_bar, print_status
 from nae_tf.training.callbacks import ResumableCallback
 
 
-class ReplayBufferFigures(keras.callbacks.Callback):
+class ReplayBufferMetrics(keras.callbacks.Callback):
     """Add the age and the diversity of a replay buffer to the logs of an epoch.
 
     "replay_buffer_age" is the mean number of training steps since the stored

@@ -72,7 +72,7 @@ def disk_full_in_the_middle_of_a_phase(tmp_path, monkeypatch):
         full.__exit__(None, None, None)
 
 
-def disk_full_while_figures_are_written(tmp_path):
+def disk_full_while_metrics_are_written(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile()
     file = records.MetricsFile(tmp_path / "metrics.csv", "training")
@@ -230,8 +230,8 @@ CASES = {
         r"^cannot write ",
         OSError,
     ),
-    "disk full while figures are written": (
-        disk_full_while_figures_are_written,
+    "disk full while metrics are written": (
+        disk_full_while_metrics_are_written,
         r"cannot write .*metrics\.csv': File too large\. Free disk space",
         OSError,
     ),

@@ -52,7 +52,7 @@ def equal_noise(shape, seed, dtype):
 
 
 def train(method, strategy):
-    """Weights and figures of a method after three steps."""
+    """Weights and metrics of a method after three steps."""
     files = [GIN / "digits.gin", GIN / "methods" / f"{method}.gin"]
     configuration.parse_config(
         [str(file) for file in files], NARROW + SETTINGS.get(method, [])

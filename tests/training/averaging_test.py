@@ -58,17 +58,17 @@ def test_what_is_evaluated_is_the_average_of_the_weights(
         for path in (tmp_path / "run", path_of_weights[0])
     )
     assert losses == plain
-    # Validation did: the last epoch's figure is that of the averages.
+    # Validation did: the last epoch's metric is that of the averages.
     model.set_weights(averages(steps))
     error = np.mean(
         model.predict_outlier_score(task.validation.batches(32, 32))
     )
-    figures = [
+    metrics = [
         float(row["value"])
         for row in rows(tmp_path / "run")
         if row["metric"] == "val_reconstruction_error"
     ]
-    assert figures[-1] == pytest.approx(error, rel=1e-4)
+    assert metrics[-1] == pytest.approx(error, rel=1e-4)
 
 
 @pytest.mark.parametrize("instant", [(1, 4), (2, 0)])

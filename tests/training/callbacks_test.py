@@ -16,18 +16,18 @@ def model():
 
 
 def keep_best(model, mode="min"):
-    callback = KeepBest(WeightsCopy(model), "figure", mode)
+    callback = KeepBest(WeightsCopy(model), "metric", mode)
     callback.set_model(model)
     return callback
 
 
-def end_epochs(callback, model, figures, first=0):
+def end_epochs(callback, model, metrics, first=0):
     """Epochs whose weights are all equal to their number, from 1."""
-    for epoch, figure in enumerate(figures, start=first):
+    for epoch, metric in enumerate(metrics, start=first):
         model.set_weights(
             [np.full_like(w, epoch + 1.0) for w in model.get_weights()]
         )
-        callback.on_epoch_end(epoch, {"figure": figure})
+        callback.on_epoch_end(epoch, {"metric": metric})
 
 
 def kept(callback, model):
@@ -36,7 +36,7 @@ def kept(callback, model):
 
 
 @pytest.mark.parametrize(
-    ("mode", "figures", "best"),
+    ("mode", "metrics", "best"),
     [
         ("min", [3.0, 1.0, 2.0], 2),
         ("max", [1.0, 3.0, 2.0], 2),
@@ -45,14 +45,14 @@ def kept(callback, model):
         ("min", [1.0, 2.0, 3.0], 1),
     ],
 )
-def test_the_best_epoch_is_kept(model, mode, figures, best):
+def test_the_best_epoch_is_kept(model, mode, metrics, best):
     callback = keep_best(model, mode)
-    end_epochs(callback, model, figures)
+    end_epochs(callback, model, metrics)
     assert callback.epoch == best
     assert kept(callback, model) == best
 
 
-def test_the_best_figure_so_far_survives_an_interruption(model):
+def test_the_best_metric_so_far_survives_an_interruption(model):
     before = keep_best(model)
     end_epochs(before, model, [2.0, 1.0, 3.0])
     after = keep_best(model)
@@ -66,7 +66,7 @@ def test_the_best_figure_so_far_survives_an_interruption(model):
 
 
 @pytest.mark.parametrize(
-    ("mode", "figures", "epochs"),
+    ("mode", "metrics", "epochs"),
     [
         ("min", [3.0, 2.0, 2.0, 2.5], 4),  # A tie is no improvement.
         ("min", [3.0, 2.0, 2.5, 1.0, 1.5, 1.2, 0.0], 6),
@@ -74,13 +74,13 @@ def test_the_best_figure_so_far_survives_an_interruption(model):
     ],
 )
 def test_training_stops_after_two_epochs_without_improvement(
-    model, mode, figures, epochs
+    model, mode, metrics, epochs
 ):
-    callback = EarlyStopping("figure", patience=2, mode=mode)
+    callback = EarlyStopping("metric", patience=2, mode=mode)
     callback.set_model(model)
     model.stop_training = False
-    for epoch, figure in enumerate(figures):
-        callback.on_epoch_end(epoch, {"figure": figure})
+    for epoch, metric in enumerate(metrics):
+        callback.on_epoch_end(epoch, {"metric": metric})
         if model.stop_training:
             break
     assert epoch + 1 == epochs

@@ -83,7 +83,7 @@ def two_replicas(tmp_path_factory):
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def assert_equal_figures(one, two):
+def assert_equal_metrics(one, two):
     assert one.keys() == two.keys()
     for name in one:
         np.testing.assert_allclose(
@@ -93,7 +93,7 @@ def assert_equal_figures(one, two):
 
 def test_two_replicas_train_as_one_device_does(two_replicas):
     # Batches of 8, 8 and 1 examples, so that one replica has none in the last.
-    assert_equal_figures(*two_replicas["without_noise"])
+    assert_equal_metrics(*two_replicas["without_noise"])
 
 
 def test_a_replica_without_examples_runs_convolutions(two_replicas):
@@ -106,7 +106,7 @@ def test_a_replica_without_examples_runs_convolutions(two_replicas):
 
 
 def test_every_replica_has_its_own_noise_and_an_equal_say(two_replicas):
-    assert_equal_figures(*two_replicas["step"])
+    assert_equal_metrics(*two_replicas["step"])
 
 
 def test_every_replica_keeps_its_running_means(two_replicas):
@@ -182,7 +182,7 @@ def start_workers(command, scratch, count=2):
     ]
 
 
-def figures(run_dir):
+def metrics(run_dir):
     with open(run_dir / "metrics.csv", newline="") as file:
         return {
             (row["phase"], row["epoch"], row["metric"]): float(row["value"])
@@ -207,7 +207,7 @@ def two_workers(tmp_path_factory):
 
 def test_two_workers_train_as_two_devices_of_one_machine(two_workers):
     _, cluster, single, _ = two_workers
-    ours, theirs = figures(cluster), figures(single)
+    ours, theirs = metrics(cluster), metrics(single)
     assert ours.keys() == theirs.keys()
     for name in ours:
         assert ours[name] == pytest.approx(theirs[name], rel=1e-3), name
@@ -265,7 +265,7 @@ def test_an_ended_worker_ends_all_and_all_resume(two_workers, tmp_path, number):
     for process in start_workers(command, tmp_path):
         _, errors = process.communicate(timeout=200)
         assert process.returncode == 0, errors
-    assert figures(tmp_path / "run") == figures(cluster)
+    assert metrics(tmp_path / "run") == metrics(cluster)
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,11 @@ def watch(model):
     return watch
 
 
-def epochs(watch, *all_figures):
-    for epoch, figures in enumerate(all_figures):
+def epochs(watch, *all_metrics):
+    for epoch, metrics in enumerate(all_metrics):
         watch.on_epoch_begin(epoch)
         watch.on_train_batch_end(0, HEALTHY)
-        watch.on_epoch_end(epoch, HEALTHY | figures)
+        watch.on_epoch_end(epoch, HEALTHY | metrics)
 
 
 def test_a_healthy_training_is_left_alone(watch):
@@ -59,7 +59,7 @@ def test_the_norm_is_that_of_all_weights(model):
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", ["loss", "positive_energy"])
-def test_a_figure_that_is_no_number_is_noticed_at_once(watch, name, bad):
+def test_a_metric_that_is_no_number_is_noticed_at_once(watch, name, bad):
     epochs(watch, {"loss": 0.5}, {"loss": 0.25})
     watch.on_epoch_begin(2)
     with pytest.raises(DivergenceError, match=f"epoch 3: {name} became") as e:
@@ -104,22 +104,22 @@ def test_the_gap_is_measured_by_the_energy_of_the_first_epoch(watch):
 
 
 @pytest.mark.parametrize(
-    ("figures", "message"),
+    ("metrics", "message"),
     [
         ({"energy_gap": -1.01}, "ran away beyond 1 for 3 epochs"),
         ({"energy_gap": 1.01}, "ran away beyond 1 for 3 epochs"),
         ({"visible_fraction_at_bound": 0.995}, "stuck at the bounds"),
     ],
 )
-def test_figures_beyond_their_bounds_count_after_patience(
-    watch, figures, message
+def test_metrics_beyond_their_bounds_count_after_patience(
+    watch, metrics, message
 ):
     # A transition that ends within two epochs is healthy.
-    epochs(watch, {}, figures, figures, {}, figures, figures)
+    epochs(watch, {}, metrics, metrics, {}, metrics, metrics)
     assert not watch.good
     with pytest.raises(DivergenceError, match=message) as error:
-        watch.on_epoch_end(6, HEALTHY | figures)
-    (name, value), *_ = figures.items()
+        watch.on_epoch_end(6, HEALTHY | metrics)
+    (name, value), *_ = metrics.items()
     assert f"{name} by epoch: 1: {HEALTHY[name]:.3g}, 2: {value:.3g}" in str(
         error.value
     )

@@ -194,13 +194,13 @@ def test_every_method_resumes_exactly(method, tmp_path, monkeypatch):
 
 
 def test_the_epoch_that_selection_data_like_best_is_kept(uninterrupted):
-    figures = [
+    metrics = [
         (float(row["value"]), int(row["epoch"]))
         for row in rows(uninterrupted)
         if row["metric"] == "selection_auroc"
     ]
     # A later epoch wins a tie.
-    assert final_state(uninterrupted)[0].best_epoch == max(figures)[1]
+    assert final_state(uninterrupted)[0].best_epoch == max(metrics)[1]
 
 
 def test_a_phase_has_the_batches_that_it_asks_for(tmp_path, monkeypatch):

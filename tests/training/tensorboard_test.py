@@ -15,7 +15,7 @@ from nae_tf.runs.checkpoints import restore
 from nae_tf.train import train
 from nae_tf.training import tensorboard
 from nae_tf.training.experiment import Experiment
-from nae_tf.training.records import ReplayBufferFigures
+from nae_tf.training.records import ReplayBufferMetrics
 
 SETTINGS = [
     *TINY_DIGITS,
@@ -183,7 +183,7 @@ def test_an_unfinished_row_of_pairs_keeps_its_columns():
 )
 def test_diversity_is_the_mean_distance_of_two_states(states, diversity):
     states = tf.constant(states, tf.float32)
-    callback = ReplayBufferFigures()
+    callback = ReplayBufferMetrics()
     callback.set_model(
         types.SimpleNamespace(
             num_batches=tf.Variable(2),

@@ -122,7 +122,7 @@ def test_the_metrics_file_holds_every_epoch_of_both_phases(run):
     assert steps == [*pretraining, "3", "6"]
 
 
-def test_tensorboard_holds_the_figures_of_the_metrics_file(run):
+def test_tensorboard_holds_the_metrics_of_the_metrics_file(run):
     event_accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator"
     )
