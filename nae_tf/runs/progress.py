@@ -83,10 +83,11 @@ def progress_bar(total: int | None, unit: str, title: str = "", initial=0):
     """
     if not sys.stderr.isatty() and not _display["quiet"]:
         return _LogLines(total, unit, title, initial)
-    return _terminal_bar(total, unit, title, initial)
+    return terminal_bar(total, unit, title, initial)
 
 
-def _terminal_bar(total, unit, title, initial):
+def terminal_bar(total: int | None, unit: str, title: str, initial: int):
+    """Return a `progress_bar` that shows nothing where there is no terminal."""
     return tqdm(
         total=total,
         unit=unit,

@@ -161,46 +161,49 @@ class RunDirectory:
             self._refuse_links()
         parse_config([str(self.config)])
 
+    def record_sizes(self) -> dict[str, int]:
+        """Return the sizes of the records, once they are on the disk.
+
+        Records are the files that grow: metrics.csv and TensorBoard's events.
+
+        Returns:
+            Sizes in bytes, by path in the run directory.
+        """
+        sizes = {}
+        for path in self._records():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+                size = os.fstat(file.fileno()).st_size
+            sizes[path.relative_to(self.path).as_posix()] = size
+        return sizes
+
+    def cut_records(self, sizes: dict[str, int]):
+        """Take the records back to what they were at a checkpoint.
+
+        A training that goes on from a checkpoint writes again what came after
+        it. Cut off before, no row is missing and none is there twice.
+
+        Args:
+            sizes: Sizes as `record_sizes` returned them. A record without a
+                size is deleted.
+        """
+        for path in self._records():
+            size = sizes.get(path.relative_to(self.path).as_posix())
+            if size is None:
+                path.unlink()
+            elif size < path.stat().st_size:
+                os.truncate(path, size)
+
+    def _records(self):
+        events = (
+            path for path in self.tensorboard.rglob("*") if path.is_file()
+        )
+        metrics = [self.metrics] if self.metrics.exists() else []
+        return sorted([*metrics, *events])
+
 
 def _bindings(text):
     """Return values by name of a configuration that gin has written."""
     # A long value continues in indented lines.
     joined = re.sub(r"[ \t]*\\?\n[ \t]+", " ", text)
     return dict(re.findall(r"^([^#\s]\S*) = (.*)$", joined, re.MULTILINE))
-
-
-# --- Records: the files that grow, metrics.csv and TensorBoard's events -------
-#
-# A checkpoint holds their sizes. Resuming from it cuts off later rows; they are
-# written again, so that no row is missing or doubled.
-
-
-def record_sizes(run: RunDirectory) -> dict[str, int]:
-    """Return the sizes of the files, flushed to the disk, by path."""
-    sizes = {}
-    for path in _records(run):
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
-            size = os.fstat(file.fileno()).st_size
-        sizes[path.relative_to(run.path).as_posix()] = size
-    return sizes
-
-
-def cut_records(run: RunDirectory, sizes: dict[str, int]):
-    """Cut the files back to their sizes, and delete those without a size.
-
-    Args:
-        run: directory of the run.
-        sizes: sizes in bytes, by path in the run directory.
-    """
-    for path in _records(run):
-        size = sizes.get(path.relative_to(run.path).as_posix())
-        if size is None:
-            path.unlink()
-        elif size < path.stat().st_size:
-            os.truncate(path, size)
-
-
-def _records(run):
-    events = (path for path in run.tensorboard.rglob("*") if path.is_file())
-    return sorted([*filter(lambda path: path.exists(), [run.metrics]), *events])

@@ -13,7 +13,7 @@ from nae_tf.runs.checkpoints import (
     SavedCheckpoint,
     read,
 )
-from nae_tf.runs.run_directory import RunDirectory, cut_records, record_sizes
+from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.callbacks import (
     AveragedWeights,
     KeepBest,
@@ -95,7 +95,7 @@ class PhaseCheckpoints:
                 name: callback.get_state()
                 for name, callback in self._resumable().items()
             },
-            records=record_sizes(self._run),
+            records=self._run.record_sizes(),
         )
         self._directory.save(self._variables, self.progress)
         return self.progress
@@ -117,7 +117,7 @@ class PhaseCheckpoints:
         set_means(self._model, saved.progress.means)
         # What a finished phase has written stays: later ones wrote more.
         if not saved.progress.finished:
-            cut_records(self._run, saved.progress.records)
+            self._run.cut_records(saved.progress.records)
         self.progress = dataclasses.replace(
             saved.progress, roll_backs=roll_backs
         )

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from nae_tf.runs.disk import explain_file_errors
-from nae_tf.runs.progress import _terminal_bar, print_status
+from nae_tf.runs.progress import print_status, terminal_bar
 from nae_tf.training.callbacks import ResumableCallback
 
 
@@ -127,9 +127,7 @@ class TrainingProgress(keras.callbacks.Callback):
         """Show the bar."""
         self.start = time.monotonic()
         self.first_step = self._step()
-        self.bar = _terminal_bar(
-            self.total, "step", self.title, self.first_step
-        )
+        self.bar = terminal_bar(self.total, "step", self.title, self.first_step)
 
     def on_train_batch_end(self, batch, logs=None):
         """Count a step."""

@@ -1,6 +1,7 @@
-"""Images keep their content at other sizes and colours."""
+"""Images keep their content at other sizes and colours, and stand in rows."""
 
 import numpy as np
+import pytest
 from data_files import random_images
 
 from nae_tf.data import image_arrays
@@ -57,3 +58,42 @@ def test_gray_images_keep_the_energy_of_the_colours():
         np.testing.assert_allclose(gray[..., channel], expected, atol=0.51)
     white = np.full((2, 2, 3), 255, np.uint8)
     assert (image_arrays.gray_images(white, (2, 2, 3)).numpy() == 255).all()
+
+
+# --- In rows ----------------------------------------------------------------
+
+
+def test_images_stand_in_rows_with_gaps_and_an_unfinished_last_row():
+    images = np.stack([np.full((2, 3, 1), value) for value in (0.1, 0.2, 0.3)])
+    grid = image_arrays.image_grid(images, num_columns=2)[..., 0]
+    np.testing.assert_array_equal(
+        grid,
+        [
+            [0.1, 0.1, 0.1, 1.0, 0.2, 0.2, 0.2],
+            [0.1, 0.1, 0.1, 1.0, 0.2, 0.2, 0.2],
+            [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
+            [0.3, 0.3, 0.3, 1.0, 1.0, 1.0, 1.0],
+            [0.3, 0.3, 0.3, 1.0, 1.0, 1.0, 1.0],
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "rows", "columns"), [(1, 1, 1), (3, 2, 2), (6, 2, 3), (9, 3, 3)]
+)
+def test_without_a_number_of_columns_the_grid_is_about_square(
+    count, rows, columns
+):
+    grid = image_arrays.image_grid(np.zeros((count, 2, 2, 1), np.float32))
+    assert grid.dtype == np.float32
+    assert grid.shape == (3 * rows - 1, 3 * columns - 1, 1)
+
+
+def test_an_unfinished_row_of_pairs_keeps_its_columns():
+    images = np.zeros((3, 200, 200, 1))
+    grid = image_arrays.pair_grid(images, images + 0.5)[..., 0]
+    assert grid.shape == (4 * 201 - 1, 2 * 201 - 1)
+    corners = grid[::201, ::201]
+    np.testing.assert_array_equal(
+        corners, [[0, 0], [128, 128], [0, 255], [128, 255]]
+    )

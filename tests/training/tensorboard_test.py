@@ -1,7 +1,5 @@
 """What TensorBoard's event files hold, read back."""
 
-import types
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,13 +7,11 @@ from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.plugins.hparams import metadata
 from tiny_runs import DIGITS, TINY_DIGITS
 
-from nae_tf.data import image_arrays
 from nae_tf.runs import configuration, run_directory
 from nae_tf.runs.checkpoints import restore
 from nae_tf.train import train
 from nae_tf.training import tensorboard
 from nae_tf.training.experiment import Experiment
-from nae_tf.training.records import ReplayBufferMetrics
 
 SETTINGS = [
     *TINY_DIGITS,
@@ -165,34 +161,3 @@ def test_hyperparameters_are_bindings_of_one_value():
         "NAE.sampler": "@OnManifold()",
         "Phase.keep": "last",
     }
-
-
-def test_an_unfinished_row_of_pairs_keeps_its_columns():
-    images = np.zeros((3, 200, 200, 1))
-    grid = image_arrays.pair_grid(images, images + 0.5)[..., 0]
-    assert grid.shape == (4 * 201 - 1, 2 * 201 - 1)
-    corners = grid[::201, ::201]
-    np.testing.assert_array_equal(
-        corners, [[0, 0], [128, 128], [0, 255], [128, 255]]
-    )
-
-
-@pytest.mark.parametrize(
-    ("states", "diversity"),
-    [(np.ones((8, 3)), 0.0), (np.eye(8), np.sqrt(2)), ([[0.0], [3.0]], 3.0)],
-)
-def test_diversity_is_the_mean_distance_of_two_states(states, diversity):
-    states = tf.constant(states, tf.float32)
-    callback = ReplayBufferMetrics()
-    callback.set_model(
-        types.SimpleNamespace(
-            num_batches=tf.Variable(2),
-            replay_buffer=types.SimpleNamespace(
-                states=states, size=len(states), num_pushed=len(states)
-            ),
-        )
-    )
-    logs = {}
-    callback.on_epoch_end(0, logs)
-    assert logs["replay_buffer_diversity"] == pytest.approx(diversity)
-    assert logs["replay_buffer_age"] == pytest.approx(0.5)
