@@ -178,14 +178,14 @@ class RunDirectory:
         return sizes
 
     def cut_records(self, sizes: dict[str, int]):
-        """Take the records back to what they were at a checkpoint.
+        """Cut the records back to their sizes at a checkpoint.
 
-        A training that goes on from a checkpoint writes again what came after
-        it. Cut off before, no row is missing and none is there twice.
+        A training that continues from a checkpoint writes all later rows again.
+        Cutting them off first keeps them from being doubled.
 
         Args:
-            sizes: Sizes as `record_sizes` returned them. A record without a
-                size is deleted.
+            sizes: sizes in bytes by path, a result of `record_sizes`. A record
+                without a size is deleted.
         """
         for path in self._records():
             size = sizes.get(path.relative_to(self.path).as_posix())

@@ -33,17 +33,17 @@ def phase_callbacks(
     """Make the callbacks of a phase.
 
     Args:
-        run: Directory that they write to.
-        experiment: Experiment with the data and the divergence guard.
-        name: Name of the phase, "pretraining" or "training".
-        model: Compiled model.
-        phase: Settings of the phase.
+        run: directory that they write to.
+        experiment: experiment with the data and the divergence guard.
+        name: name of the phase, "pretraining" or "training".
+        model: compiled model.
+        phase: settings of the phase.
 
     Returns:
         Callbacks in the order in which they run.
 
     Raises:
-        ValueError: The phase asks for patience without a metric to watch.
+        ValueError: if the phase has patience, but no metric to watch.
     """
     task, guard = experiment.task, experiment.guard
     steps, limit = phase.steps(task.train), experiment.evaluation_limit
@@ -60,14 +60,14 @@ def phase_callbacks(
         if metric == SelectionAuroc.MONITOR
         else None,
         ReplayBufferMetrics(),
-        # Before what raises: the records show the epoch that diverged.
+        # Before those that raise, so that records show the epoch that diverged.
         MetricsFile(run.metrics, name),
         # Opens the file that the next two write into.
         scalars,
         TensorBoardPictures(
             scalars, task, experiment.picture_interval, phase.epochs, steps
         ),
-        # In this phase alone, because runs are compared by its metrics.
+        # Only in this phase, because its metrics compare runs.
         TensorBoardConfiguration(
             scalars,
             run.config,
@@ -75,7 +75,7 @@ def phase_callbacks(
         )
         if name == "training"
         else None,
-        # Before what keeps weights: none are kept of an epoch that diverged.
+        # Before those that keep weights: an epoch that diverged keeps none.
         WatchDivergence(guard) if guard is not None else None,
         KeepBest(WeightsCopy(model), metric, mode)
         if phase.keep == "best" and metric is not None
@@ -87,9 +87,9 @@ def phase_callbacks(
         KeepSnapshots(run.snapshots(name), phase.epochs, phase.num_snapshots)
         if phase.num_snapshots
         else None,
-        # After what raises: its line says that the epoch is complete.
+        # After those that raise: its line means that the epoch is complete.
         TrainingProgress(name, phase.epochs, steps),
-        # Last, because it takes the averages away that those above look at.
+        # Last, because it removes the averages that those above use.
         AveragedWeights(WeightsCopy(model))
         if model.optimizer.use_ema
         else None,
@@ -98,7 +98,7 @@ def phase_callbacks(
 
 
 def _selection_metric(name: str, task: Task) -> tuple[str | None, str]:
-    """Return the metric that the best epoch is chosen by, if any, and how."""
+    """Return the metric that selects the best epoch, or None, and its mode."""
     if name == "pretraining":
         return "val_reconstruction_error", "min"
     if task.selection:

@@ -1,4 +1,4 @@
-"""What a phase saves and goes back to: variables, callbacks, records."""
+"""Checkpoints of a phase: variables, states of callbacks, sizes of records."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,10 +26,10 @@ _Kind = TypeVar("_Kind", bound=keras.callbacks.Callback)
 
 
 class PhaseCheckpoints:
-    """Saves a phase as it is, and takes it back to what was saved.
+    """Saves the state of a phase and restores it.
 
     Attributes:
-        progress: Progress that was saved or restored last.
+        progress: progress that was saved or restored last.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class PhaseCheckpoints:
         """Prepare saving; nothing is read or written.
 
         Args:
-            run: Directory of the run.
-            name: Name of the phase.
-            model: Compiled model, whose optimizer is built.
-            callbacks: Callbacks of the phase, see `phase_callbacks`.
+            run: directory of the run.
+            name: name of the phase.
+            model: compiled model, whose optimizer is built.
+            callbacks: callbacks of the phase.
         """
         self.progress = Progress()
         self._run = run
@@ -58,29 +58,29 @@ class PhaseCheckpoints:
         self._variables = tf.train.Checkpoint(**variables)
 
     def newest(self, good_only: bool = False) -> SavedCheckpoint | None:
-        """Return the newest checkpoint, see `CheckpointDirectory.newest`."""
+        """Return the newest checkpoint, by `CheckpointDirectory.newest`."""
         return self._directory.newest(good_only)
 
     def save(self, epoch: int, step: int, finished: bool) -> Progress:
         """Write a checkpoint.
 
         Args:
-            epoch: Number of epochs completed.
-            step: Number of steps completed of the epoch under way.
-            finished: Whether the phase is over.
+            epoch: number of completed epochs.
+            step: number of completed steps of the current epoch.
+            finished: whether the phase is over.
 
         Returns:
             The progress that was saved.
 
         Raises:
-            DivergenceError: The weights are not worth saving.
-            OSError: The checkpoint cannot be written.
+            DivergenceError: if the weights are infinite or too large.
+            OSError: if the checkpoint cannot be written.
         """
         watch, best = self._find(WatchDivergence), self._find(KeepBest)
         average = self._find(AveragedWeights)
         if watch is not None and not finished:
             watch.check_weights()
-        # No step, no average.
+        # Without a step there is no average.
         if average is not None and finished and epoch:
             average.finish()
         self.progress = Progress(
@@ -104,18 +104,18 @@ class PhaseCheckpoints:
         """Take the phase back to a checkpoint.
 
         Args:
-            saved: Checkpoint of this phase.
-            roll_backs: Number of roll-backs from now on; a roll-back goes to a
-                checkpoint that does not know of it.
+            saved: checkpoint of this phase.
+            roll_backs: number of roll-backs from now on; it is larger than that
+                in the checkpoint when a roll-back restores it.
 
         Returns:
-            The progress from which to go on.
+            The progress to continue from.
         """
         read(self._variables, saved)
         for name, callback in self._resumable().items():
             callback.set_state(saved.progress.callbacks[name])
         set_means(self._model, saved.progress.means)
-        # What a finished phase has written stays: later ones wrote more.
+        # Records of a finished phase stay, because later phases wrote more.
         if not saved.progress.finished:
             self._run.cut_records(saved.progress.records)
         self.progress = dataclasses.replace(
@@ -124,7 +124,7 @@ class PhaseCheckpoints:
         return self.progress
 
     def _resumable(self) -> dict[str, ResumableCallback]:
-        """Return the callbacks with a state, by the name it is saved under."""
+        """Return the callbacks with a state, by its name in checkpoints."""
         return {
             type(callback).__name__: callback
             for callback in self._callbacks
@@ -132,7 +132,7 @@ class PhaseCheckpoints:
         }
 
     def _find(self, kind: type[_Kind]) -> _Kind | None:
-        """Return the phase's callback of a kind, None if it has none."""
+        """Return the callback of a class, or None if the phase has none."""
         for callback in self._callbacks:
             if isinstance(callback, kind):
                 return callback

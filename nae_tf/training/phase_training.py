@@ -1,8 +1,8 @@
-"""Train one phase of a run so that it can be killed at any instant.
+"""Training of one phase of a run, which may be killed at any instant.
 
-All randomness derives from seeds and counters, so variables, counters and the
-states of the callbacks are all that a checkpoint has to hold: a resumed phase
-goes through the same steps as one that was never interrupted.
+All randomness derives from seeds and counters. So a checkpoint holds only
+variables, counters and the states of callbacks, and a resumed phase makes the
+same steps as one that was never interrupted.
 """
 
 import sys
@@ -40,26 +40,26 @@ class PhaseTraining:
         """Prepare a compiled model's training; nothing is read or written.
 
         Args:
-            run: Directory that the phase writes to.
-            experiment: Experiment with the data and the divergence guard.
-            name: Name of the phase, "pretraining" or "training".
-            model: Compiled model.
-            phase: Settings of the phase.
-            interruption: Signals that have come, see `Interruption`.
+            run: directory that the phase writes to.
+            experiment: experiment with the data and the divergence guard.
+            name: name of the phase, "pretraining" or "training".
+            model: compiled model.
+            phase: settings of the phase.
+            interruption: handler of signals.
 
         Raises:
-            ValueError: The phase asks for patience without a metric to watch.
+            ValueError: if the phase has patience, but no metric to watch.
         """
         self.experiment = experiment
         self.name = name
         self.model = model
         self.phase = phase
-        # As `OutlierDetector.minimize` does: the state is there to restore.
+        # Built as in `LossModel.minimize_each`, so that it can be restored.
         model.optimizer.build(model.trainable_variables)
         self.remedy = RollBackRemedy(model, experiment.guard)
         self.callbacks = phase_callbacks(run, experiment, name, model, phase)
         for callback in self.callbacks:
-            # Some are asked before `fit` is, or without it.
+            # Some are used before `fit`, or without it.
             callback.set_model(model)
         self.checkpoints = PhaseCheckpoints(run, name, model, self.callbacks)
         self.saving = SaveProgress(
@@ -70,11 +70,11 @@ class PhaseTraining:
         )
 
     def train(self) -> None:
-        """Train from where the phase is to its end; keep the best weights.
+        """Train from the newest checkpoint to the end; keep the best weights.
 
         Raises:
-            DivergenceError: The training diverged, and was not to be rolled
-                back, or it was rolled back too often.
+            DivergenceError: if the training diverged, and the guard allows no
+                roll-back, or no further one.
         """
         saved = self.checkpoints.newest()
         if saved is None:
@@ -102,11 +102,11 @@ class PhaseTraining:
             warn_of_collapse(self.name, self.model, batch)
 
     def _fit(self, progress: Progress) -> Progress:
-        """Call `fit` for the rest of an epoch, and for those after it."""
+        """Call `fit` for the rest of an epoch and for the epochs after it."""
         task, phase = self.experiment.task, self.phase
         limit = self.experiment.evaluation_limit
         steps = phase.steps(task.train)
-        # First epoch, the one behind the last, and steps of the first one done.
+        # First epoch, end of the last one, completed steps of the first one.
         spans = [(progress.epoch, phase.epochs, 0)]
         if progress.step:
             rest = progress.epoch + 1
@@ -118,7 +118,7 @@ class PhaseTraining:
             if self.checkpoints.progress.finished:
                 break
             self.saving.steps_before = step
-            # What callbacks cannot write, they explain themselves.
+            # Callbacks explain errors of their own files.
             with explain_data_errors(task.name, "continue with --resume"):
                 self.model.fit(
                     task.train.training_batches(
@@ -136,10 +136,10 @@ class PhaseTraining:
                         phase.batch_size, limit
                     ),
                     callbacks=[
-                        # First: the other callbacks see the means restored.
+                        # First, so that other callbacks see restored means.
                         RestoreMeans(progress.means if step else {}),
                         *self.callbacks,
-                        # Last: it saves what the others have come to.
+                        # Last, because it saves the states of the others.
                         self.saving,
                     ],
                     verbose=0,
@@ -147,13 +147,13 @@ class PhaseTraining:
         return self.checkpoints.progress
 
     def _restore(self, saved: SavedCheckpoint, roll_backs: int) -> Progress:
-        """Take the phase back to a checkpoint, with noise and steps anew."""
+        """Restore a checkpoint, and noise and learning rate of roll-backs."""
         progress = self.checkpoints.restore(saved, roll_backs)
         self.remedy.apply(roll_backs)
         return progress
 
     def _roll_back(self, error: DivergenceError, guard) -> Progress:
-        """Go back to the last good checkpoint, and save where it goes on."""
+        """Go back to the last good checkpoint, and save the new state."""
         saved = self.checkpoints.newest(good_only=True)
         before = self.checkpoints.progress.roll_backs
         if guard.action == "stop" or saved is None:

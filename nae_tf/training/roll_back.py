@@ -1,4 +1,4 @@
-"""What a roll-back changes: other noise, and smaller steps."""
+"""Changes at a roll-back: other noise and smaller steps."""
 
 import keras
 
@@ -7,15 +7,15 @@ from nae_tf.training.divergence import DivergenceGuard
 
 
 class RollBackRemedy:
-    """What may keep a phase from diverging again after a roll-back."""
+    """The changes that may keep a phase from diverging again."""
 
     def __init__(self, model, guard: DivergenceGuard | None):
-        """Remember the seed and the learning rate that a phase begins with.
+        """Store the seed and the learning rate at the start of a phase.
 
         Args:
-            model: Compiled model of the phase.
-            guard: Guard that says how much smaller the steps become; None if
-                nothing is ever rolled back.
+            model: compiled model of the phase.
+            guard: guard with the factor of the learning rate; None if nothing
+                is ever rolled back.
         """
         self.guard = guard
         self.model = model
@@ -23,17 +23,17 @@ class RollBackRemedy:
         self.rate = model.optimizer.get_config()["learning_rate"]
 
     def apply(self, roll_backs: int):
-        """Give the model the noise and the learning rate after roll-backs.
+        """Set the seed and the learning rate of the model after roll-backs.
 
         Args:
-            roll_backs: Number of roll-backs of the phase, >= 0.
+            roll_backs: number of roll-backs of the phase, >= 0.
         """
         if self.guard is None or not roll_backs:
             return
         scale = self.guard.rate_factor**roll_backs
         self.model.optimizer.learning_rate = scaled_rate(self.rate, scale)
         self.model.seed = self.seed + roll_backs
-        # The graphs in use have the rate and the seed in them.
+        # Traced graphs contain the rate and the seed.
         self.model.forget_graphs()
 
 
@@ -58,12 +58,12 @@ def scaled_rate(rate, scale: float):
     """Return a learning rate times a constant.
 
     Args:
-        rate: as it stands in an optimizer's config: a number, or a serialised
-            schedule.
-        scale: > 0.
+        rate: learning rate in the config of an optimizer: a number or a
+            serialised schedule.
+        scale: factor of the rate, > 0.
 
     Returns:
-        What an optimizer's `learning_rate` can be set to.
+        A value for the `learning_rate` of an optimizer.
     """
     if isinstance(rate, dict):
         schedule = keras.saving.deserialize_keras_object(rate)
