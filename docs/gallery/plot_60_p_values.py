@@ -128,9 +128,8 @@ for q, false_share, found_share in zip(levels, false, found, strict=True):
     )
 
 # %%
-# The realised rate is at most the requested one. By theory
-# it is the requested one times the share of inliers among all rows, which the
-# method does not know.
+# The bound is the requested level times the share of inliers among all rows,
+# which the method does not know. So the realised rate is below the level.
 
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
 axes[0].plot(levels, levels, color="black", linestyle=":", label="requested")

@@ -71,6 +71,7 @@ model.fit(
     shuffle=False,
     verbose=0,
 )
+calibration = Calibration(model.predict_outlier_score(images(task.validation)))
 
 # %%
 # The export
@@ -79,7 +80,6 @@ model.fit(
 # `ExportedModel` scores with it. The signature `reconstruct` answers with the
 # reconstruction and the error map; TensorFlow Serving offers the same.
 
-calibration = Calibration(model.predict_outlier_score(images(task.validation)))
 with tempfile.TemporaryDirectory() as folder:
     path = export_model(model, calibration, folder)
     exported = ExportedModel(path)
