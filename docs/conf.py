@@ -58,6 +58,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "examples",
     "filename_pattern": r"/plot_",
     "within_subsection_order": "FileNameSortKey",
+    "capture_repr": ("_repr_html_",),  # Not what `fit` returns.
     "abort_on_example_error": True,
     "doc_module": ("nae_tf",),
     "reference_url": {"nae_tf": None},
