@@ -141,7 +141,7 @@ shape = (NUM_CELLS, NUM_CELLS)
 box = {"origin": "lower", "extent": [-BOUND, BOUND, -BOUND, BOUND]}
 
 fig, axes = plt.subplots(
-    1, 4, figsize=(10, 3.2), layout="compressed", sharex=True, sharey=True
+    1, 4, figsize=(9.5, 3.7), layout="compressed", sharex=True, sharey=True
 )
 top = truth.max()
 axes[0].imshow(truth.reshape(shape), vmax=top, **box)
