@@ -20,7 +20,11 @@ import shutil
 import tensorflow as tf
 from absl import logging
 
-from nae_tf.runs.disk import explain_file_errors, flush_to_disk
+from nae_tf.runs.disk import (
+    explain_file_errors,
+    explain_write_errors,
+    flush_to_disk,
+)
 
 _VARIABLES = "variables"
 _MANIFEST = "manifest.json"
@@ -111,10 +115,9 @@ class CheckpointDirectory:
         names = self._names()
         name = f"{int(names[0]) + 1 if names else 0:08d}"
         unfinished = self.path / f"{_UNFINISHED}{name}"
-        with explain_file_errors(
+        with explain_write_errors(
             f"cannot write a checkpoint into {str(self.path)!r}",
-            "Free disk space or fix the permissions of the directory, then "
-            "continue with --resume; earlier checkpoints are unchanged.",
+            "continue with --resume; earlier checkpoints are unchanged",
         ):
             self.path.mkdir(parents=True, exist_ok=True)
             self._delete_unfinished()

@@ -78,6 +78,25 @@ def explain_tensorflow_file_errors(failed: str, remedy: str):
         raise OSError(f"{failed}: {_reason(error)}. {remedy}") from error
 
 
+def explain_write_errors(
+    failed: str, then: str = "run the command again"
+) -> contextlib.AbstractContextManager:
+    """Explain that something could not be written, as on a full disk.
+
+    Args:
+        failed: beginning of the message: the operation that failed.
+        then: end of the message: what to do once there is space again.
+
+    Returns:
+        A context manager that raises OSError with a message of one line.
+    """
+    return explain_file_errors(
+        failed,
+        "Free disk space or fix the permissions of the directory, then "
+        f"{then}.",
+    )
+
+
 def explain_data_errors(
     name: str, then: str = "run the command again"
 ) -> contextlib.AbstractContextManager:
@@ -116,11 +135,7 @@ def write_atomically(path: pathlib.Path, content: str | bytes):
     """
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with explain_file_errors(
-        f"cannot write {str(path)!r}",
-        "Free disk space or fix the permissions of the directory, then run the "
-        "command again.",
-    ):
+    with explain_write_errors(f"cannot write {str(path)!r}"):
         try:
             with open(temporary, "wb") as file:
                 file.write(data)

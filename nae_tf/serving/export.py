@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from nae_tf.base.setting_checks import check_integer
 from nae_tf.runs.disk import (
-    explain_file_errors,
+    explain_write_errors,
     flush_to_disk,
     flush_tree_to_disk,
 )
@@ -70,10 +70,8 @@ def export_model(
     requests = _warmup_requests(signatures, model.value_range)
     # A server ignores folders whose names are not numbers.
     temporary = directory / f".{version}.{os.getpid()}"
-    with explain_file_errors(
-        f"cannot export into {str(directory)!r}",
-        "Free disk space or fix the permissions of the directory, then export "
-        "again.",
+    with explain_write_errors(
+        f"cannot export into {str(directory)!r}", "export again"
     ):
         directory.mkdir(parents=True, exist_ok=True)
         try:

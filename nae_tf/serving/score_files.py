@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nae_tf.runs.disk import (
-    explain_file_errors,
+    explain_write_errors,
     flush_to_disk,
     write_atomically,
 )
@@ -150,11 +150,10 @@ class PartialFile:
             self._file.flush()
 
     def _writing(self):
-        return explain_file_errors(
+        return explain_write_errors(
             f"cannot write {str(self._path)!r}",
-            "Free disk space or fix the permissions of the directory, then give"
-            " the same command again: it continues after the rows that are "
-            "there.",
+            "give the same command again: it continues after the rows that "
+            "are there",
         )
 
     def finish(self):

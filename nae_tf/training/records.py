@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from nae_tf.runs.disk import explain_file_errors
+from nae_tf.runs.disk import explain_write_errors
 from nae_tf.runs.progress import print_status, terminal_bar
 from nae_tf.training.callbacks import ResumableCallback
 
@@ -97,10 +97,8 @@ class MetricsFile(ResumableCallback):
 
     def _append(self, rows):
         with (
-            explain_file_errors(
-                f"cannot write {str(self.path)!r}",
-                "Free disk space or fix the permissions of the directory, then "
-                "continue with --resume.",
+            explain_write_errors(
+                f"cannot write {str(self.path)!r}", "continue with --resume"
             ),
             open(self.path, "a", newline="", encoding="utf-8") as file,
         ):

@@ -16,7 +16,7 @@ from nae_tf.autoencoder import Autoencoder
 from nae_tf.data.image_arrays import pair_grid, square_grid
 from nae_tf.data.task import Task
 from nae_tf.nae import NAE
-from nae_tf.runs.disk import explain_file_errors
+from nae_tf.runs.disk import explain_write_errors
 from nae_tf.training.callbacks import ResumableCallback
 
 # TensorBoard tags of metrics whose tag is not their name.
@@ -70,10 +70,9 @@ class TensorBoardScalars(keras.callbacks.Callback):
 
     def explain_errors(self):
         """Return a context that explains errors of writing in one line."""
-        return explain_file_errors(
+        return explain_write_errors(
             f"cannot write TensorBoard's events into {str(self.directory)!r}",
-            "Free disk space or fix the permissions of the directory, then "
-            "continue with --resume.",
+            "continue with --resume",
         )
 
 
