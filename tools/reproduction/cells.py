@@ -246,11 +246,11 @@ def _trained_seconds(run: RunDirectory) -> float:
 
 @contextlib.contextmanager
 def _sitting(run: RunDirectory, origin: dict, before: float) -> Iterator[dict]:
-    """Keep in the run who works on it; give the origins so far, joined.
+    """Record in the run that this process trains it; yield all origins.
 
-    It is written first, because a crash leaves no time for it. What the run
-    refused, or what failed before it saved anything, had no part in it: the
-    run is then trained no longer than the `before` seconds it came with.
+    The record is written first, because a crash leaves no time for it. It is
+    removed if the run refuses this process, or if the process fails before it
+    saves anything: the run then still has `before` seconds of training.
     """
     path = run.path / ".sittings.json"
     sittings = []
