@@ -1,4 +1,4 @@
-"""Puts the presets into the wheel; everything else is in pyproject.toml."""
+"""Puts presets and type marker into the wheel; the rest is in pyproject.toml."""
 
 import os
 import pathlib
@@ -8,9 +8,10 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithPresets(build_py):
-    """Copies the folder gin/ to nae_tf/presets, where the package finds it.
+    """Copies gin/ to nae_tf/presets, and writes nae_tf/py.typed (PEP 561).
 
-    An editable installation reads gin/ itself.
+    The first screen of the package is for the paper, so neither is kept there.
+    An editable installation reads gin/ itself, and its sources are typed.
     """
 
     def run(self):
@@ -20,6 +21,7 @@ class BuildWithPresets(build_py):
             for target, source in self._presets().items():
                 self.mkpath(os.path.dirname(target))
                 self.copy_file(source, target)
+            pathlib.Path(self._marker()).touch()
 
     def get_source_files(self) -> list[str]:
         """Return what an sdist has to hold."""
@@ -27,11 +29,15 @@ class BuildWithPresets(build_py):
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         """Return what `run` writes."""
-        return [*super().get_outputs(include_bytecode), *self._presets()]
+        written = [*self._presets(), self._marker()]
+        return [*super().get_outputs(include_bytecode), *written]
 
     def get_output_mapping(self) -> dict[str, str]:
         """Return what `run` copies, and from where."""
         return super().get_output_mapping() | self._presets()
+
+    def _marker(self) -> str:
+        return os.path.join(self.build_lib, "nae_tf", "py.typed")
 
     def _presets(self) -> dict[str, str]:
         target = os.path.join(self.build_lib, "nae_tf", "presets")
