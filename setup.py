@@ -1,4 +1,4 @@
-"""Puts presets and type marker into the wheel; the rest is in pyproject.toml."""
+"""Puts presets and a type marker into the wheel; see pyproject.toml."""
 
 import os
 import pathlib
