@@ -65,7 +65,7 @@ model = Autoencoder(
     MLPEncoder(LATENT_DIM, SHAPE), MLPDecoder(LATENT_DIM, SHAPE)
 )
 model.compile(keras.optimizers.Adam(1e-3))
-model.fit(
+history = model.fit(
     task.train.training_batches(batch_size=64, seed=0),
     steps_per_epoch=2000,
     shuffle=False,
