@@ -84,9 +84,9 @@ decoder = keras.Sequential(
 
 # %%
 # The default chains are the paper's for 784 pixels. The gradient of a mean over
-# 64 values is twelve times as large, so ten visible steps do. The latent chain's
-# step size and the number of steps were chosen with these kinds of faults in
-# view: the AUROC below illustrates the method, it is no benchmark.
+# 64 values is twelve times as large, so ten visible steps do. The step size of
+# the latent chain and the number of steps were chosen with such faults in view:
+# the AUROC below illustrates the method, it is no benchmark.
 
 sampler = OnManifold(
     latent_chain=LangevinChain(num_steps=10, step_size=2.0, noise_std=0.05),

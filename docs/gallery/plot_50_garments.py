@@ -103,8 +103,8 @@ unseen = {name: draw(rng, shape, 300) for name, shape in UNSEEN.items()}
 # Two convolutions of stride 2 and their mirror image. With 256 pixels the
 # gradient of a mean is three times that of MNIST's 784. The visible chain takes
 # ten steps of 40, where MNIST has fifty of 10. Chains, rate and the look of the
-# garments were chosen with other seeds, with the unseen shapes in view: the AUROC
-# below illustrates the method, it is no benchmark.
+# garments were chosen with other seeds, with the unseen shapes in view: the
+# AUROC below illustrates the method, it is no benchmark.
 
 keras.utils.set_random_seed(0)
 down = {"kernel_size": 3, "strides": 2, "padding": "same", "activation": "relu"}
