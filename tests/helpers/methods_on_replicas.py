@@ -1,9 +1,8 @@
 """Trains every method on one device and on two logical CPUs; see
-baselines_replicas_test.py, which runs it in a process of its own.
+tests/baselines/replicas_test.py, which runs it in a process of its own.
 """
 
 import json
-import pathlib
 import sys
 import types
 
@@ -11,16 +10,14 @@ import gin
 import keras
 import numpy as np
 import tensorflow as tf
+from methods import experiment
 from tiny_models import image_networks, short_sampler, vector_networks
 
 from nae_tf import NAE, Autoencoder
 from nae_tf.base import randomness
 from nae_tf.baselines import dae, rae, vae
-from nae_tf.runs import configuration
 from nae_tf.training.distribution import make_strategy
-from nae_tf.training.experiment import Experiment
 
-GIN = pathlib.Path(__file__).resolve().parents[2] / "gin"
 NARROW = [
     "Experiment.precision = 'float64'",
     "latent_dim = 4",
@@ -53,14 +50,11 @@ def equal_noise(shape, seed, dtype):
 
 def train(method, strategy):
     """Weights and metrics of a method after three steps."""
-    files = [GIN / "digits.gin", GIN / "methods" / f"{method}.gin"]
-    configuration.parse_config(
-        [str(file) for file in files], NARROW + SETTINGS.get(method, [])
-    )
+    bindings = NARROW + SETTINGS.get(method, [])
     # The last batch has one example: nothing for the second replica.
     x = np.random.default_rng(0).random((17, 8, 8, 1))
     with strategy.scope():
-        model = Experiment.from_config().build_model()
+        model = experiment(method, bindings=bindings).build_model()
         model.compile(keras.optimizers.SGD(1e-2))
     history = model.fit(x, batch_size=8, shuffle=False, verbose=0)
     evaluated = model.evaluate(x, batch_size=8, verbose=0, return_dict=True)
@@ -90,13 +84,9 @@ def train_convolutions(method, strategy):
 
 def types_of_an_update(strategy):
     """Types in which the decoder of a mixed VQ-VAE runs in a training step."""
-    files = [GIN / "digits.gin", GIN / "methods" / "vqvae.gin"]
     mixed = ["Experiment.precision = 'mixed_bfloat16'"]
-    configuration.parse_config(
-        [str(file) for file in files], NARROW[1:] + mixed
-    )
     with strategy.scope():
-        model = Experiment.from_config().build_model()
+        model = experiment("vqvae", bindings=NARROW[1:] + mixed).build_model()
         model.compile("sgd")
     seen = []
     for layer in model.decoder.layers:
