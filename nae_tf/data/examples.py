@@ -52,6 +52,8 @@ class Examples(abc.ABC):
         num_levels: number of values that a pixel can take (256 for 8-bit
             images), or None for data that are not quantised. The values of
             quantised data are multiples of 1 / (num_levels - 1) in [0, 1].
+        names: names of the features in their order; None for images and for
+            features without names. A keyword argument.
 
     Example:
         >>> from nae_tf.data import digits_holdout
@@ -66,6 +68,9 @@ class Examples(abc.ABC):
     size: int
     shape: tuple[int, ...]
     num_levels: int | None
+    names: tuple[str, ...] | None = dataclasses.field(
+        default=None, kw_only=True
+    )
 
     @abc.abstractmethod
     def stored(self) -> tf.data.Dataset:

@@ -172,6 +172,7 @@ def from_indices(
     num_levels: int | None,
     indices: np.ndarray,
     stream: Callable[[np.ndarray], tf.data.Dataset],
+    names: tuple[str, ...] | None = None,
 ) -> examples.Examples:
     """Examples of a file: in memory if they are small, otherwise streamed.
 
@@ -183,16 +184,19 @@ def from_indices(
         indices: int [size], positions in the file, ascending.
         stream: function of such positions that returns the unbatched
             `tf.data.Dataset` of their stored values, in that order.
+        names: names of the features in their order, or None.
     """
     read = functools.partial(stream, indices)
     bytes_per_value = 4 if num_levels is None else 1
     size = len(indices)
     num_bytes = bytes_per_value * size * math.prod(shape)
     if num_bytes > MAX_BYTES_IN_MEMORY:
-        return StreamedExamples(name, size, shape, num_levels, read)
+        return StreamedExamples(
+            name, size, shape, num_levels, read, names=names
+        )
 
     return ArrayExamples(
-        name, size, shape, num_levels, lambda: to_array(read())
+        name, size, shape, num_levels, lambda: to_array(read()), names=names
     )
 
 

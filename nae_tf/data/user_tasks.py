@@ -71,7 +71,9 @@ def user_data(
                     f"the name {name!r}; put it into quotes."
                 )
         files = {
-            name: read_files(paths, key, image_shape=image_shape)
+            name: read_files(
+                paths, key, image_shape=image_shape, names=inlier_files.names
+            )
             for name, paths in (named or {}).items()
         }
         return {
@@ -79,11 +81,12 @@ def user_data(
             for name, file in files.items()
         }
 
-    files = read_files(inliers, key, image_shape=image_shape)
+    inlier_files = read_files(inliers, key, image_shape=image_shape)
     fractions = validation_fraction, test_fraction
-    splits = _split(files, np.arange(files.size), fractions, split_seed)
+    positions = np.arange(inlier_files.size)
+    splits = _split(inlier_files, positions, fractions, split_seed)
     return task.Task(
-        name=files.title,
+        name=inlier_files.title,
         **splits,
         selection=read_all(selection)
         if selection is not None

@@ -17,6 +17,7 @@ from google.protobuf import message
 from nae_tf.data.image_arrays import ImageShape
 from nae_tf.data.readers import images
 from nae_tf.data.readers.checks import checked_examples
+from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.tables import check_names, read_table
 from nae_tf.data.tfds_files import TFRECORD_FRAME
 
@@ -41,7 +42,7 @@ def read_array(
     key: str | None = None,
     label_key: str | None = None,
     image_shape: ImageShape | None = None,
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> Contents:
     """Read a .npy, .npz, HDF5, CSV or TFRecord file.
 
     Args:
@@ -53,7 +54,7 @@ def read_array(
 
     Returns:
         Examples, uint8 or float32 `[number, *shape]`; labels, str [number], or
-        None without `label_key`.
+        None without `label_key`; names of the features, or None.
 
     Raises:
         ModuleNotFoundError: if h5py is needed and not installed.
@@ -67,16 +68,18 @@ def read_array(
         )
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty.")
-    values, labels = reader(path, key, label_key, image_shape)
-    values = checked_examples(path, values, image_shape)
-    if labels is None:
-        return values, None
-    if labels.shape != (len(values),):
-        raise ValueError(
-            f"{path} has {len(values)} examples, but labels of shape "
-            f"{labels.shape}."
-        )
-    return values, labels.astype(str)
+    # A reader returns values, labels and, where there are some, names.
+    contents = Contents(*reader(path, key, label_key, image_shape))
+    values = checked_examples(path, contents.values, image_shape)
+    labels = contents.labels
+    if labels is not None:
+        if labels.shape not in [(len(values),), (len(values), 1)]:
+            raise ValueError(
+                f"{path} has {len(values)} examples, but labels of shape "
+                f"{labels.shape}."
+            )
+        labels = labels.reshape(-1).astype(str)
+    return Contents(values, labels, contents.names)
 
 
 def _read_npy(path, key, label_key, image_shape):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from nae_tf.data import examples, sources
 from nae_tf.data.image_arrays import ImageShape
 from nae_tf.data.readers.arrays import read_array
+from nae_tf.data.readers.contents import Names
 from nae_tf.data.readers.images import list_images, read_images, stream_images
 
 Paths = str | Sequence[str]
@@ -26,12 +27,15 @@ class UserFiles(NamedTuple):
         labels: str [size], or None if there are no classes.
         select: function of a name and int [number] positions that returns
             the `Examples` at these positions.
+        names: names of the features in their order; None for images and for
+            features without names.
     """
 
     title: str
     size: int
     labels: np.ndarray | None
     select: Callable[[str, np.ndarray], examples.Examples]
+    names: Names | None = None
 
 
 def read_files(
@@ -39,6 +43,7 @@ def read_files(
     key: str | None = None,
     label_key: str | None = None,
     image_shape: ImageShape | None = None,
+    names: Names | None = None,
 ) -> UserFiles:
     """Read folders of images, or files of arrays, tables or records.
 
@@ -57,10 +62,14 @@ def read_files(
         label_key: name of the array of classes, or of a column in a .csv file.
         image_shape: [height, width, channels] to resize images of bytes to;
             None means that all must have one shape.
+        names: names of the features in the order to have. None means the
+            order of the first file that names its features. Features without
+            names stay in their order.
 
     Returns:
         `size` examples with the `title` of their paths, their `labels` or None,
-        and the function `select(name, positions)`, which returns `Examples`.
+        the `names` of their features or None, and the function
+        `select(name, positions)`, which returns `Examples`.
 
     Raises:
         FileNotFoundError: if a path does not exist.
@@ -96,7 +105,7 @@ def read_files(
         raise ValueError(f"{title}: cannot mix folders and files.")
     if folders:
         return _from_folders(title, folders, image_shape)
-    return _from_arrays(title, found, key, label_key, image_shape)
+    return _from_arrays(title, found, key, label_key, image_shape, names)
 
 
 def _existing(paths):
@@ -135,11 +144,13 @@ def _from_folders(title, folders, image_shape):
     )
 
 
-def _from_arrays(title, paths, key, label_key, image_shape):
-    arrays, labels = zip(
-        *(read_array(path, key, label_key, image_shape) for path in paths),
-        strict=True,
-    )
+def _from_arrays(title, paths, key, label_key, image_shape, names):
+    contents = []
+    for path in paths:
+        read = read_array(path, key, label_key, image_shape)
+        contents.append(read.in_order(path, names))
+        names = names or read.names
+    arrays = [read.values for read in contents]
     kinds = {(array.shape[1:], array.dtype) for array in arrays}
     if len(kinds) > 1:
         raise ValueError(
@@ -156,12 +167,16 @@ def _from_arrays(title, paths, key, label_key, image_shape):
             values.shape[1:],
             num_levels,
             lambda: values[indices],
+            names=names,
         )
 
     has_classes = label_key is not None
     return UserFiles(
         title,
         len(values),
-        np.concatenate(labels) if has_classes else None,
+        np.concatenate([read.labels for read in contents])
+        if has_classes
+        else None,
         select,
+        names,
     )
