@@ -102,6 +102,26 @@ def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
     _refuse_without_effect(bindings)
 
 
+def default_text(binding: str) -> str | None:
+    """Return the default of a parameter as gin writes it.
+
+    Args:
+        binding: name of the parameter, such as "training/Phase.patience".
+
+    Returns:
+        The text, or None if there is no such parameter or it has no default.
+    """
+    owner, _, parameter = binding.rpartition("/")[2].rpartition(".")
+    configurable = gin_configurables().get(owner.rpartition(".")[2])
+    if configurable is None:
+        return None
+    parameters = inspect.signature(configurable).parameters
+    if parameter not in parameters:
+        return None
+    default = parameters[parameter].default
+    return None if default is inspect.Parameter.empty else repr(default)
+
+
 def is_of_configuration(error: Exception) -> bool:
     """Return whether an error comes from a call that gin has made."""
     return _CALL in str(error)

@@ -6,7 +6,7 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from nae_tf.runs.configuration import parse_config
+from nae_tf.runs.configuration import default_text, parse_config
 from nae_tf.runs.disk import explain_file_errors
 from nae_tf.runs.locks import ProcessLock
 
@@ -112,6 +112,8 @@ class RunDirectory:
     def check_config(self, text: str):
         """Compare a configuration with that of the run to be continued.
 
+        A parameter that the code has got since counts as set to its default.
+
         Args:
             text: configuration in the form that gin writes.
 
@@ -122,6 +124,8 @@ class RunDirectory:
         saved = _bindings(self.config.read_text(encoding="utf-8"))
         given = _bindings(text)
         for name in [*saved, *given]:
+            if name not in saved and given[name] == default_text(name):
+                continue
             if saved.get(name) != given.get(name):
                 raise ValueError(
                     f"{name} is {given.get(name, 'not set')}, but the run in "

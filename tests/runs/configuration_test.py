@@ -42,3 +42,19 @@ def test_included_files_are_found_without_a_word(tmp_path, caplog):
         configuration.parse_config([str(preset)])
     assert not caplog.records
     assert gin.query_parameter("NAE.seed") == 7
+
+
+@pytest.mark.parametrize(
+    ("binding", "text"),
+    [
+        ("training/Phase.patience", "None"),
+        ("Phase.batch_size", "128"),
+        ("Phase.keep", "'best'"),
+        ("nae_tf.NAE.seed", "0"),
+        ("Phase.optimizer", None),
+        ("Phase.nothing", None),
+        ("Nothing.seed", None),
+    ],
+)
+def test_defaults_are_known_as_gin_writes_them(binding, text):
+    assert configuration.default_text(binding) == text

@@ -3,6 +3,7 @@
 import gin
 import pytest
 
+from nae_tf import LangevinChain  # noqa: F401  It registers its parameters.
 from nae_tf.runs import run_directory
 
 
@@ -52,3 +53,12 @@ def test_a_configuration_that_is_trusted_may_include(tmp_path):
     (tmp_path / "config.gin").write_text("include 'more.gin'\n")
     run_directory.RunDirectory(tmp_path).load_config(trusted=True)
     assert gin.query_parameter("NAE.seed") == 7
+
+
+def test_a_parameter_that_the_code_has_got_since_has_its_default(tmp_path):
+    run = run_directory.RunDirectory(tmp_path)
+    run.config.write_text("LangevinChain.num_steps = 3\n")
+    given = "LangevinChain.num_steps = 3\nLangevinChain.bounds = {}\n"
+    run.check_config(given.format(None))
+    with pytest.raises(ValueError, match=r"bounds is 4, but .* not set"):
+        run.check_config(given.format(4))
