@@ -190,7 +190,9 @@ def out_of_distribution(
 
     return task.Task(
         name=inlier,
-        **inliers,
+        train=inliers["train"],
+        validation=inliers["validation"],
+        test=inliers["test"],
         selection=named(selection, "validation"),
         outliers=named(outliers, "test"),
     )

@@ -20,6 +20,7 @@ class Task:
         selection: outliers that model selection may look at, by name; never
             those of the final table.
         outliers: outliers of the final table, by name.
+        files: number of inliers by file or folder, where they come from some.
 
     Example:
         >>> import numpy as np
@@ -44,6 +45,7 @@ class Task:
     test: Examples
     selection: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
     outliers: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
+    files: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         """Refuse data sets whose examples have different shapes."""

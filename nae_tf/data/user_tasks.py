@@ -12,7 +12,7 @@ from nae_tf.data.readers.paths import Paths, read_files
 
 @gin.register(module="nae_tf")
 def user_data(
-    inliers: Paths,
+    inliers: Paths | None = None,
     outliers: Mapping[str, Paths] | None = None,
     selection: Mapping[str, Paths] | None = None,
     key: str | None = None,
@@ -20,16 +20,26 @@ def user_data(
     validation_fraction: float = 0.1,
     test_fraction: float = 0.2,
     split_seed: int = 0,
+    train: Paths | None = None,
+    validation: Paths | None = None,
+    test: Paths | None = None,
 ) -> task.Task:
-    """Own inliers, split at random, and any number of own outliers.
+    """Own inliers and any number of own outliers.
+
+    The inliers are split at random, or come with a test set of their own:
 
         user_data.inliers = "photos/good"
         user_data.outliers = {"scratch": "photos/scratch"}
 
+        user_data.train = "bottle/train/good"
+        user_data.test = "bottle/test/good"
+        user_data.outliers = {"broken": "bottle/test/broken_large"}
+
     `read_files` describes the kinds of files.
 
     Args:
-        inliers: one path or several, with * as in a shell.
+        inliers: one path or several, with * as in a shell; None if `train` and
+            `test` are given.
         outliers: paths of the outliers of the final table, by name.
         selection: paths of the outliers that model selection may look at, by
             name. None means ConstantGray for images and none for vectors.
@@ -41,11 +51,16 @@ def user_data(
             `split_indices` draws round(validation_fraction * size).
         test_fraction: share of the inliers in (0, 1), drawn likewise.
         split_seed: seed of the random split, int >= 0.
+        train: inliers of which none is drawn for the test.
+        validation: inliers for validation. None means that they are drawn from
+            `train` by `validation_fraction`.
+        test: inliers for the test.
 
     Raises:
         FileNotFoundError: if a path does not exist.
         ModuleNotFoundError: if h5py is needed and not installed.
-        ValueError: if a file is not what it should be; one line names it.
+        ValueError: if a file is not what it should be, or the arguments give
+            inliers twice or lack a part; one line says it.
 
     Example:
         >>> import tempfile
@@ -62,6 +77,7 @@ def user_data(
         >>> task.outliers["bad"].size
         10
     """
+    _refuse_parts_that_do_not_fit(inliers, train, validation, test)
 
     def read_all(named):
         for name in named or {}:
@@ -81,10 +97,23 @@ def user_data(
             for name, file in files.items()
         }
 
-    inlier_files = read_files(inliers, key, image_shape=image_shape)
-    fractions = validation_fraction, test_fraction
+    own = inliers or train or []
+    inlier_files = read_files(own, key, image_shape=image_shape)
+    fractions = {"validation": validation_fraction, "test": test_fraction}
+    given = {"validation": validation, "test": test}
+    counts = dict(inlier_files.counts)
+    splits = {}
+    for name, paths in given.items():
+        if paths is not None:
+            del fractions[name]
+            files = read_files(
+                paths, key, image_shape=image_shape, names=inlier_files.names
+            )
+            counts |= files.counts
+            title = f"{files.title}, {name}"
+            splits[name] = files.select(title, np.arange(files.size))
     positions = np.arange(inlier_files.size)
-    splits = _split(inlier_files, positions, fractions, split_seed)
+    splits |= _split(inlier_files, positions, fractions, split_seed)
     return task.Task(
         name=inlier_files.title,
         **splits,
@@ -92,7 +121,24 @@ def user_data(
         if selection is not None
         else _default_selection(splits["train"].shape),
         outliers=read_all(outliers),
+        files=counts,
     )
+
+
+def _refuse_parts_that_do_not_fit(inliers, train, validation, test):
+    if not inliers:
+        missing = [n for n, v in [("train", train), ("test", test)] if not v]
+        if missing:
+            raise ValueError(
+                "user_data: expected either inliers, which are split at "
+                "random, or train and test (and validation, if there is some); "
+                f"not set: {', '.join(missing)}."
+            )
+    elif train or validation or test:
+        raise ValueError(
+            "user_data: expected either inliers, which are split at random, or "
+            "train, validation and test, received both; leave inliers out."
+        )
 
 
 @gin.register(module="nae_tf")
@@ -157,7 +203,7 @@ def user_data_holdout(
             f"{files.title} has no class {str(held_out_class)!r}; it has "
             f"{classes[:20]}{' and more' if len(classes) > 20 else ''}."
         )
-    fractions = validation_fraction, test_fraction
+    fractions = {"validation": validation_fraction, "test": test_fraction}
     inliers = np.flatnonzero(~is_outlier)
     splits = _split(files, inliers, fractions, split_seed)
     name = str(held_out_class)
@@ -166,24 +212,27 @@ def user_data_holdout(
         **splits,
         selection=_default_selection(splits["train"].shape),
         outliers={name: files.select(name, np.flatnonzero(is_outlier))},
+        files=files.counts,
     )
 
 
 def _split(files, inliers, fractions, seed):
-    """Named arguments train, validation and test of a task."""
-    sizes = [round(fraction * len(inliers)) for fraction in fractions]
-    if min(sizes) < 1 or sum(sizes) >= len(inliers):
+    """Parts of a task by name: those with a fraction, and train."""
+    sizes = [round(part * len(inliers)) for part in fractions.values()]
+    if min(sizes, default=1) < 1 or sum(sizes) >= len(inliers):
+        wanted = ", ".join(
+            f"{size} for {'the test' if name == 'test' else name}"
+            for name, size in zip(fractions, sizes, strict=True)
+        )
         raise ValueError(
             f"{files.title}: {len(inliers)} inliers cannot be split into "
-            f"{sizes[0]} for validation, {sizes[1]} for the test and the rest "
-            "for training; give more, or other fractions."
+            f"{wanted} and the rest for training; give more, or other "
+            "fractions."
         )
     parts = task.split_indices(len(inliers), sizes, seed)
     return {
         split: files.select(f"{files.title}, {split}", inliers[part])
-        for split, part in zip(
-            ("train", "validation", "test"), parts, strict=True
-        )
+        for split, part in zip(("train", *fractions), parts, strict=True)
     }
 
 

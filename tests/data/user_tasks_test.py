@@ -54,6 +54,42 @@ def test_outliers_and_selection_are_read_whole(tmp_path):
     assert hashes(task.selection["stain"]) == {x.tobytes() for x in stain}
 
 
+def test_a_test_split_of_its_own_is_kept(tmp_path):
+    good, held_out, broken, chosen = (
+        random_images(size, 4, 4, 1, seed=size) for size in (40, 12, 5, 9)
+    )
+    train = write_folder(tmp_path / "train" / "good", good)
+    test = write_folder(tmp_path / "test" / "good", held_out)
+    validation = write_folder(tmp_path / "validation", chosen)
+    outliers = {"broken": write_folder(tmp_path / "test" / "broken", broken)}
+    task = user_tasks.user_data(None, outliers, train=train, test=test)
+    assert hashes(task.test) == {x.tobytes() for x in held_out}
+    assert hashes(task.outliers["broken"]) == {x.tobytes() for x in broken}
+    assert (task.train.size, task.validation.size) == (36, 4)
+    together = hashes(task.train) | hashes(task.validation)
+    assert together == {x.tobytes() for x in good}
+    assert dict(task.files) == {train: 40, test: 12}
+    task = user_tasks.user_data(train=train, validation=validation, test=test)
+    assert hashes(task.train) == {x.tobytes() for x in good}
+    assert hashes(task.validation) == {x.tobytes() for x in chosen}
+    assert hashes(task.test) == {x.tobytes() for x in held_out}
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        ({}, "not set: train, test"),
+        ({"train": "a.npy"}, "not set: test"),
+        ({"test": "a.npy"}, "not set: train"),
+        ({"inliers": "a.npy", "test": "a.npy"}, "received both"),
+    ],
+    ids=["none", "no test", "no train", "both"],
+)
+def test_inliers_are_given_in_one_of_two_ways(paths, message):
+    with pytest.raises(ValueError, match=message):
+        user_tasks.user_data(**paths)
+
+
 def test_images_are_selected_on_constant_gray_and_vectors_on_nothing(tmp_path):
     np.save(tmp_path / "images.npy", random_images(20, 8, 8))
     np.save(tmp_path / "vectors.npy", np.zeros((20, 3)))

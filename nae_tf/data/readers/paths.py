@@ -3,7 +3,8 @@
 import glob
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ class UserFiles(NamedTuple):
             the `Examples` at these positions.
         names: names of the features in their order; None for images and for
             features without names.
+        counts: number of examples by file or folder.
     """
 
     title: str
@@ -36,6 +38,7 @@ class UserFiles(NamedTuple):
     labels: np.ndarray | None
     select: Callable[[str, np.ndarray], examples.Examples]
     names: Names | None = None
+    counts: Mapping[str, int] = types.MappingProxyType({})
 
 
 def read_files(
@@ -124,8 +127,10 @@ def _existing(paths):
 
 def _from_folders(title, folders, image_shape):
     files, labels = [], []
+    counts = {}
     for folder in folders:
         folder_files, folder_labels = list_images(folder)
+        counts[str(folder)] = len(folder_files)
         files += folder_files
         labels += folder_labels
     shape, images = read_images(files, image_shape)
@@ -140,7 +145,11 @@ def _from_folders(title, folders, image_shape):
 
     has_classes = None not in labels
     return UserFiles(
-        title, len(files), np.array(labels) if has_classes else None, select
+        title,
+        len(files),
+        np.array(labels) if has_classes else None,
+        select,
+        counts=counts,
     )
 
 
@@ -179,4 +188,8 @@ def _from_arrays(title, paths, key, label_key, image_shape, names):
         else None,
         select,
         names,
+        {
+            str(path): len(read.values)
+            for path, read in zip(paths, contents, strict=True)
+        },
     )
