@@ -1,113 +1,121 @@
-"""Compare NAEDetector with other detectors on tables of scikit-learn.
+"""Compare NAEDetector with other detectors on tables with labelled outliers.
 
     python tools/compare_detectors.py
+    python tools/compare_detectors.py --tables=FOLDER
 
-Trains on 70 % of the inliers with the defaults of every detector and prints the
-AUROC of the other inliers against all outliers, mean and standard deviation
-over random splits. The autoencoder of PyOD takes part if PyOD is installed.
+Trains every detector with its defaults on inliers alone, and prints its AUROC
+and average precision of other inliers against outliers, its ranks and its
+seconds. Without --tables the tables are five of scikit-learn's. Results are
+stored in tools/results/tables, one file per table, detector and seed. What is
+stored is not computed again; remove a file to do so.
 """
 
 import argparse
 import importlib.util
-from collections.abc import Callable
+import pathlib
+import sys
+from collections.abc import Sequence
 
-import numpy as np
-from sklearn import datasets
-from sklearn.ensemble import IsolationForest
-from sklearn.neighbors import LocalOutlierFactor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+if "tensorflow" not in sys.modules and importlib.util.find_spec("triton"):
+    # PyTorch imports it when it trains. Its LLVM and TensorFlow's bear each
+    # other in one process only if it comes first.
+    import triton  # noqa: F401
 
-from nae_tf import NAEDetector
-from nae_tf.metrics import auroc
-from reproduction.markdown_tables import print_table
-
-Table = tuple[np.ndarray, np.ndarray]
-
-
-def tables() -> dict[str, Table]:
-    """Return features and whether a row is an outlier, by name."""
-
-    def load(loader, outlier_class):
-        features, classes = loader(return_X_y=True)
-        return features, classes == outlier_class
-
-    return {
-        "breast cancer, malignant": load(datasets.load_breast_cancer, 0),
-        "wine, cultivar 1": load(datasets.load_wine, 0),
-        "wine, cultivar 2": load(datasets.load_wine, 1),
-        "wine, cultivar 3": load(datasets.load_wine, 2),
-        "digits, 4": load(datasets.load_digits, 4),
-    }
+from benchmarking.comparison import compare, print_comparison
+from benchmarking.detection_cells import cells_of, run_missing, run_timed
+from benchmarking.detectors import DETECTORS
+from benchmarking.ranking_figure import ranking_figure
+from benchmarking.tables import tables_of_folder, tables_of_scikit_learn
+from nae_tf.runs.disk import write_figure
+from nae_tf.runs.progress import print_status
 
 
-def detectors() -> dict[str, Callable]:
-    """Return functions (train, test, seed) -> outlier scores, by name."""
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--tables",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="Folder of files NAME.npz with X, [rows, features], and y, [rows],"
+        " 1 for outliers. Half of the inliers, at most 2,000, train.",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=lambda text: [int(seed) for seed in text.split(",")],
+        default=[0, 1, 2],
+        metavar="0,1,2",
+        help="Seeds of the splits and of the detectors.",
+    )
+    parser.add_argument(
+        "--detectors",
+        type=lambda text: text.split(","),
+        default=list(DETECTORS),
+        metavar="A,B",
+        help=f"Some of {', '.join(DETECTORS)}.",
+    )
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument(
+        "--show", action="store_true", help="Print what is stored; train none."
+    )
+    action.add_argument(
+        "--time",
+        action="store_true",
+        help="Measure seconds alone, again if they are stored, for --show to "
+        "print; best on an idle machine.",
+    )
+    parser.add_argument(
+        "--figure",
+        type=pathlib.Path,
+        metavar="PATH",
+        help="File of a picture, PNG: ranks, and AUROC against seconds.",
+    )
+    parsed = parser.parse_args(arguments)
+    if unknown := sorted(set(parsed.detectors) - set(DETECTORS)):
+        parser.error(
+            f"--detectors: expected some of {', '.join(DETECTORS)}; received "
+            f"{', '.join(unknown)}."
+        )
+    try:
+        parsed.chosen = (
+            tables_of_folder(parsed.tables)
+            if parsed.tables
+            else tables_of_scikit_learn()
+        )
+        for table in parsed.chosen:
+            table.rows()  # Better now than after hours.
+    except ValueError as error:
+        parser.error(str(error))
+    return parsed
 
-    def sklearn_scores(make):
-        def scores(train, test, seed):
-            return -make(seed).fit(train).score_samples(test)
 
-        return scores
+def main(arguments: Sequence[str] | None = None):
+    """Compute what is missing, then print the comparison.
 
-    found = {
-        "NAEDetector": sklearn_scores(
-            lambda seed: NAEDetector(random_state=seed)
-        ),
-        "NAEDetector, no NAE phase": sklearn_scores(
-            lambda seed: NAEDetector(epochs=0, random_state=seed)
-        ),
-        "IsolationForest": sklearn_scores(
-            lambda seed: IsolationForest(random_state=seed)
-        ),
-        "LocalOutlierFactor": sklearn_scores(
-            lambda seed: make_pipeline(
-                StandardScaler(), LocalOutlierFactor(novelty=True)
-            )
-        ),
-    }
-    if importlib.util.find_spec("pyod") is not None:
-        found["PyOD AutoEncoder"] = _pyod_scores
-    return found
-
-
-def _pyod_scores(train, test, seed):
-    from pyod.models.auto_encoder import AutoEncoder
-
-    # It standardises by itself.
-    detector = AutoEncoder(random_state=seed, verbose=0)
-    return detector.fit(train).decision_function(test)
-
-
-def compare(table: Table, scores: Callable, num_seeds: int) -> np.ndarray:
-    """Return the AUROC of a detector on every random split."""
-    features, is_outlier = table
-    inliers, outliers = features[~is_outlier], features[is_outlier]
-    results = []
-    for seed in range(num_seeds):
-        order = np.random.default_rng(seed).permutation(len(inliers))
-        train, test = np.split(inliers[order], [round(0.7 * len(inliers))])
-        found = scores(train, np.concatenate([test, outliers]), seed)
-        results.append(auroc(found[: len(test)], found[len(test) :]))
-    return np.array(results)
-
-
-def main():
-    """Print the comparison as a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--num_seeds", type=int, default=3)
-    num_seeds = parser.parse_args().num_seeds
-    named = detectors()
-
-    def row(title, table):
-        found = (compare(table, scores, num_seeds) for scores in named.values())
-        cells = [
-            f"{aurocs.mean():.3f} ± {aurocs.std():.3f}" for aurocs in found
-        ]
-        return [title, *cells]
-
-    rows = (row(title, table) for title, table in tables().items())
-    print_table(["outliers", *named], rows)
+    Args:
+        arguments: arguments of the command line; None means those of the
+            process.
+    """
+    parsed = _arguments(arguments)
+    collection = parsed.tables.resolve().name if parsed.tables else "sklearn"
+    cells = cells_of(collection, parsed.chosen, parsed.detectors, parsed.seeds)
+    if not parsed.show:
+        for name in parsed.detectors:
+            if not DETECTORS[name].installed():
+                print_status(
+                    f"{name}: needs the package {DETECTORS[name].package}, "
+                    "which is not installed; it is skipped."
+                )
+        wanted = [c for c in cells if DETECTORS[c.detector].installed()]
+        (run_timed if parsed.time else run_missing)(wanted)
+    comparison = compare(cells)
+    if comparison is None:
+        return
+    print_comparison(comparison)
+    if parsed.figure:
+        write_figure(parsed.figure, ranking_figure(comparison))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,79 @@
+"""The picture of the comparison: ranks, and AUROC against seconds."""
+
+import numpy as np
+
+from benchmarking.comparison import Comparison
+from benchmarking.detectors import OURS
+from reproduction.plots.images import INLIER, OUTLIER
+
+
+def ranking_figure(comparison: Comparison):
+    """Draw mean ranks with their critical difference, and AUROC over seconds.
+
+    Args:
+        comparison: comparison of two detectors at least.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    from matplotlib.figure import Figure
+
+    height = 1.2 + 0.3 * len(comparison.detectors)
+    figure = Figure(figsize=(11.0, height), layout="constrained")
+    ranks_axes, seconds_axes = figure.subplots(1, 2)
+    _draw_ranks(ranks_axes, comparison)
+    _draw_seconds(seconds_axes, comparison)
+    return figure
+
+
+def _color(detector: str) -> str:
+    return OUTLIER if detector.startswith(OURS) else INLIER
+
+
+def _draw_ranks(axes, comparison: Comparison):
+    """Bars of detectors that may rank alike overlap."""
+    mean_ranks = comparison.mean_ranks
+    order = np.argsort(mean_ranks, kind="stable")
+    names = [comparison.detectors[index] for index in order]
+    for place, (name, rank) in enumerate(
+        zip(names, mean_ranks[order], strict=True)
+    ):
+        axes.errorbar(
+            rank,
+            place,
+            xerr=comparison.critical_difference / 2,
+            fmt="o",
+            color=_color(name),
+            capsize=3,
+        )
+    axes.set(
+        yticks=range(len(names)),
+        yticklabels=names,
+        xlabel="mean rank ± half of the critical difference",
+        title="Detectors differ if their bars do not overlap",
+    )
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+
+
+def _draw_seconds(axes, comparison: Comparison):
+    seconds = comparison.total_seconds.sum(axis=0)
+    aurocs = comparison.auroc.mean(axis=(0, 2))
+    for name, x, y in zip(comparison.detectors, seconds, aurocs, strict=True):
+        axes.scatter(x, y, color=_color(name))
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=(5, 3),
+            textcoords="offset points",
+            fontsize="small",
+        )
+    axes.set(
+        xscale="log",
+        xlabel="seconds to fit and score all tables once",
+        ylabel="mean AUROC",
+        title="Accuracy against time",
+    )
+    # Room for the names.
+    axes.margins(x=0.25)
+    axes.grid(alpha=0.3)
