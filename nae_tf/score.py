@@ -14,6 +14,7 @@ import sys
 
 from absl import flags
 
+from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.stream import open_stream
 from nae_tf.runs.command_line import run_command
 from nae_tf.runs.progress import progress_bar
@@ -48,6 +49,17 @@ def define_flags():
         None,
         "The name of the examples in a file of several arrays.",
     )
+    flags.DEFINE_list(
+        "drop",
+        [],
+        "The names of columns of a table to leave out, separated by commas.",
+    )
+    flags.DEFINE_enum(
+        "header",
+        "auto",
+        ["auto", "yes", "no"],
+        "Whether a table in text begins with a line of names.",
+    )
     flags.DEFINE_integer(
         "batch_size",
         256,
@@ -70,7 +82,11 @@ def main():
             f"{options.input}; choose a place outside of it."
         )
     stream = open_stream(
-        options.input, model.example_shape, options.batch_size, options.key
+        options.input,
+        model.example_shape,
+        options.batch_size,
+        options.key,
+        Columns(options.drop, options.header),
     )
     with contextlib.ExitStack() as stack:
         done: list[Row] = []

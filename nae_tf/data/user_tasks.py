@@ -1,6 +1,6 @@
 """Tasks on the user's own files, named by one line of a gin file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import gin
 import numpy as np
@@ -23,6 +23,8 @@ def user_data(
     train: Paths | None = None,
     validation: Paths | None = None,
     test: Paths | None = None,
+    drop: Sequence[str] = (),
+    header: str = "auto",
 ) -> task.Task:
     """Own inliers and any number of own outliers.
 
@@ -55,6 +57,9 @@ def user_data(
         validation: inliers for validation. None means that they are drawn from
             `train` by `validation_fraction`.
         test: inliers for the test.
+        drop: names of columns of tables to leave out.
+        header: whether tables in text begin with names of columns: "yes", "no",
+            or "auto", which refuses lines that may be either.
 
     Raises:
         FileNotFoundError: if a path does not exist.
@@ -79,6 +84,16 @@ def user_data(
     """
     _refuse_parts_that_do_not_fit(inliers, train, validation, test)
 
+    def read(paths, names=None):
+        return read_files(
+            paths,
+            key,
+            image_shape=image_shape,
+            names=names,
+            drop=drop,
+            header=header,
+        )
+
     def read_all(named):
         for name in named or {}:
             if not isinstance(name, str):
@@ -87,9 +102,7 @@ def user_data(
                     f"the name {name!r}; put it into quotes."
                 )
         files = {
-            name: read_files(
-                paths, key, image_shape=image_shape, names=inlier_files.names
-            )
+            name: read(paths, inlier_files.names)
             for name, paths in (named or {}).items()
         }
         return {
@@ -98,7 +111,7 @@ def user_data(
         }
 
     own = inliers or train or []
-    inlier_files = read_files(own, key, image_shape=image_shape)
+    inlier_files = read(own)
     fractions = {"validation": validation_fraction, "test": test_fraction}
     given = {"validation": validation, "test": test}
     counts = dict(inlier_files.counts)
@@ -106,9 +119,7 @@ def user_data(
     for name, paths in given.items():
         if paths is not None:
             del fractions[name]
-            files = read_files(
-                paths, key, image_shape=image_shape, names=inlier_files.names
-            )
+            files = read(paths, inlier_files.names)
             counts |= files.counts
             title = f"{files.title}, {name}"
             splits[name] = files.select(title, np.arange(files.size))
@@ -151,6 +162,9 @@ def user_data_holdout(
     validation_fraction: float = 0.1,
     test_fraction: float = 0.2,
     split_seed: int = 0,
+    drop: Sequence[str] = (),
+    header: str = "auto",
+    drop_unlabelled: bool = False,
 ) -> task.Task:
     """Hold out one class of own data as the outlier class.
 
@@ -164,7 +178,7 @@ def user_data_holdout(
         held_out_class: subfolder or label of the outliers.
         key: name of the array of examples in .npz, HDF5 and .tfrecord files;
             not needed if there is no other array but `label_key`.
-        label_key: name of the array of classes, or of a column in a .csv file;
+        label_key: name of the array of classes, or of a column in a table;
             not needed for folders.
         image_shape: [height, width, channels] to resize images of bytes to;
             None means that all must have one shape.
@@ -172,6 +186,11 @@ def user_data_holdout(
             `split_indices` draws round(validation_fraction * size).
         test_fraction: share of the inliers in (0, 1), drawn likewise.
         split_seed: seed of the random split, int >= 0.
+        drop: names of columns of tables to leave out.
+        header: whether tables in text begin with names of columns: "yes", "no",
+            or "auto", which refuses lines that may be either.
+        drop_unlabelled: whether examples without a label are left out and
+            counted; they are refused otherwise.
 
     Raises:
         FileNotFoundError: if a path does not exist.
@@ -190,7 +209,15 @@ def user_data_holdout(
         >>> task.outliers["rose"].size
         20
     """
-    files = read_files(paths, key, label_key, image_shape)
+    files = read_files(
+        paths,
+        key,
+        label_key,
+        image_shape,
+        drop=drop,
+        header=header,
+        drop_unlabelled=drop_unlabelled,
+    )
     if files.labels is None:
         raise ValueError(
             f"{files.title} has no classes; set label_key, or sort images "

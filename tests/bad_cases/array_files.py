@@ -264,7 +264,7 @@ CASES = {
     "two datasets": file("a.h5", jets, "set key to the one"),
     "no HDF5": file("a.h5", raw(b"hello"), "is not an HDF5 file"),
     "another format": file(
-        "a.parquet", raw(b"hello"), "expected a folder of images or"
+        "a.xlsx", raw(b"hello"), "expected a folder of images or"
     ),
     # --- Tables ---
     "empty table": file("a.csv", raw(b""), "is empty"),
@@ -273,18 +273,22 @@ CASES = {
         "a.csv", text("a,b\n1,2\n3\n"), "line 3: expected 2 fields, received 1"
     ),
     "a word": file("a.csv", text("a,b\n1,2\n3,x\n"), "line 3: .*'x'"),
-    "a missing value": file("a.csv", text("1,2\n3,\n"), "line 2: "),
+    "a missing value": file(
+        "a.csv", text("1,2\n3,\n"), "column '1' has no value in line 2"
+    ),
     "half a header line": file(
         "a.csv", text("1,x\n3,4\n"), "line 1: .* received both"
     ),
     "half a header line and no more": file(
         "a.csv", text("1,2,3,x\n"), "line 1: .* received both"
     ),
-    "NaN in a table": file("a.csv", text("a,b\n1,nan\n"), "NaN or infinite"),
+    "NaN in a table": file(
+        "a.csv", text("a,b\n1,nan\n"), "column 'b' has no value in line 2"
+    ),
     "another column": file(
         "a.csv", text("a,b\n1,2\n"), "has no 'c'", label_key="c"
     ),
-    "no text": file("a.csv", raw(b"\xff\xfe\x00"), "is not a CSV file"),
+    "no text": file("a.csv", raw(b"\xff\xfe\x00"), "begins as UTF-16, but"),
     # --- Records ---
     "no records": file(
         "a.tfrecord", raw(b"hello"), "is damaged or no TFRecord file"

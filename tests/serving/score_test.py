@@ -334,7 +334,13 @@ def test_a_name_that_is_not_utf_8_is_printed_as_it_is(tmp_path, monkeypatch):
         },
     )
     options = types.SimpleNamespace(
-        model="", input=str(tmp_path), output="-", key=None, batch_size=8
+        model="",
+        input=str(tmp_path),
+        output="-",
+        key=None,
+        drop=[],
+        header="auto",
+        batch_size=8,
     )
     printed = io.BytesIO()
     stdout = io.TextIOWrapper(printed, encoding="utf-8")

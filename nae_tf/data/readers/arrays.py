@@ -4,7 +4,6 @@ A reader returns all examples of a file, or raises an error of one line that
 names the file and what is wrong with it.
 """
 
-import array
 import pathlib
 import tokenize
 import zipfile
@@ -17,8 +16,10 @@ from google.protobuf import message
 from nae_tf.data.image_arrays import ImageShape
 from nae_tf.data.readers import images
 from nae_tf.data.readers.checks import checked_examples
+from nae_tf.data.readers.columns import ALL_COLUMNS, Columns, check_names
 from nae_tf.data.readers.contents import Contents
-from nae_tf.data.readers.tables import check_names, read_table
+from nae_tf.data.readers.labels import with_checked_labels
+from nae_tf.data.readers.tables import SUFFIXES, is_table, read_table
 from nae_tf.data.tfds_files import TFRECORD_FRAME
 
 # What NumPy, zipfile and h5py raise for damaged or misnamed files.
@@ -42,15 +43,19 @@ def read_array(
     key: str | None = None,
     label_key: str | None = None,
     image_shape: ImageShape | None = None,
+    columns: Columns = ALL_COLUMNS,
+    drop_unlabelled: bool = False,
 ) -> Contents:
-    """Read a .npy, .npz, HDF5, CSV or TFRecord file.
+    """Read a file of arrays, of records, or a table.
 
     Args:
         path: file whose suffix gives its format.
         key: name of the array of examples in a .npz, HDF5 or TFRecord file.
             Not needed if there is no other array but `label_key`.
-        label_key: name of the array of classes, or of a column in a CSV file.
+        label_key: name of the array of classes, or of a column in a table.
         image_shape: [height, width, channels] to resize uint8 images to.
+        columns: which columns of a table are features, and in what order.
+        drop_unlabelled: whether examples without a label are left out.
 
     Returns:
         Examples, uint8 or float32 `[number, *shape]`; labels, str [number], or
@@ -61,25 +66,25 @@ def read_array(
         ValueError: if the file is not what it should be.
     """
     reader = _READERS.get(path.suffix.lower())
-    if reader is None:
+    if reader is None and not is_table(path):
         raise ValueError(
             f"{path}: expected a folder of images or a file named "
-            f"{', '.join('*' + suffix for suffix in _READERS)}."
+            f"{', '.join('*' + suffix for suffix in (*_READERS, *SUFFIXES))}."
         )
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty.")
-    # A reader returns values, labels and, where there are some, names.
-    contents = Contents(*reader(path, key, label_key, image_shape))
-    values = checked_examples(path, contents.values, image_shape)
-    labels = contents.labels
-    if labels is not None:
-        if labels.shape not in [(len(values),), (len(values), 1)]:
-            raise ValueError(
-                f"{path} has {len(values)} examples, but labels of shape "
-                f"{labels.shape}."
-            )
-        labels = labels.reshape(-1).astype(str)
-    return Contents(values, labels, contents.names)
+    if reader is None:
+        contents = read_table(path, label_key, columns)
+    else:
+        # A reader returns values, labels and, where there are some, names.
+        contents = Contents(*reader(path, key, label_key, image_shape))
+        contents = contents.in_order(path, columns.names)
+    if columns.drop and contents.names is None and columns.names is None:
+        raise ValueError(f"{path} has no names of columns, which drop needs.")
+    contents = with_checked_labels(path, contents, drop_unlabelled)
+    return contents._replace(
+        values=checked_examples(path, contents.values, image_shape)
+    )
 
 
 def _read_npy(path, key, label_key, image_shape):
@@ -199,19 +204,6 @@ def _only_key(path, names, key, label_key):
     return candidates[0]
 
 
-def _read_csv(path, key, label_key, image_shape):
-    labels = []
-    numbers = array.array("d")
-    num_features = 0
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for values, label in read_table(path, file, label_key):
-            num_features = len(values)
-            numbers.extend(values)
-            labels.append(label)
-    table = np.array(numbers).reshape(-1, max(num_features, 1))
-    return table, None if label_key is None else np.array(labels)
-
-
 def _read_tfrecord(path, key, label_key, image_shape):
     """Read records of tf.train.Example: encoded images or lists of numbers."""
     values: list[np.ndarray] = []
@@ -278,6 +270,5 @@ _READERS = {
     ".npz": _read_npz,
     ".h5": _read_hdf5,
     ".hdf5": _read_hdf5,
-    ".csv": _read_csv,
     ".tfrecord": _read_tfrecord,
 }

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from nae_tf.base.feature_names import Names
 from nae_tf.data import examples, sources
 from nae_tf.data.image_arrays import ImageShape
 from nae_tf.data.readers.arrays import read_array
-from nae_tf.data.readers.contents import Names
+from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.images import list_images, read_images, stream_images
 
 Paths = str | Sequence[str]
@@ -47,13 +48,17 @@ def read_files(
     label_key: str | None = None,
     image_shape: ImageShape | None = None,
     names: Names | None = None,
+    drop: Sequence[str] = (),
+    header: str = "auto",
+    drop_unlabelled: bool = False,
 ) -> UserFiles:
     """Read folders of images, or files of arrays, tables or records.
 
     A folder holds PNG, JPEG or BMP images; subfolders are classes. Folders of
     more than 1 GiB of pixels are read again in every epoch. Files are .npy,
-    .npz, HDF5 (.h5, .hdf5; needs h5py), .csv or .tfrecord (tf.train.Example
-    with encoded images or lists of numbers); they must fit in memory.
+    .npz, HDF5 (.h5, .hdf5; needs h5py), .tfrecord (tf.train.Example with
+    encoded images or lists of numbers), or tables: .csv and .tsv, also with
+    .gz behind, .parquet, .feather, .arrow, .arrows. They must fit in memory.
 
     Images of bytes have 256 levels. Images of floats must lie in [0, 1].
     Vectors are taken as they are: scale them to order 1 beforehand.
@@ -62,12 +67,17 @@ def read_files(
         paths: one path or several, with * as in a shell.
         key: name of the array of examples in .npz, HDF5 and .tfrecord files;
             not needed if there is no other array but `label_key`.
-        label_key: name of the array of classes, or of a column in a .csv file.
+        label_key: name of the array of classes, or of a column in a table.
         image_shape: [height, width, channels] to resize images of bytes to;
             None means that all must have one shape.
         names: names of the features in the order to have. None means the
             order of the first file that names its features. Features without
             names stay in their order.
+        drop: names of columns to leave out.
+        header: whether the first line of a text has names of columns: "yes",
+            "no", or "auto", which refuses lines that may be either.
+        drop_unlabelled: whether examples without a label are left out and
+            counted, or refused.
 
     Returns:
         `size` examples with the `title` of their paths, their `labels` or None,
@@ -108,7 +118,18 @@ def read_files(
         raise ValueError(f"{title}: cannot mix folders and files.")
     if folders:
         return _from_folders(title, folders, image_shape)
-    return _from_arrays(title, found, key, label_key, image_shape, names)
+
+    def read(path, names):
+        return read_array(
+            path,
+            key,
+            label_key,
+            image_shape,
+            Columns(drop, header, names),
+            drop_unlabelled,
+        )
+
+    return _from_arrays(title, found, read, names)
 
 
 def _existing(paths):
@@ -153,13 +174,12 @@ def _from_folders(title, folders, image_shape):
     )
 
 
-def _from_arrays(title, paths, key, label_key, image_shape, names):
+def _from_arrays(title, paths, read, names):
     contents = []
     for path in paths:
-        read = read_array(path, key, label_key, image_shape)
-        contents.append(read.in_order(path, names))
-        names = names or read.names
-    arrays = [read.values for read in contents]
+        contents.append(read(path, names))
+        names = names or contents[-1].names
+    arrays = [part.values for part in contents]
     kinds = {(array.shape[1:], array.dtype) for array in arrays}
     if len(kinds) > 1:
         raise ValueError(
@@ -179,11 +199,11 @@ def _from_arrays(title, paths, key, label_key, image_shape, names):
             names=names,
         )
 
-    has_classes = label_key is not None
+    has_classes = contents[0].labels is not None
     return UserFiles(
         title,
         len(values),
-        np.concatenate([read.labels for read in contents])
+        np.concatenate([part.labels for part in contents])
         if has_classes
         else None,
         select,

@@ -1,15 +1,15 @@
 """Examples to score, batch by batch, with an id for each."""
 
 import functools
-import itertools
 import pathlib
-import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from nae_tf.base.feature_names import Names
 from nae_tf.data.readers import arrays, checks, paths, tables
+from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.images import list_images, read_image
 
 
@@ -33,10 +33,13 @@ class ExampleStream(NamedTuple):
     Attributes:
         size: number of examples, or None if it is not known.
         batches: iterator over the batches, which can be used once.
+        names: names of the features in their order; None for images and for
+            features without names.
     """
 
     size: int | None
     batches: Iterator[Batch]
+    names: Names | None = None
 
 
 def open_stream(
@@ -44,34 +47,36 @@ def open_stream(
     example_shape: tuple[int, ...],
     batch_size: int,
     key: str | None = None,
+    columns: Columns = ALL_COLUMNS,
 ) -> ExampleStream:
     """Open a folder, a file or standard input.
 
-    Folders of images, HDF5 files and tables (.csv) are read batch by batch;
-    .npy, .npz and .tfrecord files must fit in memory.
+    Folders of images, HDF5 files and tables are read batch by batch; .npy, .npz
+    and .tfrecord files must fit in memory.
 
     Args:
         path: a folder, a file, or "-" for a table on standard input.
         example_shape: shape of one example; images of bytes are resized to it.
         batch_size: examples per batch, > 0.
         key: name of the array of examples in a file of several arrays.
+        columns: which columns of a table are features, and in what order.
 
     Raises:
         FileNotFoundError: if there is no such path.
         ValueError: if a file is not what it should be.
     """
     if path == "-":
-        return ExampleStream(None, _csv_batches("-", batch_size))
+        return _table_stream("-", batch_size, columns)
     found = pathlib.Path(path)
     if not found.exists():
         raise FileNotFoundError(f"there is no file or folder {path!r}.")
     if found.is_dir():
         return _folder_stream(found, example_shape, batch_size)
-    if found.suffix.lower() == ".csv":
-        return ExampleStream(None, _csv_batches(found, batch_size))
+    if tables.is_table(found):
+        return _table_stream(found, batch_size, columns)
     if found.suffix.lower() in (".h5", ".hdf5"):
         return _hdf5_stream(found, example_shape, batch_size, key)
-    return _array_stream(found, example_shape, batch_size, key)
+    return _array_stream(found, example_shape, batch_size, key, columns)
 
 
 def _folder_stream(folder, example_shape, batch_size):
@@ -114,9 +119,13 @@ def _hdf5_stream(path, example_shape, batch_size, key):
     return ExampleStream(len(array), _slices(load, len(array), batch_size))
 
 
-def _array_stream(path, example_shape, batch_size, key):
+def _array_stream(path, example_shape, batch_size, key, columns):
     files = paths.read_files(
-        str(path), key, image_shape=_image_shape(example_shape)
+        str(path),
+        key,
+        image_shape=_image_shape(example_shape),
+        names=columns.names,
+        drop=columns.drop,
     )
     examples = files.select(str(path), np.arange(files.size))
 
@@ -127,7 +136,7 @@ def _array_stream(path, example_shape, batch_size, key):
             start += len(values)
             yield Batch(ids, functools.partial(np.asarray, values))
 
-    return ExampleStream(files.size, batches())
+    return ExampleStream(files.size, batches(), files.names)
 
 
 def _slices(load, size, batch_size):
@@ -154,20 +163,31 @@ def _image_shape(example_shape):
     return example_shape if len(example_shape) == 3 else None
 
 
-def _csv_batches(path, batch_size):
-    is_stdin = path == "-"
-    with open(
-        sys.stdin.fileno() if is_stdin else path,
-        newline="",
-        encoding="utf-8-sig",  # Spreadsheets begin with a byte order mark.
-        closefd=not is_stdin,
-    ) as file:
-        rows = (values for values, _ in tables.read_table(path, file))
+def _table_stream(path, batch_size, columns):
+    table = tables.open_table(path, columns=columns)
+
+    def batches():
         start = 0
-        while chunk := list(itertools.islice(rows, batch_size)):
-            ids = _numbers(start, len(chunk))
-            yield Batch(ids, functools.partial(np.array, chunk))
-            start += len(chunk)
+        for values in _regrouped(table.pieces, batch_size):
+            ids = _numbers(start, len(values))
+            yield Batch(ids, functools.partial(np.asarray, values))
+            start += len(values)
+
+    return ExampleStream(table.size, batches(), table.names)
+
+
+def _regrouped(pieces, batch_size):
+    """Cut and join pieces of a table into batches of one size."""
+    rest = None
+    for values, _ in pieces:
+        if rest is not None:
+            values = np.concatenate([rest, values])
+        whole = len(values) // batch_size * batch_size
+        for start in range(0, whole, batch_size):
+            yield values[start : start + batch_size]
+        rest = values[whole:]
+    if rest is not None and len(rest):
+        yield rest
 
 
 def _numbers(start, count):

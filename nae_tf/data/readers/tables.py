@@ -1,110 +1,126 @@
-"""Reader of tables of numbers, line by line."""
+"""Tables of numbers with named columns, read piece by piece."""
 
-import csv
-from collections.abc import Collection, Iterable, Iterator
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from nae_tf.base.data_frames import arrow_values
+from nae_tf.base.feature_names import Names
+from nae_tf.data.readers.columnar import open_arrow, open_parquet
+from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
+from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.delimited_text import open_text
+
+_COLUMNAR = {
+    ".parquet": open_parquet,
+    ".feather": open_arrow,
+    ".arrow": open_arrow,
+    ".arrows": open_arrow,
+}
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", *_COLUMNAR)
 
 
-def read_table(
-    title, lines: Iterable[str], label_key: str | None = None
-) -> Iterator[tuple[list[float], str | None]]:
-    """Read a table of numbers whose first line may name the columns.
+class Table(NamedTuple):
+    """A table that is read piece by piece.
+
+    Attributes:
+        names: names of the features in their order, or None.
+        size: number of rows, or None if it is not known.
+        pieces: iterator over consecutive rows, which can be used once: float32
+            [rows, features], and labels, object [rows], or None.
+    """
+
+    names: Names | None
+    size: int | None
+    pieces: Iterator[tuple[np.ndarray, np.ndarray | None]]
+
+
+def is_table(path: pathlib.Path) -> bool:
+    """Return whether a file is a table by its name."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def open_table(
+    path: pathlib.Path | str,
+    label_key: str | None = None,
+    columns: Columns = ALL_COLUMNS,
+) -> Table:
+    """Open a table in a text, a Parquet, a Feather or an Arrow file.
 
     Args:
-        title: name of the table, used in error messages.
-        lines: lines of the table; blank ones are skipped.
+        path: path of the file, whose name gives its format, or "-" for text
+            on standard input.
         label_key: name of the column of labels, if there is one.
-
-    Yields:
-        The numbers of a line, and its label or None.
+        columns: which columns are features, and in what order.
 
     Raises:
-        ValueError: if the text is not a table of numbers; the message names
-            the line.
+        ValueError: if it is not such a table.
     """
-    rows = csv.reader(lines)
-    try:
-        first = next(filter(None, rows), [])
-        place = f"{title}, line {rows.line_num}"
-        label_column = None
-        if label_key is not None:
-            check_names(f"{place},", first, label_key)
-            label_column = first.index(label_key)
-        elif not _names_columns(place, first):
-            yield _as_numbers(place, first), None
-        for row in filter(None, rows):
-            place = f"{title}, line {rows.line_num}"
-            if len(row) != len(first):
-                raise ValueError(
-                    f"{place}: expected {len(first)} fields, received "
-                    f"{len(row)}."
-                )
-            label = None if label_column is None else row.pop(label_column)
-            yield _as_numbers(place, row), label
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{title} is not a CSV file: {error}.") from error
+    suffix = "" if path == "-" else pathlib.Path(path).suffix.lower()
+    if suffix in _COLUMNAR:
+        found, size, read = _COLUMNAR[suffix](path)
+        names = columns.features(path, found, label_key)
+        wanted = [*names, *([] if label_key is None else [label_key])]
+        return Table(names, size, _columnar(path, read(wanted), label_key))
+    return _open_text(path, label_key, columns)
 
 
-def _names_columns(place, fields):
-    """Return whether a first line has names.
-
-    Names and numbers in one line are refused: a name there is probably a
-    damaged number.
-    """
-    is_number = [_number(text) is not None for text in fields]
-    if any(is_number) and not all(is_number):
-        raise ValueError(
-            f"{place}: expected numbers or names of columns, received both."
-        )
-    if len(fields) > 2 and fields == [str(i) for i in range(len(fields))]:
-        # pandas writes such a line for columns that have no names.
-        raise ValueError(
-            f"{place} counts the columns, 0 to {fields[-1]}; remove it, or "
-            "name the columns."
-        )
-    return not any(is_number)
-
-
-def _as_numbers(place, fields):
-    numbers = []
-    for text in fields:
-        number = _number(text)
-        if number is None:
-            hint = (
-                "; separate the fields by commas"
-                if len(fields) == 1 and (";" in text or "\t" in text)
-                else ""
-            )
-            raise ValueError(
-                f"{place}: expected numbers, received {text!r}{hint}."
-            )
-        numbers.append(number)
-    return numbers
-
-
-def _number(text):
-    """Return the number that a field holds, or None."""
-    # Python reads 1_000 as a thousand; in a table it is a damaged number.
-    if "_" in text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def check_names(title, names: Collection[str], *needed: str | None):
-    """Refuse a file that lacks a column or an array.
-
-    Args:
-        title: name of the file, used in error messages.
-        names: names of its columns or arrays.
-        *needed: names that it must have; None is ignored.
+def read_table(path: pathlib.Path, label_key, columns: Columns) -> Contents:
+    """Read all rows of a table into memory.
 
     Raises:
-        ValueError: if a name is missing.
+        ValueError: if it is not a table of numbers.
     """
-    for name in needed:
-        if name is not None and name not in names:
+    names, _, pieces = open_table(path, label_key, columns)
+    empty = np.zeros((0, len(names or ()))), np.zeros(0, object)
+    values, labels = zip(*(list(pieces) or [empty]), strict=True)
+    return Contents(
+        np.concatenate(values),
+        None if label_key is None else np.concatenate(labels),
+        names,
+    )
+
+
+def _columnar(path, tables, label_key):
+    start = 0
+    for table in tables:
+        yield _values_and_labels(
+            path,
+            table,
+            label_key,
+            lambda row, start=start: f"row {start + row} (counted from 0)",
+        )
+        start += table.num_rows
+
+
+def _open_text(path, label_key, columns):
+    known = {label_key, *columns.drop, *(columns.names or ())} - {None}
+    text = open_text(path, path, columns.header, known)
+    if text.names is None:
+        if label_key is not None or (columns.drop and columns.names is None):
             raise ValueError(
-                f"{title} has no {name!r}; it has {sorted(names)}."
+                f"{path} has no names of columns, which label_key and drop "
+                "need; add a line of names."
             )
+        names, label = None, None
+        features = list(range(text.num_columns))
+    else:
+        names = columns.features(path, text.names, label_key)
+        features = [text.names.index(name) for name in names]
+        label = None if label_key is None else text.names.index(label_key)
+
+    def pieces():
+        for table, place in text.read(features, label):
+            yield _values_and_labels(path, table, label_key, place)
+
+    return Table(names, None, pieces())
+
+
+def _values_and_labels(path, table, label_key, place):
+    labels = None
+    if label_key is not None:
+        labels = np.array(table.column(label_key).to_pylist(), object)
+        table = table.drop_columns([label_key])
+    return arrow_values(path, table, place=place), labels

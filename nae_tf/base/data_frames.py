@@ -1,0 +1,159 @@
+"""Data frames and Arrow tables as arrays of numbers with named columns.
+
+Whatever hands its columns over as Arrow is read, and its library need not be
+installed: DataFrames of pandas, polars and others, tables of pyarrow.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from nae_tf.base.feature_names import Names, checked_names
+
+
+class NamedValues(NamedTuple):
+    """A table of numbers.
+
+    Attributes:
+        values: float array [rows, columns].
+        names: names of the columns.
+    """
+
+    values: np.ndarray
+    names: Names
+
+
+def is_data_frame(x) -> bool:
+    """Return whether a value is a table with named columns.
+
+    Lazy frames are, although `from_data_frame` refuses them. A Series and a
+    structured array are not.
+    """
+    kind = type(x)
+    hands_over = ("__arrow_c_stream__", "__dataframe__", "collect", "compute")
+    return hasattr(kind, "columns") and any(
+        hasattr(kind, name) for name in hands_over
+    )
+
+
+def from_data_frame(title, x, dtype=np.float32) -> NamedValues:
+    """Return the numbers and the names of a data frame.
+
+    The index of a pandas DataFrame is left out, as pandas' own `to_numpy`
+    does.
+
+    Args:
+        title: what the frame is for, used in error messages.
+        x: a DataFrame, or a `pyarrow.Table`.
+        dtype: floating type of the values.
+
+    Raises:
+        ModuleNotFoundError: if pyarrow is not installed.
+        ValueError: if a column does not hold finite numbers alone.
+    """
+    import pyarrow
+    import pyarrow.interchange
+
+    if hasattr(x, "__arrow_c_stream__"):
+        convert = pyarrow.table
+    elif hasattr(x, "__dataframe__"):  # pandas before 2.2, and others.
+        convert = pyarrow.interchange.from_dataframe
+    else:
+        raise ValueError(
+            f"{title}: received a lazy {type(x).__name__}; collect() or "
+            "compute() it first."
+        )
+    try:
+        table = convert(x)
+    except (pyarrow.ArrowException, TypeError, ValueError) as error:
+        reason = " ".join(map(str, error.args)).replace("\n", " ")
+        raise ValueError(
+            f"{title}: a column of the {type(x).__name__} cannot be read as "
+            f"numbers: {reason}; convert it to floats, or leave it out."
+        ) from error
+    table = without_index(table)
+    names = checked_names(title, table.column_names)
+    return NamedValues(arrow_values(title, table, dtype), names)
+
+
+def without_index(table):
+    """Leave out the columns of an Arrow table that were a pandas index."""
+    pandas = table.schema.pandas_metadata or {}
+    # An index that only counts is stored as a description, not as a column.
+    return table.drop_columns(
+        [
+            name
+            for name in pandas.get("index_columns", [])
+            if isinstance(name, str) and name in table.column_names
+        ]
+    )
+
+
+def arrow_values(
+    title,
+    table,
+    dtype=np.float32,
+    place: Callable[[int], str] = "row {} (counted from 0)".format,
+) -> np.ndarray:
+    """Return the numbers of an Arrow table.
+
+    Args:
+        title: name of the table, used in error messages.
+        table: `pyarrow.Table` of integers, floats, decimals and truth values,
+            which become 0 and 1.
+        dtype: floating type of the result.
+        place: function of a row's number, from 0, that says where it stands.
+
+    Returns:
+        Array [rows, columns].
+
+    Raises:
+        ValueError: if a column has another type, a missing value, NaN,
+            infinity, or an integer that a float cannot hold.
+    """
+    import pyarrow
+
+    values = np.empty((table.num_rows, table.num_columns), dtype, order="F")
+    for index, name in enumerate(table.column_names):
+        column = table.column(index)
+        _check_type(title, name, column.type)
+        if column.null_count:
+            first = int(column.is_null().to_numpy().argmax())
+            raise ValueError(
+                f"{title}: column {name!r} has no value in {place(first)}, "
+                f"one of {column.null_count}; repair or remove these rows."
+            )
+        try:
+            floats = column.cast(pyarrow.float64()).to_numpy()
+        except pyarrow.ArrowInvalid as error:
+            raise ValueError(
+                f"{title}: column {name!r} holds integers beyond 2**53, which "
+                "floats cannot tell apart; leave it out, or make it floats."
+            ) from error
+        with np.errstate(over="ignore"):  # Infinite values are refused below.
+            values[:, index] = floats
+        finite = np.isfinite(values[:, index])
+        if not finite.all():
+            first = int(finite.argmin())
+            raise ValueError(
+                f"{title}: column {name!r} has NaN or infinite values, the "
+                f"first ({floats[first]:g}) in {place(first)}; repair or "
+                "remove these rows."
+            )
+    return np.ascontiguousarray(values)
+
+
+def _check_type(title, name, kind):
+    from pyarrow import types
+
+    if not (
+        types.is_floating(kind)
+        or types.is_integer(kind)
+        or types.is_decimal(kind)
+        or types.is_boolean(kind)
+    ):
+        raise ValueError(
+            f"{title}: column {name!r} holds {kind}, expected numbers; convert "
+            "it, or leave it out."
+        )

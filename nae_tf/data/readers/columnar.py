@@ -1,0 +1,105 @@
+"""Readers of Parquet, Feather and Arrow files, piece by piece."""
+
+import contextlib
+import functools
+
+from nae_tf.base.data_frames import without_index
+
+# Rows that are read at a time.
+_ROWS = 65_536
+
+
+@contextlib.contextmanager
+def _explained(path):
+    """Explain what pyarrow says of a damaged file in one line."""
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(f"{path} cannot be read: {reason}.") from error
+
+
+def open_parquet(path):
+    """Open a Parquet file.
+
+    Args:
+        path: path of the file.
+
+    Returns:
+        Names of the columns but an index of pandas, the number of rows, and a
+        function of some names that yields these columns as `pyarrow.Table`s.
+
+    Raises:
+        ValueError: if it is not a Parquet file.
+    """
+    from pyarrow import parquet
+
+    with _explained(path):
+        file = parquet.ParquetFile(path)
+        schema = file.schema_arrow
+        size = file.metadata.num_rows
+
+    def batches(names):
+        with file:
+            yield from file.iter_batches(_ROWS, columns=list(names))
+
+    return _names(schema), size, functools.partial(_pieces, path, batches)
+
+
+def open_arrow(path):
+    """Open a Feather file, or an Arrow file of either kind.
+
+    Args:
+        path: path of the file.
+
+    Returns:
+        As `open_parquet`; the number of rows is not known, None.
+
+    Raises:
+        ValueError: if it is not an Arrow file.
+    """
+    import pyarrow
+
+    with path.open("rb") as file:
+        magic = file.read(6)
+    if magic.startswith(b"FEA1"):
+        raise ValueError(
+            f"{path} is a file of the first version of Feather; write it "
+            "anew, as by pyarrow.feather.write_feather."
+        )
+    with _explained(path):
+        # The rows of a mapped file are read when they are needed.
+        source = pyarrow.memory_map(str(path))
+        if magic == b"ARROW1":
+            reader = pyarrow.ipc.open_file(source)
+        else:
+            reader = pyarrow.ipc.open_stream(source)
+
+    def batches(names):
+        with source:
+            if magic == b"ARROW1":
+                for index in range(reader.num_record_batches):
+                    yield reader.get_batch(index).select(names)
+            else:
+                for batch in reader:
+                    yield batch.select(names)
+
+    names = _names(reader.schema)
+    return names, None, functools.partial(_pieces, path, batches)
+
+
+def _names(schema):
+    return without_index(schema.empty_table()).column_names
+
+
+def _pieces(path, batches, names):
+    """Cut batches into tables of at most `_ROWS` rows."""
+    import pyarrow
+
+    with _explained(path):
+        for batch in batches(names):
+            for start in range(0, batch.num_rows, _ROWS):
+                piece = batch.slice(start, _ROWS)
+                yield pyarrow.Table.from_batches([piece]).select(names)

@@ -1,0 +1,89 @@
+"""Which columns of a table are features, and in what order."""
+
+import re
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from nae_tf.base.feature_names import (
+    Names,
+    checked_names,
+    listed,
+    positions_of,
+)
+
+# What pandas and R call a column of row numbers that nobody has named.
+_NAMELESS = re.compile(r"(Unnamed: \d+)?")
+
+
+class Columns(NamedTuple):
+    """What is known of a table's columns before it is read.
+
+    Attributes:
+        drop: names of columns to leave out.
+        header: whether the first line of a text has names: "yes", "no", or
+            "auto" to tell by what it says.
+        names: names of the features in the order to have; None for all
+            columns in their own order.
+    """
+
+    drop: Sequence[str] = ()
+    header: str = "auto"
+    names: Names | None = None
+
+    def features(
+        self, title, found: Sequence[str], label_key: str | None = None
+    ) -> Names:
+        """Return the names of the features in the order to have.
+
+        Args:
+            title: name of the table, used in error messages.
+            found: names of all its columns.
+            label_key: name of the column of labels, if there is one.
+
+        Raises:
+            ValueError: if a name is missing, unknown or ambiguous.
+        """
+        check_names(title, found, label_key)
+        if self.names is None:
+            # A misspelt name would leave a label among the features.
+            check_names(title, found, *self.drop)
+        kept = [
+            name
+            for name in found
+            if name not in self.drop and name != label_key
+        ]
+        for name in filter(_NAMELESS.fullmatch, kept):
+            raise ValueError(
+                f"{title}: column {found.index(name)} has no name, as an index "
+                "of pandas, or separators at the ends of lines; remove it, or "
+                f"leave it out by drop={[name]}."
+            )
+        names = checked_names(title, kept)
+        if not names:
+            raise ValueError(f"{title} has no column of features.")
+        if self.names is not None:
+            positions_of(title, names, self.names)
+            return self.names
+        return names
+
+
+# Every column is a feature.
+ALL_COLUMNS = Columns()
+
+
+def check_names(title, names: Collection[str], *needed: str | None):
+    """Refuse a file that lacks a column or an array.
+
+    Args:
+        title: name of the file, used in error messages.
+        names: names of its columns or arrays.
+        *needed: names that it must have; None is ignored.
+
+    Raises:
+        ValueError: if a name is missing.
+    """
+    for name in needed:
+        if name is not None and name not in names:
+            raise ValueError(
+                f"{title} has no {name!r}; it has {listed(sorted(names), 20)}."
+            )

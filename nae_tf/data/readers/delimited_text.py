@@ -1,0 +1,293 @@
+"""Reader of tables in text: CSV, TSV and their kin, block by block."""
+
+import csv
+import functools
+import io
+import itertools
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from nae_tf.data.readers.header import MISSING, has_header, number
+from nae_tf.data.readers.text_blocks import count_lines, line_blocks
+
+# Rows that are looked at to tell separators and headers.
+_ROWS = 1_000
+_SEPARATORS = ("\t", ";", "|")
+_COMMA_NUMBER = re.compile(r"\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*")
+_THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+\s*")
+
+
+class Dialect(NamedTuple):
+    """How numbers are written into lines.
+
+    Attributes:
+        separator: character between fields.
+        decimal_point: "." or ",".
+    """
+
+    separator: str
+    decimal_point: str = "."
+
+
+class Lines(NamedTuple):
+    """Whole lines of a text.
+
+    Attributes:
+        octets: the lines, UTF-8.
+        before: number of lines of the text that come before them.
+    """
+
+    octets: bytes
+    before: int
+
+
+class TextTable(NamedTuple):
+    """A table in a text whose first lines have been read.
+
+    Attributes:
+        names: names of the columns, or None without a header.
+        num_columns: number of columns, 0 for an empty text.
+        read: function of the positions of features and that of the label, or
+            None, that yields these columns as a `pyarrow.Table` of floats and
+            texts, and a function that says in what line a row stands.
+    """
+
+    names: list[str] | None
+    num_columns: int
+    read: Any
+
+
+def open_text(
+    title, path, header: str = "auto", known: Collection[str] = ()
+) -> TextTable:
+    """Open a table in a text.
+
+    Args:
+        title: name of the table, used in error messages.
+        path: path of the file, or "-" for standard input.
+        header: whether the first line has names: "yes", "no" or "auto".
+        known: names of columns that a header would have.
+
+    Raises:
+        ValueError: if it is not a table.
+    """
+    blocks = _numbered(line_blocks(title, path))
+    start = next(blocks, Lines(b"", 0))
+    rows = _first_rows(title, start)
+    if not rows:
+        return TextTable(None, 0, lambda *columns: iter(()))
+    separator = _separator(path, rows)
+    rows = _first_rows(title, start, separator)
+    line, first = rows[0]
+    place = f"{title}, line {line}"
+    if first[0].startswith("#"):
+        raise ValueError(
+            f"{place} begins with '#': comments are not read; remove them, and "
+            "the '#' before names of columns."
+        )
+    fields = [row for _, row in rows]
+    names = None
+    if has_header(place, fields, header, known):
+        names = [name.strip() for name in first]
+        start = _without_lines(start, line)
+    dialect = Dialect(separator, _decimal_point(title, separator, rows))
+    integers = _integer_columns(fields[names is not None :], len(first))
+    read = functools.partial(
+        _read,
+        title,
+        itertools.chain([start], blocks),
+        names or [str(index) for index in range(len(first))],
+        dialect,
+        integers,
+    )
+    return TextTable(names, len(first), read)
+
+
+def _numbered(blocks) -> Iterator[Lines]:
+    before = 0
+    for octets in blocks:
+        yield Lines(octets, before)
+        before += count_lines(octets)
+
+
+def _rows(title, lines, separator=",", keep_blank=False):
+    """Yield the rows of some lines, and the number of the line they end in."""
+    try:
+        text = lines.octets.decode()
+    except UnicodeDecodeError as error:
+        before = lines.before + count_lines(lines.octets[: error.start])
+        raise ValueError(
+            f"{title}, line {before + 1}: is not a CSV file in UTF-8: {error}; "
+            "convert it."
+        ) from error
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        for row in rows:
+            if row or keep_blank:
+                yield lines.before + rows.line_num, row
+    except csv.Error as error:
+        raise ValueError(f"{title} is not a CSV file: {error}.") from error
+
+
+def _first_rows(title, lines, separator=","):
+    return list(itertools.islice(_rows(title, lines, separator), _ROWS))
+
+
+def _without_lines(lines, count):
+    """Leave out the first lines of a text."""
+    kept = lines.octets.splitlines(keepends=True)[count:]
+    return Lines(b"".join(kept), count)
+
+
+def _separator(path, rows):
+    """Return the character that cuts all first lines alike, or a comma."""
+    if path != "-" and ".tsv" in [part.lower() for part in path.suffixes]:
+        return "\t"
+    lines = [",".join(row) for _, row in rows]
+    for separator in _SEPARATORS:
+        counts = {
+            len(next(csv.reader([line], delimiter=separator))) for line in lines
+        }
+        if len(counts) == 1 and counts != {1}:
+            return separator
+    return ","
+
+
+def _decimal_point(title, separator, rows):
+    """Return the decimal point of numbers that commas do not separate."""
+    if separator == ",":
+        return "."
+    with_commas = [
+        (line, text)
+        for line, row in rows
+        for text in row
+        if _COMMA_NUMBER.fullmatch(text)
+    ]
+    if not with_commas:
+        return "."
+    if all(_THOUSANDS.fullmatch(text) for _, text in with_commas):
+        line, text = with_commas[0]
+        raise ValueError(
+            f"{title}, line {line}: {text!r} may be thousands or a fraction; "
+            "write numbers without commas."
+        )
+    return ","
+
+
+def _integer_columns(rows: Sequence[Sequence[str]], count):
+    """Return the positions of columns whose first numbers are integers."""
+    return [
+        index
+        for index in range(count)
+        if rows
+        and all(
+            len(row) == count and row[index].strip().lstrip("+-").isdecimal()
+            for row in rows
+        )
+    ]
+
+
+def _read(title, blocks, names, dialect, integers, features, label=None):
+    """Yield tables of the wanted columns, and the line of each of their rows.
+
+    Args:
+        title: name of the table, used in error messages.
+        blocks: `Lines` of the text without its header.
+        names: names of all columns.
+        dialect: how numbers are written.
+        integers: positions of columns of integers.
+        features: positions of the columns of numbers.
+        label: position of the column of labels, or None.
+    """
+    import pyarrow
+    from pyarrow import csv as arrow_csv
+
+    wanted = [*features, *([] if label is None else [label])]
+    places = [str(index) for index in range(len(names))]
+    read_options = arrow_csv.ReadOptions(column_names=places)
+    convert_options = arrow_csv.ConvertOptions(
+        include_columns=[str(index) for index in wanted],
+        column_types={
+            **{str(index): pyarrow.float64() for index in features},
+            **({} if label is None else {str(label): pyarrow.string()}),
+        },
+        decimal_point=dialect.decimal_point,
+    )
+    is_single = len(names) == 1
+    for lines in blocks:
+        octets = lines.octets.rstrip(b"\r\n") if is_single else lines.octets
+        if not octets.strip(b"\r\n"):
+            continue
+        parse_options = arrow_csv.ParseOptions(
+            delimiter=dialect.separator,
+            newlines_in_values=b'"' in octets,
+            # In a table of one column, a blank line is a missing value.
+            ignore_empty_lines=not is_single,
+        )
+        try:
+            table = arrow_csv.read_csv(
+                pyarrow.BufferReader(octets),
+                read_options,
+                parse_options,
+                convert_options,
+            )
+        except pyarrow.ArrowInvalid as error:
+            _refuse(title, lines, names, dialect, features)
+            raise ValueError(
+                f"{title}, after line {lines.before}: "
+                f"{' '.join(str(error).split())}."
+            ) from error
+        _refuse_identifiers(title, table, names, features, integers)
+        place = functools.partial(_line_of, title, lines, dialect, is_single)
+        yield table.rename_columns([names[index] for index in wanted]), place
+
+
+def _refuse(title, lines, names, dialect, features):
+    """Refuse the first row that is not one of the table."""
+    rows = _rows(title, lines, dialect.separator, keep_blank=len(names) == 1)
+    for line, row in rows:
+        if len(row) != len(names):
+            raise ValueError(
+                f"{title}, line {line}: expected {len(names)} fields, received "
+                f"{len(row)}."
+            )
+        for index in features:
+            text = row[index]
+            if number(text, dialect.decimal_point) is None:
+                raise ValueError(
+                    f"{title}, line {line}: expected numbers, received "
+                    f"{text[:40]!r} in column {names[index]!r}{_hint(text)}."
+                )
+
+
+def _hint(text):
+    if text.strip() in MISSING:
+        return "; repair or remove the line"
+    if any(separator in text for separator in _SEPARATORS):
+        return "; separate the fields by commas"
+    if _COMMA_NUMBER.fullmatch(text):
+        return "; write a decimal point, and no commas between thousands"
+    if text.strip().lower() in ("true", "false"):
+        return "; write 0 and 1"
+    return "; repair it, or leave the column out by drop"
+
+
+def _line_of(title, lines, dialect, keep_blank, row):
+    """Say in what line of a text a row of a block stands."""
+    rows = _rows(title, lines, dialect.separator, keep_blank)
+    line, _ = next(itertools.islice(rows, row, None))
+    return f"line {line}"
+
+
+def _refuse_identifiers(title, table, names, features, integers):
+    """Refuse integers that floats cannot tell apart."""
+    from pyarrow import compute
+
+    for index in set(integers).intersection(features):
+        largest = compute.max(compute.abs(table.column(str(index)))).as_py()
+        if largest is not None and 2.0**53 < largest < float("inf"):
+            raise ValueError(
+                f"{title}: column {names[index]!r} holds integers beyond "
+                "2**53, which floats cannot tell apart; leave it out by drop."
+            )

@@ -1,0 +1,111 @@
+"""Blocks of whole lines of a text, so that files need not fit in memory."""
+
+import codecs
+import gzip
+import sys
+import zlib
+from collections.abc import Iterator
+
+# Bytes that are read at a time, and the most that a line may have.
+BLOCK = 2**22
+_LONGEST_LINE = 2**24
+# The first block is short: a producer may be slow, and names are needed first.
+_FIRST_BLOCK = 2**16
+_UTF_8_MARK = b"\xef\xbb\xbf"  # Spreadsheets begin with it.
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def line_blocks(title, path) -> Iterator[bytes]:
+    """Read a text file as UTF-8, in blocks that end at the end of a line.
+
+    Args:
+        title: name of the text, used in error messages.
+        path: path of the file, which may be compressed by gzip and named so,
+            or "-" for standard input.
+
+    Yields:
+        UTF-8 without a byte order mark. No field in double quotes is cut.
+
+    Raises:
+        ValueError: if it is not text.
+    """
+    rest = b""
+    with _open(path) as file:
+        # Of a pipe, what there is; of a file, a whole block.
+        read = file.read1 if path == "-" else file.read
+        for octets in _octets(title, file, read):
+            if b"\0" in octets:
+                raise ValueError(
+                    f"{title} is not a CSV file: it has zero bytes; text in "
+                    "UTF-16 must begin with a byte order mark."
+                )
+            rest += octets
+            end = _end_of_lines(rest)
+            if end:
+                yield rest[:end]
+            rest = rest[end:]
+            if len(rest) > _LONGEST_LINE:
+                raise ValueError(
+                    f"{title} is not a CSV file: no line ends within "
+                    f"{_LONGEST_LINE} bytes; a quote may be left open."
+                )
+    if rest:
+        yield rest
+
+
+def count_lines(block: bytes) -> int:
+    """Count the ends of lines, which are CR, LF or both."""
+    ends = block.count(b"\n")
+    if b"\r" in block:
+        ends += block.count(b"\r") - block.count(b"\r\n")
+    return ends
+
+
+def _open(path):
+    if path == "-":
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path)
+    return path.open("rb")
+
+
+def _octets(title, file, read):
+    """Yield pieces of UTF-8 of a file that may begin with a mark."""
+    size = _FIRST_BLOCK
+    try:
+        start = file.read(size)
+        if start.startswith(_UTF_16_MARKS):
+            yield from _from_utf_16(title, start, read)
+            return
+        octets = start.removeprefix(_UTF_8_MARK)
+        while octets:
+            yield octets
+            octets = read(BLOCK)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{title} is not a gzip file: {error}.") from error
+
+
+def _from_utf_16(title, start, read):
+    decode = codecs.getincrementaldecoder("utf-16")().decode
+    try:
+        octets = start
+        while octets:
+            yield decode(octets).encode()
+            octets = read(BLOCK)
+        decode(b"", final=True)
+    except UnicodeError as error:
+        raise ValueError(
+            f"{title} begins as UTF-16, but is not: {error}."
+        ) from error
+
+
+def _end_of_lines(octets):
+    """Return where the last line ends that is not within quotes, or 0."""
+    mark = b"\n" if b"\n" in octets else b"\r"
+    end = octets.rfind(mark) + 1
+    is_quoted = octets.count(b'"', 0, end) % 2 == 1
+    while end and is_quoted:
+        earlier = octets.rfind(mark, 0, end - 1) + 1
+        is_quoted ^= octets.count(b'"', earlier, end) % 2 == 1
+        end = earlier
+    return end
