@@ -1,5 +1,7 @@
 """Tests of nae_tf/data/readers/contents.py: features in order by name."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def test_features_are_put_in_order_by_name():
 
 
 def test_features_without_names_stay_in_order():
-    unnamed = TABLE._replace(names=None)
+    unnamed = dataclasses.replace(TABLE, names=None)
     assert unnamed.in_order("x.npy", ("c", "a", "b")) is unnamed
     assert TABLE.in_order("x.csv", None) is TABLE
 

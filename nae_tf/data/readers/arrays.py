@@ -4,6 +4,7 @@ A reader returns all examples of a file, or raises an error of one line that
 names the file and what is wrong with it.
 """
 
+import dataclasses
 import pathlib
 import tokenize
 import zipfile
@@ -82,8 +83,8 @@ def read_array(
     if columns.drop and contents.names is None and columns.names is None:
         raise ValueError(f"{path} has no names of columns, which drop needs.")
     contents = with_checked_labels(path, contents, drop_unlabelled)
-    return contents._replace(
-        values=checked_examples(path, contents.values, image_shape)
+    return dataclasses.replace(
+        contents, values=checked_examples(path, contents.values, image_shape)
     )
 
 

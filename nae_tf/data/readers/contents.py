@@ -1,13 +1,14 @@
 """What a file of examples holds, and the order of its named features."""
 
-from typing import NamedTuple
+import dataclasses
 
 import numpy as np
 
 from nae_tf.base.feature_names import Names, positions_of
 
 
-class Contents(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Contents:
     """All examples of a file.
 
     Attributes:
@@ -35,4 +36,6 @@ class Contents(NamedTuple):
         if self.names is None or expected in (None, self.names):
             return self
         order = positions_of(title, self.names, expected)
-        return self._replace(values=self.values[:, order], names=expected)
+        return dataclasses.replace(
+            self, values=self.values[:, order], names=expected
+        )

@@ -1,5 +1,7 @@
 """Labels of examples: text, one per example, none missing."""
 
+import dataclasses
+
 import numpy as np
 from absl import logging
 
@@ -23,7 +25,7 @@ def with_checked_labels(
     Raises:
         ValueError: if the labels are not one per example, or some are missing.
     """
-    values, labels, _ = contents
+    values, labels = contents.values, contents.labels
     if labels is None:
         return contents
     if labels.shape not in [(len(values),), (len(values), 1)]:
@@ -34,7 +36,7 @@ def with_checked_labels(
     labels = labels.reshape(-1)
     missing = _is_missing(labels)
     if not missing.any():
-        return contents._replace(labels=labels.astype(str))
+        return dataclasses.replace(contents, labels=labels.astype(str))
     if not drop_unlabelled:
         raise ValueError(
             f"{title}: {missing.sum()} of {len(labels)} examples have no "
@@ -47,8 +49,8 @@ def with_checked_labels(
         missing.sum(),
         len(labels),
     )
-    return contents._replace(
-        values=values[~missing], labels=labels[~missing].astype(str)
+    return dataclasses.replace(
+        contents, values=values[~missing], labels=labels[~missing].astype(str)
     )
 
 
