@@ -1,4 +1,4 @@
-"""Images of other sizes and colours, with 256 levels as before; grids."""
+"""Images upright, of other sizes and colours, with levels as before; grids."""
 
 import math
 
@@ -11,18 +11,19 @@ ImageShape = tuple[int, ...]
 def resize_images(images, image_shape: ImageShape):
     """Bring images to another size and number of channels.
 
-    Resizing is bilinear with antialiasing; the result is rounded, so that
-    resized images have 256 levels like the originals.
+    Resizing is bilinear with antialiasing; levels are rounded, so that resized
+    images have as many as the originals.
 
     Args:
-        images: uint8 [..., height, width, channels].
+        images: uint8, uint16 or float32 [..., height, width, channels].
         image_shape: [height, width, channels] of the result. One channel
             becomes three equal ones; three become their mean.
 
     Returns:
-        uint8 `[..., *image_shape]`.
+        `[..., *image_shape]`, the type of `images`.
     """
     height, width, channels = image_shape
+    dtype = tf.as_dtype(images.dtype)
     if tuple(images.shape[-3:]) == tuple(image_shape):
         return tf.convert_to_tensor(images)
     if images.shape[-3:-1] != (height, width):
@@ -30,7 +31,7 @@ def resize_images(images, image_shape: ImageShape):
     images = tf.cast(images, tf.float32)
     if channels == 1:
         images = tf.reduce_mean(images, axis=-1, keepdims=True)
-    return _round(_repeat_channels(images, channels))
+    return _as_levels(_repeat_channels(images, channels), dtype)
 
 
 def pad_images(images, image_shape: ImageShape):
@@ -69,7 +70,7 @@ def gray_images(images, image_shape: ImageShape):
     """
     squares = tf.square(tf.cast(resize_images(images, image_shape), tf.float32))
     gray = tf.sqrt(tf.reduce_mean(squares, axis=-1, keepdims=True))
-    return _round(_repeat_channels(gray, image_shape[-1]))
+    return _as_levels(_repeat_channels(gray, image_shape[-1]), tf.uint8)
 
 
 def _repeat_channels(images, channels):
@@ -78,8 +79,44 @@ def _repeat_channels(images, channels):
     return tf.repeat(images, channels, axis=-1)
 
 
-def _round(images):
-    return tf.cast(tf.clip_by_value(tf.round(images), 0.0, 255.0), tf.uint8)
+def _as_levels(images, dtype):
+    if dtype.is_floating:
+        return tf.cast(images, dtype)
+    images = tf.clip_by_value(tf.round(images), 0.0, float(dtype.max))
+    return tf.cast(images, dtype)
+
+
+def upright_image(image, orientation):
+    """Turn and mirror an image as the orientation of EXIF says.
+
+    Args:
+        image: [height, width, channels] as stored.
+        orientation: int, 1 ... 8; or an int tensor [] in a graph.
+
+    Returns:
+        Tensor [height, width, channels] as seen, height and width exchanged
+        where `orientation` is 5 or more.
+    """
+
+    def one_of(*orientations):
+        return tf.reduce_any(tf.equal(orientation, orientations))
+
+    # The diagonals first, then top and bottom, left and right.
+    axes = tf.where(one_of(5, 6, 7, 8), [1, 0, 2], [0, 1, 2])
+    reversed_axes = tf.boolean_mask(
+        [0, 1], [one_of(3, 4, 7, 8), one_of(2, 3, 6, 7)]
+    )
+    return tf.reverse(tf.transpose(image, axes), reversed_axes)
+
+
+def white_level(dtype, max_level: int | None = None) -> int:
+    """Return the level of an image that becomes 1.
+
+    Args:
+        dtype: type of the image, uint8 or uint16.
+        max_level: level of white, or None for the largest of the type.
+    """
+    return int(tf.as_dtype(dtype).max) if max_level is None else max_level
 
 
 def image_grid(

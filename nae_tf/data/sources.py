@@ -179,7 +179,8 @@ def from_indices(
     Args:
         name: name of the split in tables and plots.
         shape: shape of one example.
-        num_levels: number of values that a pixel can take, stored as bytes.
+        num_levels: number of values that a pixel can take, stored as bytes or,
+            above 256, as uint16.
             None means float32 values.
         indices: int [size], positions in the file, ascending.
         stream: function of such positions that returns the unbatched
@@ -187,7 +188,10 @@ def from_indices(
         names: names of the features in their order, or None.
     """
     read = functools.partial(stream, indices)
-    bytes_per_value = 4 if num_levels is None else 1
+    # As they are stored: bytes, or two of them, or floats.
+    bytes_per_value = 4
+    if num_levels is not None:
+        bytes_per_value = 1 if num_levels <= 256 else 2
     size = len(indices)
     num_bytes = bytes_per_value * size * math.prod(shape)
     if num_bytes > MAX_BYTES_IN_MEMORY:

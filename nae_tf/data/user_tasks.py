@@ -25,6 +25,7 @@ def user_data(
     test: Paths | None = None,
     drop: Sequence[str] = (),
     header: str = "auto",
+    max_level: int | None = None,
 ) -> task.Task:
     """Own inliers and any number of own outliers.
 
@@ -47,7 +48,7 @@ def user_data(
             name. None means ConstantGray for images and none for vectors.
         key: name of the array of examples in .npz, HDF5 and .tfrecord files;
             not needed if there is no other array.
-        image_shape: [height, width, channels] to resize images of bytes to;
+        image_shape: [height, width, channels] to resize images of levels to;
             None means that all must have one shape.
         validation_fraction: share of the inliers in (0, 1), of which
             `split_indices` draws round(validation_fraction * size).
@@ -60,6 +61,7 @@ def user_data(
         drop: names of columns of tables to leave out.
         header: whether tables in text begin with names of columns: "yes", "no",
             or "auto", which refuses lines that may be either.
+        max_level: level of white in images, int >= 1, as for `read_files`.
 
     Raises:
         FileNotFoundError: if a path does not exist.
@@ -92,6 +94,7 @@ def user_data(
             names=names,
             drop=drop,
             header=header,
+            max_level=max_level,
         )
 
     def read_all(named):
@@ -165,6 +168,7 @@ def user_data_holdout(
     drop: Sequence[str] = (),
     header: str = "auto",
     drop_unlabelled: bool = False,
+    max_level: int | None = None,
 ) -> task.Task:
     """Hold out one class of own data as the outlier class.
 
@@ -180,7 +184,7 @@ def user_data_holdout(
             not needed if there is no other array but `label_key`.
         label_key: name of the array of classes, or of a column in a table;
             not needed for folders.
-        image_shape: [height, width, channels] to resize images of bytes to;
+        image_shape: [height, width, channels] to resize images of levels to;
             None means that all must have one shape.
         validation_fraction: share of the inliers in (0, 1), of which
             `split_indices` draws round(validation_fraction * size).
@@ -191,6 +195,7 @@ def user_data_holdout(
             or "auto", which refuses lines that may be either.
         drop_unlabelled: whether examples without a label are left out and
             counted; they are refused otherwise.
+        max_level: level of white in images, int >= 1, as for `read_files`.
 
     Raises:
         FileNotFoundError: if a path does not exist.
@@ -217,6 +222,7 @@ def user_data_holdout(
         drop=drop,
         header=header,
         drop_unlabelled=drop_unlabelled,
+        max_level=max_level,
     )
     if files.labels is None:
         raise ValueError(

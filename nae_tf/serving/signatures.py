@@ -19,7 +19,9 @@ from nae_tf.serving.encoded_images import decode_images
 MAX_SAMPLES = 256
 
 
-def make_signatures(model, calibration: Calibration) -> dict:
+def make_signatures(
+    model, calibration: Calibration, max_level: int | None = None
+) -> dict:
     """Trace the graphs of a model for a server.
 
     Args:
@@ -28,6 +30,8 @@ def make_signatures(model, calibration: Calibration) -> dict:
             of images gets `score_encoded_image`.
         calibration: scores of held-out inliers under `model`; they become
             constants of the graphs.
+        max_level: level of white in image files, as in the training data; None
+            means 255 or 65,535, by the depth of each file.
 
     Returns:
         Concrete functions by signature name; "serving_default" is "score".
@@ -90,8 +94,8 @@ def make_signatures(model, calibration: Calibration) -> dict:
     if takes_images(model):
 
         def score_encoded_image(image_bytes):
-            images = decode_images(image_bytes, model.example_shape)
-            x = model.as_examples(tf.cast(images, dtype) / 255)
+            images = decode_images(image_bytes, model.example_shape, max_level)
+            x = model.as_examples(tf.cast(images, dtype))
             return score_outputs(model, calibration, x)
 
         signatures["score_encoded_image"] = _trace(

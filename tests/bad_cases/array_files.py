@@ -166,7 +166,7 @@ CASES = {
     "images of int32": file(
         "a.npy",
         npy(np.zeros((2, 4, 4), np.int32)),
-        "expected uint8 or floats, received int32",
+        "expected uint8, uint16 or floats, received int32; set max_level",
     ),
     "words": file("a.npy", npy([["a"]]), "expected numbers, received <U1"),
     "no labels": file(
@@ -178,10 +178,25 @@ CASES = {
         "images of 3 channels, expected 1",
         image_shape=(8, 8, 1),
     ),
+    "channels first": file(
+        "a.npy",
+        npy(np.zeros((5, 3, 8, 9), np.uint8)),
+        r"as if channels came first; use np.moveaxis\(images, 1, -1\)",
+    ),
+    "one image of colours": file(
+        "a.npy",
+        npy(np.zeros((8, 9, 3), np.uint8)),
+        r"looks like one image of colours; use image\[None\]",
+    ),
+    "floats up to 255": file(
+        "a.npy",
+        npy(np.full((2, 4, 4), 255.0)),
+        r"\[0, 1\], received 255 ... 255; scale them, or set max_level",
+    ),
     "floats to resize": file(
         "a.npy",
         npy(np.zeros((2, 4, 4))),
-        "only uint8 images are resized",
+        "only images of levels are resized",
         image_shape=(8, 8, 1),
     ),
     "half a header": file("a.npy", raw(b"\x93NUMPY"), "is not a .npy file"),

@@ -1,5 +1,6 @@
 """The user's folders of images, and paths that lead nowhere."""
 
+import numpy as np
 import tensorflow as tf
 from data_files import random_images, write_folder, write_png
 
@@ -25,7 +26,6 @@ def with_changed_byte(data):
 # File name: bytes.
 DAMAGED = {
     "no_image.png": lambda: b"hello",
-    "empty.png": lambda: b"",
     "half.png": lambda: half(png()),
     "half.jpg": lambda: half(jpeg()),
     "changed.png": lambda: with_changed_byte(png()),
@@ -62,6 +62,24 @@ def folder_within_itself(tmp_path):
     paths.read_files(folder)
 
 
+def photograph_of_a_camera(tmp_path):
+    folder = write_folder(tmp_path / "good", random_images(3, 4, 4, 3))
+    (tmp_path / "good" / "IMG_1.HEIC").write_bytes(b"x")
+    paths.read_files(folder)
+
+
+def other_depth_among_others(tmp_path):
+    folder = write_folder(tmp_path / "good", random_images(3, 4, 4, 3))
+    write_png(tmp_path / "good" / "odd.png", np.zeros((4, 4, 3), np.uint16))
+    paths.read_files(folder)
+
+
+def empty_file(tmp_path):
+    folder = write_folder(tmp_path / "good", random_images(3, 4, 4, 3))
+    (tmp_path / "good" / "empty.png").write_bytes(b"")
+    paths.read_files(folder)
+
+
 def empty_folder(tmp_path):
     (tmp_path / "empty").mkdir()
     paths.read_files(str(tmp_path / "empty"))
@@ -82,7 +100,16 @@ CASES = {
     ),
     "a transparent one": (
         odd_among_others((4, 4, 4)),
-        r"odd.png has 4 channels, expected 1 or 3",
+        r"odd.png has 4 channels and is transparent .* expected 1 or 3",
+    ),
+    "an empty file": (empty_file, "empty.png is empty; remove it"),
+    "a photograph of a telephone": (
+        photograph_of_a_camera,
+        r"IMG_1.HEIC is not an image .*; convert it to PNG",
+    ),
+    "another depth among others": (
+        other_depth_among_others,
+        "odd.png has values of type uint16, but .* uint8; convert all",
     ),
     "a grey one for a model of colours": (
         odd_among_others((4, 4, 1), (4, 4, 3)),

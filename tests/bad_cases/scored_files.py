@@ -70,7 +70,7 @@ CASES = {
     "images of int32": scored(
         "a.h5",
         hdf5(np.ones((5, 3, 3, 1), np.int32)),
-        "expected uint8 or floats, received int32",
+        "expected uint8, uint16 or floats, received int32; set max_level",
         (3, 3, 1),
     ),
     "colours": scored(

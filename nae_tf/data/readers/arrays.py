@@ -16,7 +16,7 @@ from google.protobuf import message
 
 from nae_tf.data.image_arrays import ImageShape
 from nae_tf.data.readers import images
-from nae_tf.data.readers.checks import checked_examples
+from nae_tf.data.readers.checks import checked_examples, warn_of_dark_levels
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns, check_names
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.labels import with_checked_labels
@@ -46,6 +46,7 @@ def read_array(
     image_shape: ImageShape | None = None,
     columns: Columns = ALL_COLUMNS,
     drop_unlabelled: bool = False,
+    max_level: int | None = None,
 ) -> Contents:
     """Read a file of arrays, of records, or a table.
 
@@ -54,9 +55,10 @@ def read_array(
         key: name of the array of examples in a .npz, HDF5 or TFRecord file.
             Not needed if there is no other array but `label_key`.
         label_key: name of the array of classes, or of a column in a table.
-        image_shape: [height, width, channels] to resize uint8 images to.
+        image_shape: [height, width, channels] to resize images of levels to.
         columns: which columns of a table are features, and in what order.
         drop_unlabelled: whether examples without a label are left out.
+        max_level: level of white in images, as for `checked_examples`.
 
     Returns:
         Examples, uint8 or float32 `[number, *shape]`; labels, str [number], or
@@ -83,9 +85,11 @@ def read_array(
     if columns.drop and contents.names is None and columns.names is None:
         raise ValueError(f"{path} has no names of columns, which drop needs.")
     contents = with_checked_labels(path, contents, drop_unlabelled)
-    return dataclasses.replace(
-        contents, values=checked_examples(path, contents.values, image_shape)
+    values = checked_examples(
+        path, contents.values, image_shape, max_level=max_level
     )
+    warn_of_dark_levels(path, values.max(), values.dtype, max_level)
+    return dataclasses.replace(contents, values=values)
 
 
 def _read_npy(path, key, label_key, image_shape):

@@ -4,14 +4,41 @@ import concurrent.futures
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from nae_tf.data import sources
-from nae_tf.data.image_arrays import ImageShape, resize_images
+from nae_tf.data.image_arrays import (
+    ImageShape,
+    resize_images,
+    upright_image,
+    white_level,
+)
+from nae_tf.data.image_graphs import decode_levels, is_png_or_jpeg
+from nae_tf.data.image_headers import (
+    JPEG_SIGNATURE,
+    PNG_SIGNATURE,
+    read_header,
+)
+from nae_tf.data.readers.checks import checked_levels, warn_of_dark_levels
+from nae_tf.data.readers.pillow_images import decode_by_pillow
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+IMAGE_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"),
+    *(".gif", ".webp", ".pgm", ".ppm", ".pbm"),
+)
+# 134 million pixels: a file of a few bytes may claim any size.
+MAX_PIXELS = 2**27
+# What desktops leave in folders, beside hidden files.
+_LEFT_BY_DESKTOPS = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")
+_FOLDERS_OF_MASKS = ("ground_truth", "groundtruth", "masks")
+_NAMES_OF_MASKS = ("_mask", "_label", "_gt", "_seg")
+_PHOTOGRAPHS = (
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2"),
+    *(".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw"),
+)
 
 
 def _files_below(folder, above=()):
@@ -22,7 +49,8 @@ def _files_below(folder, above=()):
             f"{folder} is a link to a folder that contains it; remove it."
         )
     for path in folder.iterdir():
-        if path.name.startswith("."):
+        name = path.name.lower()
+        if name.startswith(".") or name in _LEFT_BY_DESKTOPS:
             continue
         if path.is_dir():
             yield from _files_below(path, (*above, here))
@@ -36,138 +64,250 @@ def list_images(
     """List the images of a folder and its subfolders, in alphabetical order.
 
     Args:
-        folder: folder of the images. Links are followed, hidden files ignored.
+        folder: folder of the images. Links are followed; hidden files and what
+            desktops leave, as Thumbs.db, are ignored.
 
     Returns:
         Files, and for each the first subfolder it is in, or None.
 
     Raises:
-        ValueError: if there is no image, another kind of file, or a link to a
-            folder that contains it.
+        ValueError: if there is no image, another kind of file, masks beside
+            images, or a link to a folder that contains it.
     """
     files: list[pathlib.Path] = []
     labels: list[str | None] = []
     for path in sorted(_files_below(folder)):
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             raise ValueError(
-                f"{path} is not an image ({', '.join(IMAGE_SUFFIXES)}); move "
-                f"it out of {folder}."
+                f"{path} is not an image ({', '.join(IMAGE_SUFFIXES)}); "
+                f"{_remedy(path, folder)}."
             )
         files.append(path)
         parts = path.relative_to(folder).parts
         labels.append(parts[0] if len(parts) > 1 else None)
     if not files:
         raise ValueError(f"{folder} holds no image.")
+    _refuse_masks(folder, files)
     return files, labels
 
 
+def _remedy(path, folder):
+    if path.suffix.lower() in _PHOTOGRAPHS:
+        return "convert it to PNG (8 or 16 bits) or JPEG"
+    return f"move it out of {folder}"
+
+
+def _refuse_masks(folder, files):
+    """Refuse the masks of a data set, which would be taken for images."""
+    known = {path.with_suffix("") for path in files}
+    for path in files:
+        parents = path.relative_to(folder).parts[:-1]
+        is_mask = any(part.lower() in _FOLDERS_OF_MASKS for part in parents)
+        for ending in _NAMES_OF_MASKS:
+            stem = path.stem.lower().removesuffix(ending)
+            is_mask |= (
+                stem != path.stem.lower()
+                and path.with_name(path.stem[: len(stem)]) in known
+            )
+        if is_mask:
+            raise ValueError(
+                f"{path} looks like a mask of another image; name the folders "
+                "of the images themselves, or move the masks out of "
+                f"{folder}."
+            )
+
+
+class FolderImages(NamedTuple):
+    """What reading every image once has found out.
+
+    Attributes:
+        shape: [height, width, channels] of all.
+        dtype: type of all: uint8, uint16, or float32 in [0, 1].
+        values: `[number, *shape]`, or None if they would take more memory than
+            `sources.MAX_BYTES_IN_MEMORY`.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    values: np.ndarray | None
+
+
 def read_images(
-    files: Sequence[pathlib.Path], image_shape: ImageShape | None = None
-) -> tuple[tuple[int, ...], np.ndarray | None]:
+    files: Sequence[pathlib.Path],
+    image_shape: ImageShape | None = None,
+    max_level: int | None = None,
+) -> FolderImages:
     """Decode every image once, so that a damaged one is found before training.
 
     Args:
         files: paths of one image or more.
         image_shape: [height, width, channels] to resize to; None means that
             all must have the shape of the first. Channels are never converted.
-
-    Returns:
-        Shape of the images, and uint8 `[number, *shape]`, or None if they
-        would take more memory than `sources.MAX_BYTES_IN_MEMORY`.
+        max_level: level of white; None means 255 or 65,535, by the depth.
 
     Raises:
-        ValueError: if an image is damaged or has another shape.
+        ValueError: if an image is damaged or has another shape or depth.
     """
-    shape = read_image(files[0], image_shape).shape
-    num_bytes = len(files) * int(np.prod(shape))
-    images = None
-    if num_bytes <= sources.MAX_BYTES_IN_MEMORY:
-        images = np.empty((len(files), *shape), np.uint8)
+    first = read_image(files[0], image_shape, max_level)
+    shape, dtype = first.shape, first.dtype
+    values = None
+    if len(files) * first.nbytes <= sources.MAX_BYTES_IN_MEMORY:
+        values = np.empty((len(files), *shape), dtype)
 
     def read(position):
-        image = read_image(files[position], image_shape)
+        image = read_image(files[position], image_shape, max_level)
         if image.shape != shape:
             raise ValueError(
                 f"{files[position]} has the shape {image.shape}, but "
                 f"{files[0]} has {shape}; set image_shape to resize images, "
                 "or convert those with another number of channels."
             )
-        if images is not None:
-            images[position] = image
+        if image.dtype != dtype:
+            raise ValueError(
+                f"{files[position]} has values of type {image.dtype}, but "
+                f"{files[0]} has {dtype}; convert all to one depth."
+            )
+        if values is not None:
+            values[position] = image
+        return image.max()
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-        for _ in threads.map(read, range(len(files))):
-            pass
-    return shape, images
+        highest = max(threads.map(read, range(len(files))))
+    warn_of_dark_levels(files[0].parent, highest, dtype, max_level)
+    return FolderImages(shape, dtype, values)
 
 
 def read_image(
-    file: pathlib.Path, image_shape: ImageShape | None = None
+    file: pathlib.Path,
+    image_shape: ImageShape | None = None,
+    max_level: int | None = None,
 ) -> np.ndarray:
-    """Read one image with the checks of `decode_image`.
-
-    Args:
-        file: path of the image.
-        image_shape: [height, width, channels] to resize to; None keeps its
-            shape.
-
-    Returns:
-        uint8 [height, width, channels].
-    """
-    return decode_image(file.read_bytes(), str(file), image_shape)
+    """Read one image; arguments and errors are those of `decode_image`."""
+    return decode_image(file.read_bytes(), str(file), image_shape, max_level)
 
 
 def decode_image(
-    encoded: bytes, title: str, image_shape: ImageShape | None = None
+    encoded: bytes,
+    title: str,
+    image_shape: ImageShape | None = None,
+    max_level: int | None = None,
 ) -> np.ndarray:
-    """Decode one PNG, JPEG or BMP image.
+    """Decode one image file, whatever its name says, and turn it upright.
+
+    TensorFlow decodes PNG and JPEG, `decode_by_pillow` the others. A channel of
+    alpha that is opaque everywhere is dropped. Neither profiles nor gamma are
+    applied.
 
     Args:
         encoded: contents of the file.
         title: name of the image, used in error messages.
         image_shape: [height, width, channels] to resize to; None keeps its
             shape.
+        max_level: level of white; None means 255 or 65,535, by the depth.
 
     Returns:
-        uint8 [height, width, channels].
+        [height, width, channels]: levels as uint8 or uint16, or float32 in
+        [0, 1] from a TIFF file of floats.
 
     Raises:
-        ValueError: if the image is damaged or has other channels.
+        ValueError: if the image is damaged, has other channels or more than
+            `MAX_PIXELS` pixels, is transparent somewhere, or has levels above
+            `max_level`.
     """
-    try:
-        image = tf.io.decode_image(encoded, expand_animations=False)
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(f"{title} is not an image or is damaged.") from error
-    channels = [1, 3] if image_shape is None else [image_shape[-1]]
-    if image.shape[-1] not in channels:
+    if not encoded:
+        raise ValueError(f"{title} is empty; remove it.")
+    if encoded.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)):
+        image = _decode_by_tensorflow(encoded, title)
+    else:
+        image = decode_by_pillow(encoded, title, MAX_PIXELS)
+    expected = (1, 3) if image_shape is None else (image_shape[-1],)
+    image = _without_alpha(image, title, expected)
+    if image.shape[-1] not in expected:
         raise ValueError(
             f"{title} has {image.shape[-1]} channels, expected "
-            f"{' or '.join(map(str, channels))}; convert it."
+            f"{' or '.join(map(str, expected))}; convert it."
         )
+    image = checked_levels(title, image, max_level)
     if image_shape is not None:
-        image = resize_images(image, image_shape)
+        image = resize_images(image, image_shape).numpy()
+    return image
+
+
+def _decode_by_tensorflow(encoded, title):
+    header = read_header(encoded)
+    if header is None:
+        raise ValueError(f"{title} is not an image or is damaged.")
+    if header.fault is not None:
+        raise ValueError(f"{title} {header.fault}.")
+    if header.height * header.width > MAX_PIXELS:
+        raise ValueError(
+            f"{title} has {header.width} x {header.height} pixels, more than "
+            f"{MAX_PIXELS}; make it smaller."
+        )
+    dtype = tf.uint16 if header.depth == 16 else tf.uint8
+    try:
+        image = tf.io.decode_image(
+            encoded, dtype=dtype, expand_animations=False
+        )
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(f"{title} is not an image or is damaged.") from error
+    if header.orientation != 1:
+        image = upright_image(image, header.orientation)
     return image.numpy()
 
 
+def _without_alpha(image, title, expected):
+    """Drop alpha that says nothing, unless so many channels are expected."""
+    if image.shape[-1] not in (2, 4) or image.shape[-1] in expected:
+        return image
+    if not (image[..., -1] == np.iinfo(image.dtype).max).all():
+        raise ValueError(
+            f"{title} has {image.shape[-1]} channels and is transparent in "
+            f"places, expected {' or '.join(map(str, expected))} channels; lay "
+            "it on a background."
+        )
+    return image[..., :-1]
+
+
 def stream_images(
-    files: Sequence[pathlib.Path], shape: tuple[int, ...]
+    files: Sequence[pathlib.Path],
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    max_level: int | None = None,
 ) -> tf.data.Dataset:
     """Read images again that `read_images` has checked.
 
     Args:
         files: paths of the images.
         shape: [height, width, channels] of all images.
+        dtype: type of all images.
+        max_level: level of white, as it was given to `read_images`.
 
     Returns:
-        Unbatched data set of uint8 [height, width, channels].
+        Unbatched data set of `dtype` [height, width, channels].
     """
 
-    def decode(path):
-        image = tf.io.decode_image(
-            tf.io.read_file(path), shape[-1], expand_animations=False
-        )
-        image.set_shape([None, None, shape[-1]])
-        return tf.ensure_shape(resize_images(image, shape), shape)
+    def read_other(path):
+        return read_image(pathlib.Path(os.fsdecode(path)), shape, max_level)
 
-    paths = tf.data.Dataset.from_tensor_slices([str(file) for file in files])
+    def decode(path):
+        encoded = tf.io.read_file(path)
+        # Only levels can come from PNG and JPEG.
+        is_ours = is_png_or_jpeg(encoded) & np.issubdtype(dtype, np.integer)
+        image = tf.cond(
+            is_ours,
+            lambda: tf.cast(
+                decode_levels(encoded, shape, levels_type, white, MAX_PIXELS),
+                dtype,
+            ),
+            lambda: tf.numpy_function(read_other, [path], dtype),
+        )
+        return tf.ensure_shape(image, shape)
+
+    levels_type = tf.uint16 if dtype == np.uint16 else tf.uint8
+    white = white_level(levels_type, max_level)
+
+    paths = tf.data.Dataset.from_tensor_slices(
+        [os.fsencode(file) for file in files]
+    )
     return paths.map(decode, tf.data.AUTOTUNE, deterministic=True)

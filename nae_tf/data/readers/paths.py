@@ -11,9 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf.base.feature_names import Names
+from nae_tf.base.setting_checks import check_integer
 from nae_tf.data import examples, sources
 from nae_tf.data.image_arrays import ImageShape
 from nae_tf.data.readers.arrays import read_array
+from nae_tf.data.readers.checks import num_levels
 from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.images import list_images, read_images, stream_images
 
@@ -51,16 +53,22 @@ def read_files(
     drop: Sequence[str] = (),
     header: str = "auto",
     drop_unlabelled: bool = False,
+    max_level: int | None = None,
 ) -> UserFiles:
     """Read folders of images, or files of arrays, tables or records.
 
-    A folder holds PNG, JPEG or BMP images; subfolders are classes. Folders of
-    more than 1 GiB of pixels are read again in every epoch. Files are .npy,
-    .npz, HDF5 (.h5, .hdf5; needs h5py), .tfrecord (tf.train.Example with
-    encoded images or lists of numbers), or tables: .csv and .tsv, also with
-    .gz behind, .parquet, .feather, .arrow, .arrows. They must fit in memory.
+    A folder holds PNG, JPEG, BMP, TIFF, GIF, WebP or PGM images, told by their
+    contents; subfolders are classes. Folders of more than 1 GiB of pixels are
+    read again in every epoch. Files are .npy, .npz, HDF5 (.h5, .hdf5; needs
+    h5py), .tfrecord (tf.train.Example with encoded images or lists of
+    numbers), or tables: .csv and .tsv, also with .gz behind, .parquet,
+    .feather, .arrow, .arrows. They must fit in memory.
 
-    Images of bytes have 256 levels. Images of floats must lie in [0, 1].
+    Images are levels of 8 or 16 bits, of which 255 and 65,535 are white, or
+    floats in [0, 1]; `max_level` names another white, as 4,095 of a camera of
+    12 bits. Images of files are turned as their EXIF data say. The guide "Your
+    own data" lists what is read and what is refused.
+
     Vectors are taken as they are: scale them to order 1 beforehand.
 
     Args:
@@ -68,7 +76,7 @@ def read_files(
         key: name of the array of examples in .npz, HDF5 and .tfrecord files;
             not needed if there is no other array but `label_key`.
         label_key: name of the array of classes, or of a column in a table.
-        image_shape: [height, width, channels] to resize images of bytes to;
+        image_shape: [height, width, channels] to resize images of levels to;
             None means that all must have one shape.
         names: names of the features in the order to have. None means the
             order of the first file that names its features. Features without
@@ -78,6 +86,9 @@ def read_files(
             "no", or "auto", which refuses lines that may be either.
         drop_unlabelled: whether examples without a label are left out and
             counted, or refused.
+        max_level: level of white in images, int >= 1; higher levels are
+            refused. None means 255 for 8 bits, 65,535 for 16 bits, and 1 for
+            floats. Vectors are taken as they are.
 
     Returns:
         `size` examples with the `title` of their paths, their `labels` or None,
@@ -113,11 +124,13 @@ def read_files(
             f"{title}: expected image_shape (height, width, channels), all "
             f">= 1, received {tuple(image_shape)}."
         )
+    if max_level is not None:
+        check_integer(title, "max_level", max_level, 1)
     folders = [path for path in found if path.is_dir()]
     if folders and len(folders) < len(found):
         raise ValueError(f"{title}: cannot mix folders and files.")
     if folders:
-        return _from_folders(title, folders, image_shape)
+        return _from_folders(title, folders, image_shape, max_level)
 
     def read(path, names):
         return read_array(
@@ -127,9 +140,10 @@ def read_files(
             image_shape,
             Columns(drop, header, names),
             drop_unlabelled,
+            max_level,
         )
 
-    return _from_arrays(title, found, read, names)
+    return _from_arrays(title, found, read, names, max_level)
 
 
 def _existing(paths):
@@ -146,7 +160,7 @@ def _existing(paths):
     return [pathlib.Path(path) for path in found]
 
 
-def _from_folders(title, folders, image_shape):
+def _from_folders(title, folders, image_shape, max_level):
     files, labels = [], []
     counts = {}
     for folder in folders:
@@ -154,15 +168,17 @@ def _from_folders(title, folders, image_shape):
         counts[str(folder)] = len(folder_files)
         files += folder_files
         labels += folder_labels
-    shape, images = read_images(files, image_shape)
+    shape, dtype, images = read_images(files, image_shape, max_level)
 
     def stream(indices):
         if images is None:
-            return stream_images([files[index] for index in indices], shape)
+            some = [files[index] for index in indices]
+            return stream_images(some, shape, dtype, max_level)
         return tf.data.Dataset.from_tensor_slices(images[indices])
 
     def select(name, indices):
-        return sources.from_indices(name, shape, 256, indices, stream)
+        levels = num_levels(dtype, max_level)
+        return sources.from_indices(name, shape, levels, indices, stream)
 
     has_classes = None not in labels
     return UserFiles(
@@ -174,7 +190,7 @@ def _from_folders(title, folders, image_shape):
     )
 
 
-def _from_arrays(title, paths, read, names):
+def _from_arrays(title, paths, read, names, max_level):
     contents = []
     for path in paths:
         contents.append(read(path, names))
@@ -187,14 +203,13 @@ def _from_arrays(title, paths, read, names):
             f"received {sorted(map(str, kinds))}."
         )
     values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    num_levels = 256 if values.dtype == np.uint8 else None
 
     def select(name, indices):
         return sources.ArrayExamples(
             name,
             len(indices),
             values.shape[1:],
-            num_levels,
+            num_levels(values.dtype, max_level),
             lambda: values[indices],
             names=names,
         )

@@ -21,10 +21,14 @@ class Batch(NamedTuple):
             from 0.
         load: function that reads them, float `[batch, *example_shape]`. It
             raises ValueError if they are not valid examples.
+        load_one: function of a position in the batch that reads this example
+            alone, float `[1, *example_shape]`, or None where all are read
+            together.
     """
 
     ids: list[str]
     load: Callable[[], np.ndarray]
+    load_one: Callable[[int], np.ndarray] | None = None
 
 
 class ExampleStream(NamedTuple):
@@ -48,6 +52,7 @@ def open_stream(
     batch_size: int,
     key: str | None = None,
     columns: Columns = ALL_COLUMNS,
+    max_level: int | None = None,
 ) -> ExampleStream:
     """Open a folder, a file or standard input.
 
@@ -56,10 +61,11 @@ def open_stream(
 
     Args:
         path: a folder, a file, or "-" for a table on standard input.
-        example_shape: shape of one example; images of bytes are resized to it.
+        example_shape: shape of one example; images of levels are resized to it.
         batch_size: examples per batch, > 0.
         key: name of the array of examples in a file of several arrays.
         columns: which columns of a table are features, and in what order.
+        max_level: level of white in images, int >= 1, as for `read_files`.
 
     Raises:
         FileNotFoundError: if there is no such path.
@@ -71,15 +77,17 @@ def open_stream(
     if not found.exists():
         raise FileNotFoundError(f"there is no file or folder {path!r}.")
     if found.is_dir():
-        return _folder_stream(found, example_shape, batch_size)
+        return _folder_stream(found, example_shape, batch_size, max_level)
     if tables.is_table(found):
         return _table_stream(found, batch_size, columns)
     if found.suffix.lower() in (".h5", ".hdf5"):
-        return _hdf5_stream(found, example_shape, batch_size, key)
-    return _array_stream(found, example_shape, batch_size, key, columns)
+        return _hdf5_stream(found, example_shape, batch_size, key, max_level)
+    return _array_stream(
+        found, example_shape, batch_size, key, columns, max_level
+    )
 
 
-def _folder_stream(folder, example_shape, batch_size):
+def _folder_stream(folder, example_shape, batch_size, max_level):
     if len(example_shape) != 3:
         raise ValueError(
             f"{folder} is a folder of images, but the model takes examples of "
@@ -88,12 +96,15 @@ def _folder_stream(folder, example_shape, batch_size):
     files, _ = list_images(folder)
 
     def batch(some):
+        def load_one(position):
+            image = read_image(some[position], example_shape, max_level)
+            return checks.as_floats(image, max_level)[None]
+
         def load():
-            images = [read_image(file, example_shape) for file in some]
-            return _as_floats(np.stack(images))
+            return np.concatenate([load_one(i) for i in range(len(some))])
 
         ids = [file.relative_to(folder).as_posix() for file in some]
-        return Batch(ids, load)
+        return Batch(ids, load, load_one)
 
     starts = range(0, len(files), batch_size)
     return ExampleStream(
@@ -102,7 +113,7 @@ def _folder_stream(folder, example_shape, batch_size):
     )
 
 
-def _hdf5_stream(path, example_shape, batch_size, key):
+def _hdf5_stream(path, example_shape, batch_size, key, max_level):
     file = arrays.open_hdf5(path)
     names = arrays.hdf5_arrays(path, file)
     if key is None and len(names) == 1:
@@ -114,18 +125,19 @@ def _hdf5_stream(path, example_shape, batch_size, key):
         )
     array = file[key]
     # An empty HDF5 data set has no shape; the check refuses it as ().
-    checks.check_kind(path, array.shape or (), array.dtype)
-    load = functools.partial(_read_slice, path, array, example_shape)
+    checks.check_kind(path, array.shape or (), array.dtype, max_level)
+    load = functools.partial(_read_slice, path, array, example_shape, max_level)
     return ExampleStream(len(array), _slices(load, len(array), batch_size))
 
 
-def _array_stream(path, example_shape, batch_size, key, columns):
+def _array_stream(path, example_shape, batch_size, key, columns, max_level):
     files = paths.read_files(
         str(path),
         key,
         image_shape=_image_shape(example_shape),
         names=columns.names,
         drop=columns.drop,
+        max_level=max_level,
     )
     examples = files.select(str(path), np.arange(files.size))
 
@@ -143,19 +155,22 @@ def _slices(load, size, batch_size):
     for start in range(0, size, batch_size):
         stop = min(start + batch_size, size)
         ids = _numbers(start, stop - start)
-        yield Batch(ids, functools.partial(load, start, stop))
+
+        def load_one(position, start=start):
+            return load(start + position, start + position + 1)
+
+        yield Batch(ids, functools.partial(load, start, stop), load_one)
 
 
-def _read_slice(path, array, example_shape, start, stop):
+def _read_slice(path, array, example_shape, max_level, start, stop):
     try:
         values = array[start:stop]
     except (OSError, RuntimeError) as error:
         raise ValueError(f"{path} cannot be read: {error}.") from error
-    return _as_floats(
-        checks.checked_examples(
-            path, values, _image_shape(example_shape), start
-        )
+    values = checks.checked_examples(
+        path, values, _image_shape(example_shape), start, max_level
     )
+    return checks.as_floats(values, max_level)
 
 
 def _image_shape(example_shape):
@@ -192,10 +207,3 @@ def _regrouped(pieces, batch_size):
 
 def _numbers(start, count):
     return [str(number) for number in range(start, start + count)]
-
-
-def _as_floats(values):
-    """Return images of bytes as floats in [0, 1], everything else as it is."""
-    if values.dtype == np.uint8 and values.ndim == 4:
-        return values.astype(np.float32) / 255
-    return values
