@@ -12,7 +12,11 @@ command needs the run directory and the data of the run's configuration.
 from absl import flags
 
 from nae_tf.evaluation.evaluate import evaluate, format_table
-from nae_tf.runs.command_line import define_run_dir_flags, run_command
+from nae_tf.runs.command_line import (
+    accepts_changed_data,
+    define_run_dir_flags,
+    run_command,
+)
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.experiment import Experiment
 
@@ -33,7 +37,10 @@ def main():
     run = RunDirectory(flags.FLAGS.run_dir)
     run.load_config(flags.FLAGS.trust_config)
     results = evaluate(
-        run, Experiment.from_config(), flags.FLAGS.signal_efficiency
+        run,
+        Experiment.from_config(),
+        flags.FLAGS.signal_efficiency,
+        accepts_changed_data(),
     )
     print(f"{format_table(results)}\n\nreport: {run.report}")
 

@@ -6,12 +6,17 @@ Writes <run_dir>/export/<version>/, a SavedModel that needs TensorFlow and
 nothing else. It contains the calibration, so it answers with p-values as well.
 """
 
+import dataclasses
 import math
 
 from absl import flags
 
 from nae_tf.runs.checkpoints import restore
-from nae_tf.runs.command_line import define_run_dir_flags, run_command
+from nae_tf.runs.command_line import (
+    accepts_changed_data,
+    define_run_dir_flags,
+    run_command,
+)
 from nae_tf.runs.disk import (
     explain_data_errors,
     write_atomically,
@@ -20,6 +25,7 @@ from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.export import export_model
 from nae_tf.training.experiment import Experiment
+from nae_tf.training.run_data import read_schema, with_data_of_run
 
 _BATCH_SIZE = 256
 
@@ -67,7 +73,10 @@ def main():
     """Export the run that --run_dir names."""
     run = RunDirectory(flags.FLAGS.run_dir)
     run.load_config(flags.FLAGS.trust_config)
-    experiment = Experiment.from_config()
+    whole = dataclasses.replace(Experiment.from_config(), evaluation_limit=None)
+    experiment = with_data_of_run(
+        run, whole, accept_changes=accepts_changed_data()
+    )
     model = experiment.build_model()
     restore(model, run.checkpoints("training"))
     calibration = calibrate(experiment, model, flags.FLAGS.false_alarm_rate)
@@ -77,6 +86,7 @@ def main():
         run.path / "export",
         flags.FLAGS.version,
         run.config.read_text(encoding="utf-8"),
+        read_schema(run),
     )
     write_atomically(run.path / "calibration.json", calibration.to_json())
     if math.isinf(calibration.threshold) and calibration.false_alarm_rate > 0:

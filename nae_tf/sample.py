@@ -26,7 +26,11 @@ from nae_tf.evaluation.samples import (
     write_picture,
 )
 from nae_tf.runs.checkpoints import restore
-from nae_tf.runs.command_line import define_run_dir_flags, run_command
+from nae_tf.runs.command_line import (
+    accepts_changed_data,
+    define_run_dir_flags,
+    run_command,
+)
 from nae_tf.runs.disk import (
     explain_data_errors,
     write_atomically,
@@ -34,6 +38,7 @@ from nae_tf.runs.disk import (
 from nae_tf.runs.progress import progress_bar
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.experiment import Experiment
+from nae_tf.training.run_data import with_data_of_run
 
 
 def define_flags():
@@ -72,6 +77,10 @@ def main():
     restore(model, run.checkpoints("training"))
     if options.generation_factor is not None:
         lengthen_latent_chain(model, options.generation_factor)
+    if options.features is not None:
+        experiment = with_data_of_run(
+            run, experiment, accept_changes=accepts_changed_data()
+        )
     task = experiment.task
     if options.features is not None:
         if options.num_samples < 2:

@@ -22,6 +22,13 @@ from nae_tf.training.distribution import make_strategy, shared_run
 from nae_tf.training.experiment import Experiment
 from nae_tf.training.interruption import Interruption, InterruptionOfEvaluation
 from nae_tf.training.phase_training import PhaseTraining
+from nae_tf.training.run_data import (
+    of_kind,
+    read_schema,
+    record_data,
+    with_data_of_run,
+    with_samples,
+)
 
 
 def train(
@@ -42,8 +49,8 @@ def train(
         FileExistsError: if the directory holds a run already, and `resume` is
             False.
         OSError: if another process trains there, or a file cannot be written.
-        ValueError: if the run to resume has another configuration, or
-            TensorFlow cannot read the name of the directory.
+        ValueError: if the run to resume has another configuration or other
+            data, or TensorFlow cannot read the name of the directory.
         DivergenceError: if the training diverged, as `DivergenceGuard` defines
             it.
         SystemExit: if SIGTERM or SIGINT came; the progress is saved.
@@ -76,7 +83,7 @@ def prepare(
     resuming: bool,
     interruption: Interruption,
 ) -> list[PhaseTraining]:
-    """Build the phases of a run; check or write the run's configuration.
+    """Build the phases of a run; check or record its configuration and data.
 
     Args:
         run: directory of the run.
@@ -88,9 +95,15 @@ def prepare(
         The phases, in order.
 
     Raises:
-        ValueError: if the run to resume has another configuration, or the
-            experiment pre-trains a model that cannot be pre-trained.
+        OSError: if the data cannot be read, or a file cannot be written.
+        ValueError: if the run to resume has another configuration or other
+            data, or the experiment pre-trains a model that cannot be
+            pre-trained.
     """
+    # A run that was killed before its first checkpoint has learnt nothing yet.
+    trained = resuming and run.checkpoints("").exists()
+    if trained and (schema := read_schema(run)) is not None:
+        of_kind(schema, experiment.task)
     model = experiment.build_model()
     phases = [("training", model, experiment.training)]
     if experiment.pretraining is not None:
@@ -109,11 +122,19 @@ def prepare(
     config = gin.operative_config_str()
     if resuming:
         run.check_config(config)
+    recorded = experiment
+    experiment = (
+        with_data_of_run(run, experiment, resuming=True)
+        if trained
+        else with_samples(experiment)
+    )
     trainings = [
         PhaseTraining(run, experiment, *phase, interruption) for phase in phases
     ]
     if not resuming:
         write_atomically(run.config, config)
+    if not trained:
+        record_data(run, recorded.task)
     return trainings
 
 

@@ -9,6 +9,7 @@ from nae_tf.data.image_tasks import (
     out_of_distribution,
 )
 from nae_tf.data.readers.paths import read_files
+from nae_tf.data.schema import Schema
 from nae_tf.data.sources import (
     ArrayExamples,
     SampledExamples,
@@ -22,6 +23,7 @@ __all__ = [
     "ArrayExamples",
     "Examples",
     "SampledExamples",
+    "Schema",
     "StreamedExamples",
     "Task",
     "class_holdout",

@@ -14,10 +14,14 @@ from nae_tf.runs.disk import explain_data_errors, write_atomically
 from nae_tf.runs.progress import progress_bar
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.experiment import Experiment
+from nae_tf.training.run_data import with_data_of_run
 
 
 def evaluate(
-    run: RunDirectory, experiment: Experiment, signal_efficiency: float = 0.3
+    run: RunDirectory,
+    experiment: Experiment,
+    signal_efficiency: float = 0.3,
+    accept_changes: bool = False,
 ) -> dict:
     """Evaluate the checkpoints of a run; write results.json and report.html.
 
@@ -25,6 +29,8 @@ def evaluate(
         run: directory of a trained run.
         experiment: experiment built from the configuration of the run.
         signal_efficiency: TPR in (0, 1] of the background rejection 1/FPR.
+        accept_changes: whether data are accepted that have changed since the
+            training. What was trained on is then left out.
 
     Returns:
         Contents of results.json, as docs/guides/evaluation.md describes them.
@@ -32,10 +38,13 @@ def evaluate(
     Raises:
         FileNotFoundError: if a phase has no checkpoint.
         OSError: if the data cannot be read, or a file cannot be written.
-        ValueError: if a phase is not over, scores are NaN, or the TPR is out of
-            range.
+        ValueError: if a phase is not over, scores are NaN, the TPR is out of
+            range, or the data have changed and this is not accepted.
     """
     check_number("evaluate", "signal_efficiency", signal_efficiency, "(0, 1]")
+    experiment = with_data_of_run(
+        run, experiment, accept_changes=accept_changes
+    )
     task, limit = experiment.task, experiment.evaluation_limit
     sizes = [task.test.size, *(set.size for set in task.outliers.values())]
     num_methods = 1 if experiment.pretraining is None else 2

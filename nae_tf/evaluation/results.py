@@ -14,6 +14,7 @@ import numpy as np
 
 from nae_tf.base.detector import OutlierDetector
 from nae_tf.data.examples import Examples
+from nae_tf.data.selection import positions_in_whole
 from nae_tf.data.task import Task
 from nae_tf.metrics import detection
 from nae_tf.metrics.bootstrap import IntervalEstimate, detection_estimates
@@ -265,7 +266,7 @@ def _extremes(model, examples: Examples, scores):
         reconstructions = reconstructions.astype(chosen.dtype)
     return [
         ShownExamples(
-            indices,
+            positions_in_whole(examples, indices),
             scores[indices],
             chosen[part],
             None if reconstructions is None else reconstructions[part],

@@ -17,7 +17,9 @@ from nae_tf.runs.progress import (
 
 
 def define_run_dir_flags(help_text: str):
-    """Define --run_dir, the run that a command reads, and --trust_config.
+    """Define the flags of a command that reads a run and its data.
+
+    They are --run_dir, --trust_config and --changed_data.
 
     Args:
         help_text: help of --run_dir.
@@ -28,6 +30,19 @@ def define_run_dir_flags(help_text: str):
         False,
         "Let the run's config.gin import modules, which runs their code.",
     )
+    flags.DEFINE_enum(
+        "changed_data",
+        "refuse",
+        ["refuse", "accept"],
+        "What to do if the data are not those of the training. Accepted ones "
+        "are divided as they were then: no example that was trained on is "
+        "validated, calibrated or tested with.",
+    )
+
+
+def accepts_changed_data() -> bool:
+    """Return whether --changed_data accepts other data than the training's."""
+    return flags.FLAGS.changed_data == "accept"
 
 
 def run_command(

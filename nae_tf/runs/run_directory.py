@@ -14,8 +14,9 @@ from nae_tf.runs.locks import ProcessLock
 class RunDirectory:
     """The paths of a run, its lock and its configuration.
 
-        config.gin  checkpoints/<phase>/  snapshots/<phase>/  tensorboard/
-        metrics.csv  results.json  report.html  figures/  samples/
+        config.gin  schema.json  fingerprints.npz  metrics.csv
+        checkpoints/<phase>/  snapshots/<phase>/  tensorboard/
+        results.json  report.html  figures/  samples/
 
     A file is written completely or not at all.
     """
@@ -24,6 +25,8 @@ class RunDirectory:
         """Set the directory; nothing is created yet."""
         self.path = pathlib.Path(path)
         self.config = self.path / "config.gin"
+        self.schema = self.path / "schema.json"
+        self.fingerprints = self.path / "fingerprints.npz"
         self.metrics = self.path / "metrics.csv"
         self.results = self.path / "results.json"
         self.report = self.path / "report.html"

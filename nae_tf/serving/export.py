@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf.base.setting_checks import check_integer
+from nae_tf.data.schema import Schema
 from nae_tf.runs.disk import (
     explain_write_errors,
     flush_to_disk,
@@ -24,6 +25,7 @@ def export_model(
     directory,
     version: int | None = None,
     config: str | None = None,
+    schema: Schema | None = None,
 ) -> pathlib.Path:
     """Write a model as a SavedModel, complete or not at all.
 
@@ -33,6 +35,8 @@ def export_model(
         directory: folder of all versions, the model path of a server.
         version: number of the version, > 0; None means the next free one.
         config: text of the gin configuration to keep beside the model.
+        schema: schema of the training's examples, which is kept beside the
+            model and checked when it scores files.
 
     Returns:
         The path of the new version.
@@ -40,7 +44,8 @@ def export_model(
     Raises:
         FileExistsError: if there is such a version already.
         OSError: if it could not be written; nothing of it stays.
-        ValueError: if the model has no weights yet, or the version is below 1.
+        ValueError: if the model has no weights yet, the version is below 1, or
+            the schema is of another model.
 
     Example:
         >>> import pathlib, tempfile
@@ -66,6 +71,13 @@ def export_model(
             f"{str(path)!r} exists already; choose another --version or remove "
             "it."
         )
+    if schema is not None and (
+        difference := schema.difference(model.example_shape, schema.num_levels)
+    ):
+        raise ValueError(
+            f"export_model: the model takes examples of {difference}, as the "
+            "schema has them; pass the schema of its own training."
+        )
     signatures = make_signatures(model, calibration)
     requests = _warmup_requests(signatures, model.value_range)
     # A server ignores folders whose names are not numbers.
@@ -75,7 +87,12 @@ def export_model(
     ):
         directory.mkdir(parents=True, exist_ok=True)
         try:
-            _write_version(temporary, signatures, requests, calibration, config)
+            texts = {
+                "calibration.json": calibration.to_json(),
+                "config.gin": config,
+                "schema.json": None if schema is None else schema.to_json(),
+            }
+            _write_version(temporary, signatures, requests, texts)
             flush_tree_to_disk(temporary)
             temporary.rename(path)
         finally:
@@ -84,7 +101,7 @@ def export_model(
     return path
 
 
-def _write_version(path, signatures, requests, calibration, config):
+def _write_version(path, signatures, requests, texts):
     module = tf.Module()
     # Only the variables of the graphs: no optimizer, no replay buffer.
     module.weights = _weights(signatures)
@@ -92,11 +109,9 @@ def _write_version(path, signatures, requests, calibration, config):
     extra = path / "assets.extra"
     extra.mkdir()
     write_warmup_requests(extra / "tf_serving_warmup_requests", requests)
-    (extra / "calibration.json").write_text(
-        calibration.to_json(), encoding="utf-8"
-    )
-    if config is not None:
-        (extra / "config.gin").write_text(config, encoding="utf-8")
+    for name, text in texts.items():
+        if text is not None:
+            (extra / name).write_text(text, encoding="utf-8")
 
 
 def _next_version(directory):

@@ -7,6 +7,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
+from nae_tf.data.schema import Schema
+
 # A graph is data, but with these operations it could call Python functions of
 # the process, or read and write files. No model of this package has them.
 _REFUSED_OPS = frozenset(
@@ -34,6 +36,8 @@ class ExportedModel:
 
     Attributes:
         example_shape: shape of one example.
+        schema: schema of the training's examples, or None if the export
+            carries none.
 
     Example:
         >>> import tempfile
@@ -79,6 +83,7 @@ class ExportedModel:
         self._score = self._loaded.signatures["score"]
         self._spec = _checked_input(path, self._score)
         self.example_shape = tuple(self._spec.shape[1:])
+        self.schema = _read_schema(path, self.example_shape)
 
     def score(self, examples) -> dict[str, np.ndarray]:
         """Score a batch of examples.
@@ -122,6 +127,23 @@ def _checked_input(path, score):
             "known shape for all examples; write it by nae_tf.export."
         )
     return spec
+
+
+def _read_schema(path, example_shape):
+    """Read the schema beside a model; exports of old have none."""
+    file = pathlib.Path(path) / "assets.extra" / "schema.json"
+    if not file.exists():
+        return None
+    try:
+        schema = Schema.from_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{str(file)!r} cannot be read: {error}") from error
+    if difference := schema.difference(example_shape, schema.num_levels):
+        raise ValueError(
+            f"{str(file)!r} is of another model: this one takes examples of "
+            f"{difference}."
+        )
+    return schema
 
 
 def load_saved_model(path):

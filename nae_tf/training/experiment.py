@@ -117,7 +117,8 @@ class Experiment:
         jit_compile: whether XLA compiles the training step. On a CPU it makes
             the chains several times slower, on a GPU several times faster.
         evaluation_limit: largest number of examples to score of each validation
-            and test set, > 0; None means all.
+            and test set, > 0, a seeded sample of the set; None means all. An
+            export is calibrated with all.
         checkpoints: schedule by which the progress is saved.
         guard: guard against divergence; None for none.
         picture_interval: number of training steps between two sets of

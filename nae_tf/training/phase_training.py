@@ -7,6 +7,7 @@ same steps as one that was never interrupted.
 
 import sys
 
+from nae_tf.data.selection import sample
 from nae_tf.runs.checkpoints import Progress, SavedCheckpoint
 from nae_tf.runs.disk import explain_data_errors
 from nae_tf.runs.progress import print_status
@@ -98,7 +99,9 @@ class PhaseTraining:
                 callback.finish()
         if self.name == "pretraining" and self.phase.epochs:
             validation = self.experiment.task.validation
-            batch = next(iter(validation.batches(COLLAPSE_EXAMPLES)))
+            # Of all kinds: those of one may well be drawn alike.
+            some = sample(validation, COLLAPSE_EXAMPLES)
+            batch = next(iter(some.batches(COLLAPSE_EXAMPLES)))
             warn_of_collapse(self.name, self.model, batch)
 
     def _fit(self, progress: Progress) -> Progress:

@@ -14,6 +14,7 @@ from tensorboard.plugins.hparams import api as hparams_api
 
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.data.image_arrays import pair_grid, square_grid
+from nae_tf.data.selection import sample
 from nae_tf.data.task import Task
 from nae_tf.nae import NAE
 from nae_tf.runs.disk import explain_write_errors
@@ -153,7 +154,8 @@ class TensorBoardPictures(keras.callbacks.Callback):
             self.scalars.writer.flush()
 
     def _scores(self, examples):
-        batches = examples.batches(self.NUM_SCORES, self.NUM_SCORES)
+        some = sample(examples, self.NUM_SCORES)
+        batches = some.batches(self.NUM_SCORES)
         return self.model.predict_outlier_score(batches)
 
 

@@ -12,6 +12,7 @@ from nae_tf.metrics.detection import auroc
 from nae_tf.runs.checkpoints import CheckpointDirectory
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.experiment import Experiment
+from nae_tf.training.run_data import with_data_of_run
 from nae_tf.training.snapshots import load_snapshot, snapshots
 from reproduction.cells import Cell
 from reproduction.figures.files import draw
@@ -55,6 +56,7 @@ def measure_curve(run: RunDirectory, experiment: Experiment) -> dict:
         seconds count from the beginning of the first phase.
     """
     metrics = epoch_metrics(run)
+    experiment = with_data_of_run(run, experiment)
     model = experiment.build_model()
     models = {"training": model}
     if experiment.pretraining is not None:

@@ -9,13 +9,14 @@ from nae_tf.nae import NAE
 from nae_tf.runs.checkpoints import restore
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.experiment import Experiment
+from nae_tf.training.run_data import with_data_of_run
 
 
 def open_run(run_dir: str) -> tuple[RunDirectory, Experiment]:
     """Read a run's configuration, which is valid until the next call."""
     run = RunDirectory(run_dir)
     run.load_config()
-    return run, Experiment.from_config()
+    return run, with_data_of_run(run, Experiment.from_config())
 
 
 def open_only_run(run_dirs: Sequence[str]) -> tuple[RunDirectory, Experiment]:

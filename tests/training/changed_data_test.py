@@ -1,0 +1,118 @@
+"""Commands on a run whose data file has changed since the training."""
+
+import shutil
+
+import numpy as np
+import pytest
+from tiny_runs import run_module
+
+from nae_tf import Calibration, ExportedModel, export_model, train
+from nae_tf.data import Schema
+from nae_tf.evaluation.evaluate import evaluate
+from nae_tf.runs import configuration
+from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.training.experiment import Experiment
+
+NUM_ROWS = 300
+TINY = [
+    "num_features=3",
+    "latent_dim=2",
+    "Experiment.pretraining=None",
+    "FCRes2Encoder.units=8",
+    "FCRes2Encoder.hidden_units=8",
+    "FCRes2Decoder.units=8",
+    "FCRes2Decoder.hidden_units=8",
+    "latent/LangevinChain.num_steps=2",
+    "visible/LangevinChain.num_steps=2",
+    "training/Phase.epochs=0",
+]
+
+
+def table(rows=NUM_ROWS):
+    return np.random.default_rng(0).normal(size=(rows, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a table, outliers and a run on them."""
+    folder = tmp_path_factory.mktemp("trained")
+    np.save(folder / "outliers.npy", table(20) + 5)
+    np.save(folder / "inliers.npy", table())
+    train.train(RunDirectory(folder / "run"), experiment(folder))
+    return folder
+
+
+def experiment(folder):
+    paths = [
+        f"user_data.inliers='{folder}/inliers.npy'",
+        f"user_data.outliers={{'far': '{folder}/outliers.npy'}}",
+    ]
+    configuration.parse_config(["vectors.gin"], [*TINY, *paths])
+    return Experiment.from_config()
+
+
+@pytest.fixture
+def grown(trained):
+    """The folder after one row was put in front of the table."""
+    np.save(
+        trained / "inliers.npy",
+        np.concatenate([np.ones((1, 3), np.float32), table()]),
+    )
+    yield trained
+    np.save(trained / "inliers.npy", table())
+
+
+def test_a_training_is_not_resumed(grown):
+    with pytest.raises(ValueError, match="301 inliers, 300 then, 1 new"):
+        train.train(RunDirectory(grown / "run"), experiment(grown), resume=True)
+
+
+def test_a_training_on_the_same_data_is_resumed(trained):
+    run = RunDirectory(trained / "run")
+    results = train.train(run, experiment(trained), resume=True)
+    assert results["inliers"]["count"] == 60
+
+
+def test_an_evaluation_leaves_out_what_was_trained_on(grown):
+    run = RunDirectory(grown / "run")
+    with pytest.raises(ValueError, match="--changed_data=accept"):
+        evaluate(run, experiment(grown))
+    results = evaluate(run, experiment(grown), accept_changes=True)
+    # All test inliers of the training, and perhaps the new row.
+    assert results["inliers"]["count"] in (60, 61)
+    assert results["outliers"]["far"]["count"] == 20
+
+
+def test_an_export_is_calibrated_without_what_was_trained_on(grown):
+    run = f"--run_dir={grown / 'run'}"
+    refused = run_module("export", run)
+    assert refused.returncode == 1
+    last = refused.stderr.splitlines()[-1]
+    assert last.startswith("error: the data of ")
+    assert "1 new and 0 missing examples" in last
+    accepted = run_module("export", run, "--changed_data=accept")
+    assert accepted.returncode == 0, accepted.stderr
+    schema = ExportedModel(grown / "run" / "export" / "1").schema
+    assert schema == Schema.from_json(
+        RunDirectory(grown / "run").schema.read_text()
+    )
+    assert schema.sets["train"].num_examples == 210
+    number = accepted.stdout.split(" by ")[1].split()[0]
+    assert number in ("30", "31")
+
+
+def test_an_export_of_another_shape_is_refused(trained, tmp_path):
+    model = experiment(trained).build_model()
+    calibration = Calibration([1.0, 2.0])
+    with pytest.raises(ValueError, match="3 features instead of 4 features"):
+        export_model(model, calibration, tmp_path, schema=Schema((4,)))
+    path = export_model(model, calibration, tmp_path / "a")
+    assert ExportedModel(path).schema is None
+    path = export_model(model, calibration, tmp_path / "b", schema=Schema((3,)))
+    file = path / "assets.extra" / "schema.json"
+    file.write_text(Schema((4,)).to_json())
+    with pytest.raises(ValueError, match=r"schema\.json.* of another model"):
+        ExportedModel(path)
+    shutil.copy(path / "saved_model.pb", file)
+    with pytest.raises(ValueError, match=r"schema\.json.* cannot be read"):
+        ExportedModel(path)
