@@ -20,7 +20,7 @@ from nae_tf.runs.command_line import run_command
 from nae_tf.runs.progress import progress_bar
 from nae_tf.serving.saved_model import ExportedModel
 from nae_tf.serving.score_files import COLUMNS, PartialFile
-from nae_tf.serving.scoring import Row, score_batches
+from nae_tf.serving.scoring import Row, score_batches, stream_in_order
 
 
 def define_flags():
@@ -81,13 +81,15 @@ def main():
             f"--output={options.output} lies in the folder of examples "
             f"{options.input}; choose a place outside of it."
         )
+    names = None if model.schema is None else model.schema.names
     stream = open_stream(
         options.input,
         model.example_shape,
         options.batch_size,
         options.key,
-        Columns(options.drop, options.header),
+        Columns(options.drop, options.header, names),
     )
+    stream = stream_in_order(model.schema, options.input, stream)
     with contextlib.ExitStack() as stack:
         done: list[Row] = []
         write = _print_rows

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from nae_tf.base.feature_names import positions_of
 from nae_tf.data.examples import Examples
 from nae_tf.data.fingerprints import digest_of
-from nae_tf.data.readers.contents import positions_of
 from nae_tf.data.sources import ArrayExamples
 from nae_tf.data.task import Task
 

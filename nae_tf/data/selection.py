@@ -6,8 +6,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from nae_tf.base.feature_names import listed, positions_of
 from nae_tf.data import examples, sources
-from nae_tf.data.readers.contents import listed, positions_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

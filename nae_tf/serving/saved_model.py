@@ -7,6 +7,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
+from nae_tf.base.data_frames import from_data_frame, is_data_frame
 from nae_tf.data.schema import Schema
 
 # A graph is data, but with these operations it could call Python functions of
@@ -89,16 +90,26 @@ class ExportedModel:
         """Score a batch of examples.
 
         Args:
-            examples: float `[batch, *example_shape]`.
+            examples: float `[batch, *example_shape]`, or a DataFrame, whose
+                columns are put in order by their names.
 
         Returns:
             Arrays [batch] by name. "energy" is the outlier score, "p_value" and
             "conditional_p_value" are low for outliers, "is_outlier" is bool.
 
         Raises:
-            ValueError: if the examples have another shape.
+            ValueError: if the examples have another shape, or the name of a
+                feature is missing or unknown.
             InvalidArgumentError: if values are NaN or out of range.
         """
+        if is_data_frame(examples):
+            named = from_data_frame(
+                "ExportedModel.score", examples, self._spec.dtype.as_numpy_dtype
+            )
+            examples = named.values
+            if self.schema is not None:
+                order = self.schema.order("the DataFrame", named.names)
+                examples = examples if order is None else examples[:, order]
         examples = np.asarray(examples)
         if examples.shape[1:] != self.example_shape:
             raise ValueError(

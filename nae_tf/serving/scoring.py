@@ -1,14 +1,58 @@
 """Scores of examples by an exported model, batch by batch."""
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
 
+from nae_tf.base.feature_names import listed
 from nae_tf.base.input_checks import explain_bad_input
-from nae_tf.data.readers.stream import ExampleStream
+from nae_tf.data.readers.stream import Batch, ExampleStream
+from nae_tf.data.schema import Schema
+from nae_tf.runs.progress import print_status
 from nae_tf.serving.saved_model import ExportedModel
 
 Row = tuple[str, str, str, str]
+
+
+def stream_in_order(
+    schema: Schema | None, title: str, stream: ExampleStream
+) -> ExampleStream:
+    """Put the features of a stream in the order that a model takes.
+
+    A note says so where names cannot be compared.
+
+    Args:
+        schema: schema of the model's training, or None.
+        title: name of the examples, used in messages.
+        stream: all examples.
+
+    Raises:
+        ValueError: if the name of a feature is missing or unknown.
+    """
+    if schema is None:
+        print_status(
+            "note: the export carries no schema, so nothing but the shape of "
+            "the examples is compared with those of its training."
+        )
+        return stream
+    if schema.names and stream.names is None:
+        print_status(
+            f"note: {title} does not name its features; they are taken as "
+            f"{listed(schema.names)}, in this order."
+        )
+    order = schema.order(title, stream.names)
+    if order is None:
+        return stream
+
+    def ordered(load):
+        return load()[:, order]
+
+    batches = (
+        Batch(batch.ids, functools.partial(ordered, batch.load))
+        for batch in stream.batches
+    )
+    return ExampleStream(stream.size, batches, schema.names)
 
 
 def score_batches(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from nae_tf.base.feature_names import listed
 from nae_tf.data.examples import Examples
 from nae_tf.data.fingerprints import (
     INLIERS,
@@ -18,7 +19,6 @@ from nae_tf.data.fingerprints import (
     fingerprints,
     keep_apart,
 )
-from nae_tf.data.readers.contents import listed
 from nae_tf.data.schema import Schema
 from nae_tf.data.selection import in_order, sample
 from nae_tf.data.task import Task

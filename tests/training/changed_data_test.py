@@ -1,19 +1,26 @@
-"""Commands on a run whose data file has changed since the training."""
+"""Commands on a run whose data file has changed since the training.
+
+The table has names, so that its columns may stand in another order.
+"""
 
 import shutil
 
 import numpy as np
+import pandas
 import pytest
 from tiny_runs import run_module
 
 from nae_tf import Calibration, ExportedModel, export_model, train
 from nae_tf.data import Schema
+from nae_tf.data.readers.stream import open_stream
 from nae_tf.evaluation.evaluate import evaluate
 from nae_tf.runs import configuration
 from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.serving.scoring import score_batches, stream_in_order
 from nae_tf.training.experiment import Experiment
 
 NUM_ROWS = 300
+NAMES = ["mass", "energy", "charge"]
 TINY = [
     "num_features=3",
     "latent_dim=2",
@@ -32,20 +39,32 @@ def table(rows=NUM_ROWS):
     return np.random.default_rng(0).normal(size=(rows, 3)).astype(np.float32)
 
 
+def write(path, values, order=(0, 1, 2)):
+    header = ",".join(NAMES[index] for index in order)
+    np.savetxt(
+        path,
+        values[:, order],
+        delimiter=",",
+        header=header,
+        comments="",
+        fmt="%.9g",
+    )
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with a table, outliers and a run on them."""
     folder = tmp_path_factory.mktemp("trained")
-    np.save(folder / "outliers.npy", table(20) + 5)
-    np.save(folder / "inliers.npy", table())
+    write(folder / "outliers.csv", table(20) + 5, [1, 2, 0])
+    write(folder / "inliers.csv", table())
     train.train(RunDirectory(folder / "run"), experiment(folder))
     return folder
 
 
 def experiment(folder):
     paths = [
-        f"user_data.inliers='{folder}/inliers.npy'",
-        f"user_data.outliers={{'far': '{folder}/outliers.npy'}}",
+        f"user_data.inliers='{folder}/inliers.csv'",
+        f"user_data.outliers={{'far': '{folder}/outliers.csv'}}",
     ]
     configuration.parse_config(["vectors.gin"], [*TINY, *paths])
     return Experiment.from_config()
@@ -54,12 +73,11 @@ def experiment(folder):
 @pytest.fixture
 def grown(trained):
     """The folder after one row was put in front of the table."""
-    np.save(
-        trained / "inliers.npy",
-        np.concatenate([np.ones((1, 3), np.float32), table()]),
-    )
+    values = np.concatenate([np.ones((1, 3)), table()])
+    # The order of its columns is no change.
+    write(trained / "inliers.csv", values, [2, 0, 1])
     yield trained
-    np.save(trained / "inliers.npy", table())
+    write(trained / "inliers.csv", table())
 
 
 def test_a_training_is_not_resumed(grown):
@@ -69,6 +87,7 @@ def test_a_training_is_not_resumed(grown):
 
 def test_a_training_on_the_same_data_is_resumed(trained):
     run = RunDirectory(trained / "run")
+    write(trained / "inliers.csv", table(), [1, 2, 0])
     results = train.train(run, experiment(trained), resume=True)
     assert results["inliers"]["count"] == 60
 
@@ -97,6 +116,7 @@ def test_an_export_is_calibrated_without_what_was_trained_on(grown):
         RunDirectory(grown / "run").schema.read_text()
     )
     assert schema.sets["train"].num_examples == 210
+    assert schema.names == tuple(NAMES)
     number = accepted.stdout.split(" by ")[1].split()[0]
     assert number in ("30", "31")
 
@@ -116,3 +136,36 @@ def test_an_export_of_another_shape_is_refused(trained, tmp_path):
     shutil.copy(path / "saved_model.pb", file)
     with pytest.raises(ValueError, match=r"schema\.json.* cannot be read"):
         ExportedModel(path)
+
+
+def test_columns_are_scored_by_their_names(trained, tmp_path):
+    model = experiment(trained).build_model()
+    path = export_model(
+        model,
+        Calibration([1.0, 2.0]),
+        tmp_path,
+        schema=Schema((3,), names=tuple(NAMES)),
+    )
+    expected = model.predict_outlier_score(table(20))
+    for order in ([0, 1, 2], [2, 0, 1]):
+        write(tmp_path / "x.csv", table(20), order)
+        scores = score(path, tmp_path / "x.csv")
+        np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    frame = pandas.DataFrame(table(20), columns=NAMES)[
+        ["charge", "mass", "energy"]
+    ]
+    energies = ExportedModel(path).score(frame)["energy"]
+    np.testing.assert_allclose(energies, expected, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"lacks the columns \['mass'\]"):
+        ExportedModel(path).score(frame.rename(columns={"mass": "m"}))
+
+
+def score(path, file):
+    model = ExportedModel(path)
+    stream = open_stream(str(file), (3,), 7)
+    ordered = stream_in_order(model.schema, str(file), stream)
+    return [
+        float(row[1])
+        for rows in score_batches(model, ordered, [])
+        for row in rows
+    ]
