@@ -1,4 +1,4 @@
-"""Readers of files of arrays, tables and records.
+"""Files of arrays, tables and records, each by the reader of its format.
 
 A reader returns all examples of a file, or raises an error of one line that
 names the file and what is wrong with it.
@@ -6,37 +6,27 @@ names the file and what is wrong with it.
 
 import dataclasses
 import pathlib
-import tokenize
-import zipfile
-import zlib
-
-import numpy as np
-import tensorflow as tf
-from google.protobuf import message
+import re
 
 from nae_tf.data.image_arrays import ImageShape
-from nae_tf.data.readers import images
+from nae_tf.data.readers import (
+    fits,
+    hdf5,
+    matlab,
+    medical,
+    netcdf3,
+    numpy_files,
+    records,
+    root,
+)
 from nae_tf.data.readers.checks import checked_examples, warn_of_dark_levels
-from nae_tf.data.readers.columns import ALL_COLUMNS, Columns, check_names
+from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.labels import with_checked_labels
 from nae_tf.data.readers.tables import SUFFIXES, is_table, read_table
-from nae_tf.data.tfds_files import TFRECORD_FRAME
 
-# What NumPy, zipfile and h5py raise for damaged or misnamed files.
-_DAMAGED = (
-    EOFError,
-    KeyError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+# Number of a file of several that make up one set, as TensorFlow writes it.
+_SHARD = re.compile(r"-\d+-of-\d+$")
 
 
 def read_array(
@@ -52,8 +42,9 @@ def read_array(
 
     Args:
         path: file whose suffix gives its format.
-        key: name of the array of examples in a .npz, HDF5 or TFRecord file.
-            Not needed if there is no other array but `label_key`.
+        key: name of the array of examples in a file of several: an array, a
+            table, a tree of branches, an extension. Not needed if there is no
+            other but `label_key`.
         label_key: name of the array of classes, or of a column in a table.
         image_shape: [height, width, channels] to resize images of levels to.
         columns: which columns of a table are features, and in what order.
@@ -65,10 +56,10 @@ def read_array(
         None without `label_key`; names of the features, or None.
 
     Raises:
-        ModuleNotFoundError: if h5py is needed and not installed.
+        ModuleNotFoundError: if a library is needed and not installed.
         ValueError: if the file is not what it should be.
     """
-    reader = _READERS.get(path.suffix.lower())
+    reader = _READERS.get(suffix_of(path))
     if reader is None and not is_table(path):
         raise ValueError(
             f"{path}: expected a folder of images or a file named "
@@ -76,14 +67,18 @@ def read_array(
         )
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty.")
-    if reader is None:
-        contents = read_table(path, label_key, columns)
-    else:
-        # A reader returns values, labels and, where there are some, names.
-        contents = Contents(*reader(path, key, label_key, image_shape))
-        contents = contents.in_order(path, columns.names)
-    if columns.drop and contents.names is None and columns.names is None:
-        raise ValueError(f"{path} has no names of columns, which drop needs.")
+    try:
+        if reader is None:
+            contents = read_table(path, label_key, columns)
+        else:
+            contents = reader(
+                path, key, label_key, columns, image_shape, max_level
+            )
+            contents = contents.in_order(path, columns.names)
+    except PermissionError as error:
+        raise ValueError(
+            f"{path} may not be read; change its permissions."
+        ) from error
     contents = with_checked_labels(path, contents, drop_unlabelled)
     values = checked_examples(
         path, contents.values, image_shape, max_level=max_level
@@ -92,188 +87,55 @@ def read_array(
     return dataclasses.replace(contents, values=values)
 
 
-def _read_npy(path, key, label_key, image_shape):
-    if label_key is not None:
-        raise ValueError(
-            f"{path} has no labels; a .npz file can hold examples and labels."
-        )
-    values = _load(path, "a .npy file of numbers")
-    if not isinstance(values, np.ndarray):
-        values.close()
-        raise ValueError(
-            f"{path} is not a .npy file but an archive; rename it to *.npz."
-        )
-    return values, None
+def suffix_of(path: pathlib.Path) -> str:
+    """Return what tells a file's format: its suffix, in lower case.
 
-
-def _read_npz(path, key, label_key, image_shape):
-    arrays = _load(path, "a .npz file")
-    if isinstance(arrays, np.ndarray):
-        raise ValueError(
-            f"{path} is not a .npz file but one array; rename it to *.npy."
-        )
-
-    def read(name):
-        found = arrays[name]
-        if not isinstance(found, np.ndarray):  # Bytes of another kind of file.
-            raise ValueError(f"{name!r} in it is not an array")
-        return found
-
-    with arrays:
-        return _keyed(path, arrays, key, label_key, read)
-
-
-def _load(path, expected):
-    try:
-        return np.load(path, allow_pickle=False)
-    except _DAMAGED as error:
-        raise ValueError(f"{path} is not {expected}.") from error
-
-
-def open_hdf5(path):
-    """Open an HDF5 file for reading.
-
-    Raises:
-        ModuleNotFoundError: if h5py is not installed.
-        ValueError: if it is not an HDF5 file.
+    That of a compressed file has two parts, as in ".nii.gz"; the number of a
+    shard, as in "x.tfrecord-00000-of-00010", is no part of it.
     """
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{path}: HDF5 files need h5py; pip install 'nae-tf[hdf5]'."
-        ) from error
-
-    try:
-        return h5py.File(path)
-    except OSError as error:
-        raise ValueError(f"{path} is not an HDF5 file.") from error
+    name = _SHARD.sub("", path.name.lower())
+    suffixes = pathlib.PurePath(name).suffixes
+    if len(suffixes) > 1 and suffixes[-1] in (".gz", ".fz"):
+        return "".join(suffixes[-2:])
+    return suffixes[-1] if suffixes else ""
 
 
-def hdf5_arrays(path, file) -> list[str]:
-    """List the names of the arrays in an open HDF5 file and its groups.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
-    import h5py
-
-    names = []
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset):
-            names.append(name)
-
-    try:
-        file.visititems(visit)
-    except _DAMAGED as error:
-        raise ValueError(f"{path} is damaged: {error}.") from error
-    return names
+def _without_images(read):
+    """A reader of a format that holds arrays alone, none to be decoded."""
+    return lambda path, key, label_key, columns, image_shape, max_level: read(
+        path, key, label_key, columns
+    )
 
 
-def _read_hdf5(path, key, label_key, image_shape):
-    with open_hdf5(path) as file:
-        import h5py
-
-        arrays = hdf5_arrays(path, file)
-
-        def read(name):
-            found = file[name]
-            if h5py.check_string_dtype(found.dtype) is not None:
-                found = found.asstr()
-            return np.asarray(found[...])
-
-        return _keyed(path, arrays, key, label_key, read)
+def _read_matlab(path, *arguments):
+    """Read a .mat file; from version 7.3 on it is an HDF5 file."""
+    is_hdf5 = hdf5.SIGNATURE in _start(path)
+    return (hdf5 if is_hdf5 else matlab).read(path, *arguments)
 
 
-def _keyed(path, names, key, label_key, read):
-    """Read examples and labels from a file of named arrays."""
-    key = _only_key(path, names, key, label_key)
-    check_names(path, names, key, label_key)
-    try:
-        labels = None if label_key is None else read(label_key)
-        return read(key), labels
-    except _DAMAGED as error:
-        raise ValueError(f"{path} cannot be read: {error}.") from error
+def _read_netcdf(path, *arguments):
+    """Read a .nc file; from version 4 on it is an HDF5 file."""
+    is_classic = _start(path).startswith(netcdf3.SIGNATURE)
+    return (netcdf3 if is_classic else hdf5).read(path, *arguments)
 
 
-def _only_key(path, names, key, label_key):
-    if key is not None:
-        return key
-    candidates = sorted(set(names) - {label_key})
-    if len(candidates) != 1:
-        raise ValueError(
-            f"{path} has the arrays {candidates}; set key to the one that "
-            "holds the examples."
-        )
-    return candidates[0]
-
-
-def _read_tfrecord(path, key, label_key, image_shape):
-    """Read records of tf.train.Example: encoded images or lists of numbers."""
-    values: list[np.ndarray] = []
-    labels = []
-    num_bytes = 0
-    try:
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            title = f"{path}, record {len(values)}"
-            features = _parse_record(title, record)
-            key = _only_key(title, list(features), key, label_key)
-            check_names(title, features, key, label_key)
-            value = features[key]
-            if value.dtype == object:
-                encoded = _only_value(title, key, value)
-                value = images.decode_image(encoded, title, image_shape)
-            if values and value.shape != values[0].shape:
-                raise ValueError(
-                    f"{title} has the shape {value.shape}, but record 0 has "
-                    f"{values[0].shape}; all must be equal."
-                )
-            values.append(value)
-            num_bytes += len(record) + TFRECORD_FRAME
-            if label_key is not None:
-                label = _only_value(title, label_key, features[label_key])
-                labels.append(
-                    label.decode() if isinstance(label, bytes) else label
-                )
-    except tf.errors.DataLossError as error:
-        raise ValueError(f"{path} is damaged or no TFRecord file.") from error
-    # A file that ends within the frame of a record raises no error.
-    if num_bytes != path.stat().st_size:
-        raise ValueError(
-            f"{path} is damaged or no TFRecord file: it ends within record "
-            f"{len(values)}."
-        )
-    return np.stack(values), np.array(labels) if labels else None
-
-
-def _parse_record(title, record):
-    """Parse a tf.train.Example into arrays by name; bytes as objects."""
-    try:
-        parsed = tf.train.Example.FromString(record)
-    except message.DecodeError as error:
-        raise ValueError(f"{title} is not a tf.train.Example.") from error
-    features = {}
-    for name, feature in parsed.features.feature.items():
-        kind = feature.WhichOneof("kind")
-        values = getattr(feature, kind).value if kind else []
-        dtype = object if kind == "bytes_list" else None
-        features[name] = np.array(values, dtype)
-    return features
-
-
-def _only_value(title, name, values):
-    if len(values) != 1:
-        raise ValueError(
-            f"{title}: expected one value of {name!r}, received {len(values)}."
-        )
-    return values[0]
+def _start(path):
+    with path.open("rb") as file:
+        return file.read(1_024)
 
 
 _READERS = {
-    ".npy": _read_npy,
-    ".npz": _read_npz,
-    ".h5": _read_hdf5,
-    ".hdf5": _read_hdf5,
-    ".tfrecord": _read_tfrecord,
+    suffix: _without_images(read)
+    for suffix, read in {
+        ".npy": numpy_files.read_npy,
+        ".npz": numpy_files.read_npz,
+        **dict.fromkeys(hdf5.SUFFIXES, hdf5.read),
+        ".nc": _read_netcdf,
+        ".mat": _read_matlab,
+        ".root": root.read,
+        **dict.fromkeys(fits.SUFFIXES, fits.read),
+        **dict.fromkeys((".nii", ".nii.gz"), medical.read_nifti),
+    }.items()
 }
+_READERS[".dcm"] = medical.read_dicom
+_READERS |= dict.fromkeys(records.SUFFIXES, records.read)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nae_tf.base.feature_names import Names
-from nae_tf.data.readers import arrays, checks, paths, tables
+from nae_tf.data.readers import checks, hdf5, paths, tables
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.images import list_images, read_image
 
@@ -80,8 +80,10 @@ def open_stream(
         return _folder_stream(found, example_shape, batch_size, max_level)
     if tables.is_table(found):
         return _table_stream(found, batch_size, columns)
-    if found.suffix.lower() in (".h5", ".hdf5"):
-        return _hdf5_stream(found, example_shape, batch_size, key, max_level)
+    if found.suffix.lower() in hdf5.SUFFIXES:
+        return _hdf5_stream(
+            found, example_shape, batch_size, key, columns, max_level
+        )
     return _array_stream(
         found, example_shape, batch_size, key, columns, max_level
     )
@@ -113,21 +115,16 @@ def _folder_stream(folder, example_shape, batch_size, max_level):
     )
 
 
-def _hdf5_stream(path, example_shape, batch_size, key, max_level):
-    file = arrays.open_hdf5(path)
-    names = arrays.hdf5_arrays(path, file)
-    if key is None and len(names) == 1:
-        key = names[0]
-    if key not in names:
-        raise ValueError(
-            f"{path} has the arrays {sorted(names)}; set --key to the one that "
-            "holds the examples."
-        )
-    array = file[key]
-    # An empty HDF5 data set has no shape; the check refuses it as ().
-    checks.check_kind(path, array.shape or (), array.dtype, max_level)
-    load = functools.partial(_read_slice, path, array, example_shape, max_level)
-    return ExampleStream(len(array), _slices(load, len(array), batch_size))
+def _hdf5_stream(path, example_shape, batch_size, key, columns, max_level):
+    file = hdf5.open_hdf5(path)
+    source, _ = hdf5.find_examples(path, file, key, columns=columns)
+    checks.check_kind(path, source.shape, source.dtype, max_level)
+    size = source.shape[0]
+    load = functools.partial(
+        _read_slice, path, source, example_shape, max_level
+    )
+    slices = _slices(load, size, batch_size)
+    return ExampleStream(size, slices, source.names)
 
 
 def _array_stream(path, example_shape, batch_size, key, columns, max_level):
@@ -162,11 +159,9 @@ def _slices(load, size, batch_size):
         yield Batch(ids, functools.partial(load, start, stop), load_one)
 
 
-def _read_slice(path, array, example_shape, max_level, start, stop):
-    try:
-        values = array[start:stop]
-    except (OSError, RuntimeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}.") from error
+def _read_slice(path, source, example_shape, max_level, start, stop):
+    with hdf5.explained(path):
+        values = source.read(start, stop)
     values = checks.checked_examples(
         path, values, _image_shape(example_shape), start, max_level
     )

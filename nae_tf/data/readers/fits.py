@@ -1,0 +1,130 @@
+"""Reader of FITS files, by astropy: tables, images, stacks of images."""
+
+import numpy as np
+
+from nae_tf.base.feature_names import listed
+from nae_tf.data.readers.columns import Columns
+from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.tabular import Fields, joined
+
+SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
+# What astropy raises for damaged files.
+_DAMAGED = (IndexError, KeyError, OSError, TypeError, ValueError)
+
+
+def read(path, key, label_key, columns: Columns) -> Contents:
+    """Read a table, an image or a stack of images from a FITS file.
+
+    BSCALE, BZERO, TSCAL and TZERO are applied. An array of two axes is one
+    image, one of three axes a stack of them, one of one axis a spectrum.
+
+    Args:
+        path: the file.
+        key: name of the extension (EXTNAME), or its number from 0; not needed
+            if only one holds data.
+        label_key: column of the classes.
+        columns: which columns are features.
+
+    Raises:
+        ModuleNotFoundError: if astropy is not installed.
+        ValueError: if there is no such extension, or if values are missing.
+    """
+    try:
+        from astropy.io import fits
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{path}: FITS files need astropy; pip install 'nae-tf[fits]'."
+        ) from error
+
+    try:
+        with fits.open(path, memmap=False) as file:
+            name, unit = _extension(path, file, key)
+            title = f"{path}, {name!r}"
+            if unit.is_image:
+                if label_key is not None or columns.drop:
+                    raise ValueError(f"{title} is an image; it has no columns.")
+                return Contents(_images(title, unit))
+            table = _table(title, unit)
+            labels = None if label_key is None else _labels(table, label_key)
+            return joined(title, table, label_key, columns).contents(labels)
+    except _DAMAGED as error:
+        if str(error).startswith(str(path)):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason.partition(". ")[0]
+        raise ValueError(
+            f"{path} is damaged or no FITS file: {reason.rstrip('.')}."
+        ) from error
+
+
+def _extension(path, file, key):
+    units = {
+        name: unit
+        for number, unit in enumerate(file)
+        for name in {unit.name or str(number), str(number)}
+        if unit.header.get("NAXIS", 0) > 0
+    }
+    holders = {id(unit): name for name, unit in units.items()}
+    if key is None and len(holders) == 1:
+        key = next(iter(holders.values()))
+    found = units.get(str(key).upper()) if key is not None else None
+    if found is None:
+        raise ValueError(
+            f"{path} has the extensions {listed(sorted(units))}; set key to "
+            "the one that holds the examples."
+        )
+    return key, found
+
+
+def _images(title, unit):
+    values = np.asarray(unit.data)
+    if "BLANK" in unit.header and values.dtype.kind == "f":
+        count = np.count_nonzero(np.isnan(values))
+        if count:
+            raise ValueError(
+                f"{title}: {count} pixels are blank; repair or remove them."
+            )
+    if values.ndim > 3:
+        raise ValueError(
+            f"{title}: expected an image or a stack of images, received an "
+            f"array of shape {values.shape}."
+        )
+    return values if values.ndim == 3 else values[None]
+
+
+def _table(title, unit):
+    data = unit.data
+    # As stored: TNULL is a stored number, TSCAL and TZERO come after it.
+    stored = data.view(np.ndarray)
+    columns = {column.name: column for column in unit.columns}
+
+    def type_of(column):
+        # Lists of any length are descriptors of two numbers in the table.
+        if "P" in column.format or "Q" in column.format:
+            return np.dtype(object)
+        values = data[column.name]
+        return np.dtype((values.dtype, values.shape[1:]))
+
+    def read_columns(names, start, stop):
+        for name in names:
+            null = columns[name].null
+            if null in (None, ""):
+                continue
+            count = np.count_nonzero(stored[name] == null)
+            if count:
+                raise ValueError(
+                    f"{title}: {count} of {len(data)} values of the column "
+                    f"{name!r} are missing (TNULL); repair or remove those "
+                    "rows."
+                )
+        return {name: np.asarray(data[name][start:stop]) for name in names}
+
+    types = {name: type_of(column) for name, column in columns.items()}
+    return Fields(len(data), types, read_columns)
+
+
+def _labels(table, label_key):
+    if label_key not in table.types:
+        return None  # `joined` says what there is.
+    labels = table.column(label_key)
+    return np.char.strip(labels) if labels.dtype.kind in "US" else labels

@@ -1,0 +1,288 @@
+"""Reader of HDF5 files: arrays, compound types, groups of columns.
+
+Conventions of others: netCDF-4 (packing.py), MATLAB (hdf5_matlab.py), pandas
+(hdf5_pandas.py). What may be followed in a file is in hdf5_links.py.
+"""
+
+import contextlib
+import dataclasses
+
+import numpy as np
+
+from nae_tf.base.feature_names import listed
+from nae_tf.data.readers import hdf5_links, hdf5_matlab, hdf5_pandas
+from nae_tf.data.readers.checks import check_kind
+from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
+from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.hdf5_anndata import (
+    categories,
+    feature_names,
+    is_anndata,
+    is_categorical,
+)
+from nae_tf.data.readers.packing import packing_of
+from nae_tf.data.readers.tabular import (
+    Fields,
+    Source,
+    joined,
+    only_array,
+    structured,
+)
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc4", ".h5ad")
+# What h5py raises for damaged files.
+DAMAGED = (KeyError, OSError, RuntimeError, TypeError, ValueError)
+_REASONS = {
+    "unable to lock": "is locked by another program, which may be writing it; "
+    "wait for its end, or copy the file",
+    "already open for": "is being written by another program, or was never "
+    "closed by it; wait for its end",
+    "truncated file": "is cut off: a part of the file is missing",
+    "signature not found": "is not an HDF5 file",
+    "ermission denied": "may not be read; change its permissions",
+}
+
+
+def open_hdf5(path):
+    """Open an HDF5 file for reading.
+
+    Raises:
+        ModuleNotFoundError: if h5py is not installed.
+        ValueError: if it is not an HDF5 file.
+    """
+    try:
+        import h5py
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{path}: HDF5 files need h5py; pip install 'nae-tf[hdf5]'."
+        ) from error
+
+    with contextlib.suppress(ImportError):
+        import hdf5plugin  # noqa: F401  Makes more compressions known.
+    try:
+        return h5py.File(path)
+    except OSError as error:
+        text = str(error)
+        for sign, reason in _REASONS.items():
+            if sign in text:
+                raise ValueError(f"{path} {reason}.") from error
+        raise ValueError(f"{path} cannot be opened: {text}.") from error
+
+
+def read(path, key, label_key, columns: Columns) -> Contents:
+    """Read all examples of an HDF5 file, and their labels.
+
+    Args:
+        path: the file.
+        key: name of an array, of a pandas table or of a group whose arrays are
+            columns; "/" for the arrays of no group.
+        label_key: name of a column, or of an array of classes.
+        columns: which columns are features.
+
+    Raises:
+        ValueError: if there is no such array, or if it cannot be read.
+    """
+    with open_hdf5(path) as file:
+        source, labels = find_examples(path, file, key, label_key, columns)
+        check_kind(path, source.shape, source.dtype)
+        with explained(path):
+            return source.contents(labels)
+
+
+def find_examples(
+    path, file, key, label_key=None, columns: Columns = ALL_COLUMNS
+) -> tuple[Source, np.ndarray | None]:
+    """Find the examples of an open HDF5 file, and read their labels.
+
+    Arguments and errors are those of `read`.
+    """
+    with explained(path):
+        if key is None:
+            key = "X" if is_anndata(file) else None
+            key = key or _only_array(path, file, label_key)
+        key, item = hdf5_links.find(path, file, key)
+        title = f"{path}, {key!r}"
+        table = _table(title, item, columns)
+        if table is not None:
+            return _from_table(path, file, key, label_key, columns, table)
+        if columns.drop:
+            raise ValueError(f"{title} has no columns that could be dropped.")
+        labels = None
+        if label_key is not None:
+            labels = read_labels(path, file, label_key)
+        source = _array(title, item)
+        if is_anndata(file) and key == "X":
+            source = dataclasses.replace(source, names=feature_names(file))
+            source = source.in_order(title, columns.names)
+        return source, labels
+
+
+def _from_table(path, file, key, label_key, columns, table):
+    column = label_key
+    if label_key is not None:
+        # A column may be named by its path, as an array is.
+        inner = label_key.strip("/").removeprefix(f"{key}/")
+        column = inner if inner in table.types else None
+    source = joined(f"{path}, {key!r}", table, column, columns)
+    if label_key is None:
+        return source, None
+    if column is None:
+        return source, read_labels(path, file, label_key)
+    return source, _as_labels(path, label_key, table.column(column))
+
+
+@contextlib.contextmanager
+def explained(path):
+    """Name the file in what h5py raises."""
+    try:
+        yield
+    except ValueError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{path} cannot be read: {error}.") from error
+    except DAMAGED as error:
+        text = str(error).strip("'\"").splitlines()[0]
+        raise ValueError(f"{path} cannot be read: {text}.") from error
+
+
+def _only_array(path, file, label_key):
+    names = hdf5_links.array_names(path, file)
+    candidates = [name for name, is_scale in names.items() if not is_scale]
+    return only_array(
+        path,
+        candidates or names,
+        label_key and label_key.strip("/"),
+        ", or to a group whose arrays are columns ('/' for the file itself)",
+    )
+
+
+def _table(title, item, columns):
+    """The columns of a pandas table, a compound array or a group, or None."""
+    if hdf5_pandas.is_table(item):
+        return hdf5_pandas.table_of(title, item)
+    if not hasattr(item, "dtype"):
+        return _group(title, item, columns)
+    if item.dtype.names is None or hdf5_matlab.is_complex(item):
+        return None
+    hdf5_links.check_written(title, item)
+    if item.ndim != 1:
+        raise ValueError(
+            f"{title}: expected one row of fields for each example, received "
+            f"an array of rows of shape {item.shape}; choose another key, or "
+            "write one row for each example."
+        )
+    table = structured(item)
+    return dataclasses.replace(
+        table,
+        read=lambda names, start, stop: (
+            {name: item.fields(name)[start:stop] for name in names}
+            if len(names) == 1
+            else structured(item.fields(list(names))[start:stop]).read(
+                names, 0, stop - start
+            )
+        ),
+    )
+
+
+def _group(title, group, columns):
+    """Take the arrays of a group as columns."""
+    if "MATLAB_sparse" in group.attrs or hdf5_links.is_sparse(group):
+        raise ValueError(
+            f"{title} is a sparse matrix; store it as a full array."
+        )
+    arrays = {
+        name: _array(f"{title}, {name!r}", item)
+        for name, item in hdf5_links.columns(title, group).items()
+        if name not in columns.drop
+    }
+    sizes = {
+        name: source.shape[0] for name, source in arrays.items() if source.shape
+    }
+    if not sizes:
+        raise ValueError(f"{title} is a group without arrays; choose a key.")
+    if len(set(sizes.values())) > 1 or len(sizes) < len(arrays):
+        lengths = [f"{name}: {sizes.get(name, 0)}" for name in arrays]
+        raise ValueError(
+            f"{title}: expected arrays of one length, received "
+            f"{listed(lengths)}; choose one of them as key, or name those that "
+            "are no columns in drop."
+        )
+
+    def read_columns(names, start, stop):
+        return {name: arrays[name].read(start, stop) for name in names}
+
+    types = {
+        name: np.dtype((source.dtype, source.shape[1:]))
+        for name, source in arrays.items()
+    }
+    left_out = dict.fromkeys(columns.drop, np.dtype("V1"))
+    return Fields(min(sizes.values()), types | left_out, read_columns)
+
+
+def _array(title, item) -> Source:
+    """Examples in one array, or in what stands for one."""
+    import h5py
+
+    is_text = h5py.check_string_dtype(item.dtype) is not None
+    if h5py.check_vlen_dtype(item.dtype) is not None and not is_text:
+        raise ValueError(
+            f"{title} holds lists of varying lengths; pad or cut them to one."
+        )
+    hdf5_links.check_written(title, item)
+    if hdf5_matlab.is_matlab(item):
+        return hdf5_matlab.source(title, item)
+    shape = item.shape or ()
+    unwritten = hdf5_links.fill_value(item)
+    packing = packing_of(item.dtype, dict(item.attrs), unwritten)
+
+    def read_part(start, stop):
+        values = item[start:stop]
+        if packing is None:
+            return np.asarray(values)
+        return packing.unpack(title, values, start)
+
+    return Source(shape, packing.dtype if packing else item.dtype, read_part)
+
+
+def read_labels(path, file, label_key: str) -> np.ndarray:
+    """Read an array of classes: numbers or text."""
+    if is_anndata(file) and "/" not in label_key.strip("/"):
+        label_key = f"obs/{label_key}"
+    name, item = hdf5_links.find(path, file, label_key)
+    title = f"{path}, {name!r}"
+    if hdf5_pandas.is_table(item):
+        item = hdf5_pandas.series(title, item)
+    if is_categorical(item):
+        return categories(item)
+    if not hasattr(item, "dtype"):
+        raise ValueError(f"{title} is a group; name an array of labels.")
+    hdf5_links.check_written(title, item)
+    if hdf5_matlab.is_matlab(item):
+        return hdf5_matlab.labels(title, item)
+    return _as_labels(path, name, item[...])
+
+
+def _as_labels(path, name, values):
+    """Labels as stored, text decoded; an enumeration's by their names."""
+    import h5py
+
+    names = h5py.check_enum_dtype(values.dtype)
+    if names is not None:
+        by_number = {number: text for text, number in names.items()}
+        flat = [by_number.get(value, value) for value in values.ravel()]
+        return np.array(flat).reshape(values.shape)
+    if values.dtype.kind == "O" and not all(
+        isinstance(value, bytes | str) for value in values.ravel()
+    ):
+        raise ValueError(
+            f"{path}, {name!r}: expected numbers or text as labels, received "
+            "other objects."
+        )
+    if values.dtype.kind in "OS":
+        flat = [
+            value.decode() if isinstance(value, bytes) else value
+            for value in values.ravel()
+        ]
+        return np.array(flat, str).reshape(values.shape)
+    return values

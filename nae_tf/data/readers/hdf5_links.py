@@ -1,0 +1,220 @@
+"""What may be followed in an HDF5 file, and whether it was ever written.
+
+Arrays can lie in other files: behind external links, in external storage, in
+the sources of a virtual array. Reading such an array would hand out whatever
+file its path names, so all of it is refused.
+"""
+
+import math
+
+import numpy as np
+
+from nae_tf.base.feature_names import listed
+from nae_tf.data.readers import hdf5_pandas
+
+_MOST_LINKS = 40
+_SPARSE = ("csr_matrix", "csc_matrix")
+
+
+def array_names(path, file) -> dict[str, bool]:
+    """List the arrays and pandas tables of a file and its groups.
+
+    Returns:
+        For each name whether it is an axis of others, not an array of examples.
+
+    Raises:
+        ValueError: if the file holds the weights of a Keras model.
+    """
+    import h5py
+
+    found = {}
+
+    def visit(name, link):
+        if isinstance(link, h5py.ExternalLink):
+            found[name] = False
+
+    file.visititems_links(visit)
+
+    def visit_item(name, item):
+        if hdf5_pandas.is_table(item):
+            found[name] = False
+        elif isinstance(item, h5py.Dataset):
+            found[name] = (
+                item.attrs.get("CLASS", b"") == b"DIMENSION_SCALE"
+                or "__table_column_meta__" in name
+            )
+
+    file.visititems(visit_item)
+    if "keras_version" in file.attrs or any("/vars/" in name for name in found):
+        raise ValueError(
+            f"{path} holds the weights of a Keras model, not examples."
+        )
+    tables = tuple(
+        f"{name}/" for name in found if hdf5_pandas.is_table(file.get(name))
+    )
+    return {
+        name: is_scale
+        for name, is_scale in found.items()
+        # MATLAB keeps what cells hold in groups of its own.
+        if not name.startswith((*tables, "#"))
+    }
+
+
+def find(path, file, key: str):
+    """Find an array or a group, by a path with or without a leading slash.
+
+    Returns:
+        The path without links and outer slashes, and the array or group.
+
+    Raises:
+        ValueError: if there is none, if it is in another file, or if it is
+            part of a pandas table.
+    """
+    import h5py
+
+    item = file
+    place: list[str] = []
+    parts = _parts(key)
+    num_links = 0
+    while parts:
+        part = parts.pop(0)
+        link = (
+            item.get(part, getlink=True)
+            if isinstance(item, h5py.Group)
+            else None
+        )
+        if isinstance(link, h5py.ExternalLink):
+            raise ValueError(
+                f"{path}: {key!r} is a link into another file, "
+                f"{link.filename!r}; name that file instead."
+            )
+        if isinstance(link, h5py.SoftLink):
+            num_links += 1
+            if num_links > _MOST_LINKS:
+                raise ValueError(f"{path}: {key!r} is a link to itself.")
+            start = [] if link.path.startswith("/") else place
+            parts = [*start, *_parts(link.path), *parts]
+            item, place = file, []
+            continue
+        if link is None:
+            raise ValueError(
+                f"{path} has no {key!r}; it has "
+                f"{listed(sorted(array_names(path, file)))}."
+            )
+        if hdf5_pandas.is_table(item):
+            table = "/".join(place)
+            raise ValueError(
+                f"{path}: {key!r} is a part of the pandas table {table!r}; set "
+                f"key={table!r} to read its columns by their names."
+            )
+        item, place = item[part], [*place, part]
+    return "/".join(place) or "/", item
+
+
+def _parts(key):
+    return [part for part in key.split("/") if part not in ("", ".")]
+
+
+def columns(title, group) -> dict:
+    """The arrays of a group by name.
+
+    Raises:
+        ValueError: if one of them is in another file.
+    """
+    import h5py
+
+    found = {}
+    for name in group:
+        _, item = find(title, group, name)
+        if isinstance(item, h5py.Dataset) and (
+            item.attrs.get("CLASS", b"") != b"DIMENSION_SCALE"
+        ):
+            found[name] = item
+    return found
+
+
+def is_sparse(group) -> bool:
+    """Return whether a group holds the parts of a sparse matrix."""
+    encoding = group.attrs.get("encoding-type", "")
+    return encoding in _SPARSE or "h5sparse_format" in group.attrs
+
+
+def fill_value(dataset):
+    """Value that stands where nothing was written, or None for zeros."""
+    import h5py
+
+    properties = dataset.id.get_create_plist()
+    is_own = properties.fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED
+    if not is_own or dataset.dtype.kind not in "iuf" or not dataset.fillvalue:
+        return None
+    return dataset.fillvalue
+
+
+def check_written(title, dataset):
+    """Refuse an array that is elsewhere, or of which parts were never written.
+
+    Raises:
+        ValueError: if values would come from another file, from fill values or
+            through a compression that is not installed.
+    """
+    import h5py
+
+    if dataset.external:
+        raise ValueError(
+            f"{title} is stored outside of the file, in "
+            f"{dataset.external[0][0]!r}; copy it into one file (h5repack)."
+        )
+    if dataset.is_virtual:
+        _check_virtual(title, dataset)
+        return
+    properties = dataset.id.get_create_plist()
+    for number in range(properties.get_nfilters()):
+        code, _, _, name = properties.get_filter(number)
+        if not h5py.h5z.filter_avail(code):
+            raise ValueError(
+                f"{title} is compressed by {name.decode() or code!r}, which "
+                "h5py lacks; pip install hdf5plugin, or write it with gzip."
+            )
+    if not dataset.shape or 0 in dataset.shape:
+        return
+    needed, written = 1, 1
+    if dataset.chunks is not None:
+        needed = math.prod(
+            -(-size // chunk)
+            for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)
+        )
+        written = dataset.id.get_num_chunks()
+    status = dataset.id.get_space_status()
+    if status == h5py.h5d.SPACE_STATUS_NOT_ALLOCATED:
+        written = 0
+    if written < needed:
+        part = f"{needed - written} of {needed} parts of it were "
+        raise ValueError(
+            f"{title} was allocated, but {part if written else ''}never "
+            "written; write all of it, or the part that is used."
+        )
+
+
+def _check_virtual(title, dataset):
+    """Admit a virtual array only if this file holds all of it."""
+    mapped = 0
+    for source in dataset.virtual_sources():
+        if source.file_name != ".":
+            raise ValueError(
+                f"{title} is virtual, its values are in other files such as "
+                f"{source.file_name!r}; name those files, or copy all into one "
+                "(h5repack)."
+            )
+        name, inner = find(title, dataset.file, source.dset_name)
+        if inner.is_virtual:
+            raise ValueError(
+                f"{title} is virtual, made of the virtual {name!r}; copy it "
+                "into an array (h5repack)."
+            )
+        check_written(title, inner)
+        mapped += source.vspace.get_select_npoints()
+    if mapped < int(np.prod(dataset.shape)):
+        raise ValueError(
+            f"{title} is virtual, and parts of it have no source; write all "
+            "of it, or the part that is used."
+        )

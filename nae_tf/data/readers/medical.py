@@ -1,0 +1,132 @@
+"""Readers of medical images: NIfTI by nibabel, DICOM by pydicom."""
+
+import numpy as np
+
+from nae_tf.data.readers.contents import Contents
+
+
+def read_nifti(path, key, label_key, columns) -> Contents:
+    """Read a volume as slices along its third axis.
+
+    The axes are turned to lead to the right, to the front and up, however the
+    file stores them; slices are [right, front]. scl_slope and scl_inter are
+    applied. A series of volumes is the slices of one after another.
+
+    Args:
+        path: the file.
+        key: None, because a file holds one volume.
+        label_key: None, because a volume has no classes.
+        columns: empty, because a volume has no columns.
+
+    Raises:
+        ModuleNotFoundError: if nibabel is not installed.
+        ValueError: if it is no volume.
+    """
+    try:
+        import nibabel
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{path}: NIfTI files need nibabel; pip install 'nae-tf[medical]'."
+        ) from error
+
+    _refuse_names(path, key, label_key, columns)
+    try:
+        volume = nibabel.as_closest_canonical(nibabel.load(path))
+        dtype = np.dtype(volume.get_data_dtype())
+        if dtype.kind not in "iuf":
+            raise ValueError(f"{path}: expected numbers, received {dtype}.")
+        values = np.asarray(volume.dataobj)  # Scaled as the header says.
+    except (
+        EOFError,
+        OSError,
+        ValueError,
+        nibabel.filebasedimages.ImageFileError,
+    ) as error:
+        if str(error).startswith(str(path)):
+            raise
+        reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
+        raise ValueError(
+            f"{path} is damaged or no NIfTI file: {reason}."
+        ) from error
+    if values.ndim not in (3, 4):
+        raise ValueError(
+            f"{path}: expected a volume or a series of volumes, received an "
+            f"array of shape {values.shape}."
+        )
+    if values.ndim == 4:
+        values = values.transpose(3, 2, 0, 1)
+        return Contents(values.reshape(-1, *values.shape[2:]))
+    return Contents(values.transpose(2, 0, 1))
+
+
+def read_dicom(
+    path, key, label_key, columns, image_shape=None, max_level=None
+) -> Contents:
+    """Read the image of a DICOM file, or its frames.
+
+    MONOCHROME1, where 0 is white, is inverted. Levels of other than 8 bits are
+    spread over 16 bits, unless `max_level` says what white is. Values with a
+    rescale slope and intercept are in the file's units, as they stand.
+
+    Arguments and errors are those of `read_nifti`, with pydicom; images are
+    resized by who calls.
+    """
+    try:
+        import pydicom
+        import pydicom.pixels
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{path}: DICOM files need pydicom; pip install 'nae-tf[medical]'."
+        ) from error
+
+    _refuse_names(path, key, label_key, columns)
+    try:
+        file = pydicom.dcmread(path)
+        if "PixelData" not in file:
+            raise ValueError(f"{path} holds no image.")
+        if "PALETTE" in file.PhotometricInterpretation:
+            raise ValueError(f"{path} has a palette; convert it to colours.")
+        stored = pydicom.pixels.pixel_array(file)
+    except (
+        pydicom.errors.InvalidDicomError,
+        AttributeError,
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        if str(error).startswith(str(path)):
+            raise
+        reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
+        raise ValueError(
+            f"{path} is damaged or no DICOM file: {reason}."
+        ) from error
+    values = _levels(file, stored, max_level)
+    is_stack = int(file.get("NumberOfFrames") or 1) > 1
+    return Contents(values if is_stack else values[None])
+
+
+def _levels(file, stored, max_level):
+    """Grey levels or values in the file's units."""
+    bits = int(file.BitsStored)
+    low = -(2 ** (bits - 1)) if file.PixelRepresentation else 0
+    high = low + 2**bits - 1
+    if file.PhotometricInterpretation == "MONOCHROME1":
+        stored = (low + high - stored.astype(np.int64)).astype(stored.dtype)
+    slope = float(file.get("RescaleSlope", 1.0))
+    intercept = float(file.get("RescaleIntercept", 0.0))
+    if (slope, intercept) != (1.0, 0.0):
+        return (stored * slope + intercept).astype(np.float32)
+    levels = stored.astype(np.int64) - low
+    if max_level is None and bits not in (8, 16):
+        levels = np.round(levels * (65_535 / (2**bits - 1)))
+    return levels.astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def _refuse_names(path, key, label_key, columns):
+    if key is not None or label_key is not None or columns.drop:
+        raise ValueError(
+            f"{path} holds an image alone; leave key, label_key and drop out."
+        )

@@ -1,0 +1,84 @@
+"""Reader of classic netCDF files (version 3), by SciPy."""
+
+import numpy as np
+
+from nae_tf.data.readers.columns import Columns, check_names
+from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.packing import packing_of
+from nae_tf.data.readers.tabular import only_array
+
+SIGNATURE = b"CDF"
+
+
+def read(path, key, label_key, columns: Columns) -> Contents:
+    """Read a variable, unpacked, and another one as labels.
+
+    Args:
+        path: the file.
+        key: name of the variable; not needed if there is no other one but the
+            labels and the coordinates of dimensions.
+        label_key: name of the variable of labels.
+        columns: must drop nothing, because variables have no columns.
+
+    Raises:
+        ValueError: if there is no such variable, or if values are missing.
+    """
+    import scipy.io
+
+    if columns.drop:
+        raise ValueError(f"{path} has no columns that could be dropped.")
+    try:
+        with scipy.io.netcdf_file(path, mmap=False) as file:
+            arrays = file.variables
+            if key is None:
+                examples = set(arrays) - set(file.dimensions) or set(arrays)
+                key = only_array(path, examples, label_key)
+            check_names(path, arrays, key, label_key)
+            values = _values(f"{path}, {key!r}", arrays[key])
+            labels = None
+            if label_key is not None:
+                labels = _labels(np.array(arrays[label_key].data))
+            return Contents(values, labels)
+    except (IndexError, KeyError, OSError, TypeError, ValueError) as error:
+        if str(error).startswith(str(path)):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"{path} is damaged or no netCDF file: {reason}."
+        ) from error
+
+
+def _values(title, variable):
+    stored = np.array(variable.data)
+    attributes = {
+        name: getattr(variable, name)
+        for name in _ATTRIBUTES
+        if hasattr(variable, name)
+    }
+    packing = packing_of(stored.dtype, attributes, _unwritten(stored.dtype))
+    return stored if packing is None else packing.unpack(title, stored)
+
+
+def _unwritten(dtype):
+    """What netCDF puts where nothing was written."""
+    return _FILLS.get(f"{dtype.kind}{dtype.itemsize}")
+
+
+def _labels(values):
+    """Numbers, or rows of characters."""
+    if values.dtype.kind != "S":
+        return values
+    rows = np.atleast_2d(values)
+    return np.array([b"".join(row).decode().strip("\0 ") for row in rows])
+
+
+_ATTRIBUTES = (
+    *("scale_factor", "add_offset", "_FillValue", "missing_value"),
+    *("valid_min", "valid_max", "valid_range", "_Unsigned"),
+)
+_FILLS = {
+    "i2": -32767,
+    "i4": -2147483647,
+    "f4": np.float32(9.969209968386869e36),
+    "f8": 9.969209968386869e36,
+}

@@ -1,0 +1,237 @@
+"""Tables in files: columns that are found by name and joined to vectors."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import numpy as np
+
+from nae_tf.base.feature_names import (
+    Names,
+    checked_names,
+    listed,
+    positions_of,
+)
+from nae_tf.data.readers.columns import Columns, check_names
+from nae_tf.data.readers.contents import Contents
+
+# What a column cannot hold, by NumPy's letters for kinds of types.
+_NO_NUMBERS = {
+    **dict.fromkeys("SUT", "text"),
+    "O": "text, lists of varying lengths or other objects",
+    "c": "complex numbers",
+    "M": "dates",
+    "m": "durations",
+    "V": "fields of their own",
+}
+# Columns in which a table's writer counts the rows.
+_COUNTERS = ("", "index", "level_0", "Unnamed: 0")
+_ROWS_COMPARED = 1_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Examples in a file, read in parts.
+
+    Attributes:
+        shape: [number, ...].
+        dtype: type of the values.
+        read: function of the first position and the one after the last, that
+            returns the examples between them.
+        names: names of the features of vectors, or None.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[int, int], np.ndarray]
+    names: Names | None = None
+
+    def in_order(self, title, expected: Names | None) -> "Source":
+        """Return the same examples with their features in another order.
+
+        Arguments and errors are those of `Contents.in_order`.
+        """
+        if self.names is None or expected in (None, self.names):
+            return self
+        order = positions_of(title, self.names, expected)
+        return dataclasses.replace(
+            self,
+            read=lambda start, stop: self.read(start, stop)[:, order],
+            names=expected,
+        )
+
+    def contents(self, labels: np.ndarray | None = None) -> Contents:
+        """Read all examples."""
+        size = self.shape[0] if self.shape else 0
+        return Contents(self.read(0, size), labels, self.names)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fields:
+    """Named columns in a file, read in parts.
+
+    Attributes:
+        size: number of rows.
+        types: type of every column by its name; for a column of arrays, a type
+            with their shape.
+        read: function of names, the first row and the one after the last, that
+            returns the columns [rows, ...] by name.
+    """
+
+    size: int
+    types: Mapping[str, np.dtype]
+    read: Callable[[Sequence[str], int, int], Mapping[str, np.ndarray]]
+
+    def column(self, name: str) -> np.ndarray:
+        """Read a whole column."""
+        return np.asarray(self.read([name], 0, self.size)[name])
+
+
+def only_array(
+    title, names: Collection[str], label_key: str | None, hint: str = ""
+) -> str:
+    """Return the name of the only array that can hold the examples.
+
+    Args:
+        title: name of the file, used in error messages.
+        names: names of its arrays.
+        label_key: name of the array of labels, or None.
+        hint: advice that ends the message.
+
+    Raises:
+        ValueError: if there is not exactly one.
+    """
+    candidates = sorted(set(names) - {label_key})
+    if len(candidates) != 1:
+        raise ValueError(
+            f"{title} has the arrays {listed(candidates)}; set key to the one "
+            f"that holds the examples{hint}."
+        )
+    return candidates[0]
+
+
+def structured(array) -> Fields:
+    """Take the fields of a structured array as columns.
+
+    Args:
+        array: structured array [rows].
+    """
+
+    def read(names, start, stop):
+        part = array[start:stop]
+        return {name: part[name] for name in names}
+
+    types = {name: array.dtype[name] for name in array.dtype.names}
+    return Fields(len(array), types, read)
+
+
+def joined(
+    title,
+    table: Fields,
+    label_key: str | None,
+    columns: Columns,
+) -> Source:
+    """Join the columns of numbers to one vector for each row.
+
+    A column of arrays [k] becomes k features, name[0] to name[k - 1]. A single
+    column of images stays one.
+
+    Args:
+        title: name of the table, used in error messages.
+        table: its columns.
+        label_key: column of the classes, which is left out; or None.
+        columns: which other columns are left out, and the order of the rest.
+
+    Raises:
+        ValueError: if a name is missing, or if a column holds no numbers.
+    """
+    check_names(title, table.types, label_key)
+    if columns.names is None:
+        # A misspelt name would leave a label among the features.
+        check_names(title, table.types, *columns.drop)
+    left_out = (label_key, *columns.drop)
+    kept = [name for name in table.types if name not in left_out]
+    if not kept:
+        raise ValueError(f"{title} has no column of features.")
+    types = {name: table.types[name] for name in kept}
+    _check_types(title, types)
+    _check_masks(title, table, kept)
+    _check_counters(title, table, kept)
+    shapes = [types[name].shape for name in kept]
+    dtype = np.result_type(*(types[name].base for name in kept))
+    if len(kept) == 1 and len(shapes[0]) > 1:
+        [name] = kept
+        return Source(
+            (table.size, *shapes[0]),
+            dtype,
+            lambda start, stop: np.asarray(table.read(kept, start, stop)[name]),
+        )
+    names = _feature_names(title, kept, shapes)
+
+    def read(start, stop):
+        parts = table.read(kept, start, stop)
+        values = np.empty((stop - start, len(names)), dtype)
+        place = 0
+        for name, shape in zip(kept, shapes, strict=True):
+            width = math.prod(shape)
+            part = np.asarray(parts[name]).reshape(stop - start, width)
+            values[:, place : place + width] = part
+            place += width
+        return values
+
+    source = Source((table.size, len(names)), dtype, read, names)
+    return source.in_order(title, columns.names)
+
+
+def _check_types(title, types):
+    for kind, what in _NO_NUMBERS.items():
+        found = [
+            name for name, dtype in types.items() if dtype.base.kind == kind
+        ]
+        if found:
+            raise ValueError(
+                f"{title}: expected columns of numbers, but {listed(found)} "
+                f"hold{'s' if len(found) == 1 else ''} {what}; name them in "
+                "drop, or store numbers in their place."
+            )
+
+
+def _check_masks(title, table, kept):
+    """Refuse masked rows; astropy stores the mask of x as a column x.mask."""
+    for name in list(kept):
+        masked = name.removesuffix(".mask")
+        if masked != name and masked in table.types:
+            kept.remove(name)
+            count = np.count_nonzero(table.column(name))
+            if count and masked in kept:
+                raise ValueError(
+                    f"{title}: {count} of {table.size} values of the column "
+                    f"{masked!r} are masked; repair or remove those rows."
+                )
+
+
+def _check_counters(title, table, kept):
+    """Refuse a column that counts the rows: it is no feature."""
+    rows = min(table.size, _ROWS_COMPARED)
+    if kept[0] not in _COUNTERS or rows < 2:
+        return
+    column = np.asarray(table.read(kept[:1], 0, rows)[kept[0]])
+    if np.array_equal(column, np.arange(rows)):
+        raise ValueError(
+            f"{title}: the column {kept[0]!r} counts the rows; name it in drop."
+        )
+
+
+def _feature_names(title, kept, shapes):
+    names = []
+    for name, shape in zip(kept, shapes, strict=True):
+        if len(shape) > 1:
+            raise ValueError(
+                f"{title}: the column {name!r} holds arrays of shape {shape} "
+                "beside other columns; name it, or the others, in drop."
+            )
+        if shape:
+            names += [f"{name}[{number}]" for number in range(shape[0])]
+        else:
+            names.append(name)
+    return checked_names(title, names)
