@@ -1,15 +1,20 @@
 """Ranks, intervals and pictures of detectors, against hand-computed numbers."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import scipy.stats
 from stored_cells import printed_rows
+from tiny_runs import ROOT
 
 import compare_detectors
 from benchmarking.comparison import compare, print_comparison
 from benchmarking.detection_cells import cells_of
+from benchmarking.detectors import DETECTORS
 from benchmarking.ranking import (
     critical_difference,
     friedman_p_value,
@@ -153,6 +158,39 @@ def test_the_command_compares_the_tables_of_a_folder(tmp_path, capsys):
     assert figure.read_bytes().startswith(b"\x89PNG")
     stored = cells.RESULTS / "tables" / "tiny" / FOREST / "far-seed1.json"
     assert json.loads(stored.read_text())["num_train"] == 15
+
+
+@pytest.mark.slow
+def test_pyod_trains_beside_tensorflow(tmp_path):
+    pytest.importorskip("pyod", reason="PyOD is not installed")
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    features = np.random.default_rng(0).normal(size=(80, 4))
+    features[70:] += 9.0
+    np.savez(folder / "far.npz", X=features, y=np.arange(80) >= 70)
+    names = [name for name in DETECTORS if name.startswith("PyOD")]
+    # In a process of its own, as the order of imports matters.
+    program = (
+        "import pathlib, sys, compare_detectors\n"
+        "from reproduction import cells\n"
+        "cells.RESULTS = pathlib.Path(sys.argv[1])\n"
+        "compare_detectors.main(sys.argv[2:])"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "results")]
+    command += [f"--tables={folder}", "--seeds=0"]
+    command += [f"--detectors={','.join(names)}"]
+    paths = [str(ROOT), str(ROOT / "tools")]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "OMP_NUM_THREADS": "1",
+    }
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    for name in names:
+        file = tmp_path / "results/tables/tiny" / name / "far-seed0.json"
+        stored = json.loads(file.read_text())
+        assert stored["auroc"] > 0.9, stored
+        assert stored["version"].startswith("pyod ")
 
 
 def test_an_unknown_detector_is_named(capsys):
