@@ -6,6 +6,7 @@ import pytest
 from science_files import read, write_hdf5, write_matlab, write_pandas_fixed
 
 from nae_tf.data.readers import hdf5
+from nae_tf.data.readers.arrays import read_array
 from nae_tf.data.readers.stream import open_stream
 
 ROWS = np.array(
@@ -172,6 +173,43 @@ def test_netcdf_is_unpacked(tmp_path):
     np.testing.assert_array_equal(read(path, "full").values, 255)
 
 
+def test_fields_of_a_matlab_struct_are_columns(tmp_path):
+    path = write_matlab(
+        tmp_path / "a.mat",
+        **{"jets/pt": X[:, :1], "jets/n": X[:, 1:].T, "jets/kind": X[:, :1]},
+    )
+    found = read(path, "jets", "kind")
+    np.testing.assert_array_equal(found.values, X[:, ::-1])
+    assert found.names == ("n", "pt")
+    assert found.labels.tolist() == ["0.0", "2.0", "4.0"]
+
+
+def test_an_example_whose_label_is_a_fill_value_has_none(tmp_path):
+    path = write_hdf5(tmp_path / "a.nc", x=X, y=[1, -1, 0])
+    with h5py.File(path, "a") as file:
+        file["y"].attrs["_FillValue"] = -1
+    with pytest.raises(ValueError, match="1 of 3 examples have no label"):
+        read(path, "x", "y")
+
+
+def test_images_of_integers_are_read_in_any_order_of_bytes(tmp_path):
+    images = np.arange(24).reshape(2, 3, 4)
+    for dtype in (">u2", "<i4"):
+        path = write_hdf5(tmp_path / "a.h5", x=images.astype(dtype))
+        found = read_array(path, max_level=4_095).values
+        assert found.dtype == np.uint16
+        np.testing.assert_array_equal(found[..., 0], images)
+
+
+def test_a_compression_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=X, compression="gzip")
+    monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: False)
+    with pytest.raises(ValueError, match=r"'deflate'.*pip install hdf5plugin"):
+        read(path)
+
+
 def test_labels_by_name_in_an_anndata_file(tmp_path):
     def build(file):
         file.attrs["encoding-type"] = "anndata"
@@ -326,6 +364,9 @@ def test_parts_of_a_pandas_table_are_not_read_without_their_names(tmp_path):
         read(path, "df/block0_values")
     with pytest.raises(ValueError, match=r"has no 'mas'; it has \['label'"):
         read(path, drop=["mas"])
+    path = write_hdf5(tmp_path / "b.h5", a=[1.0, 2.0], b=[1.0, 2.0])
+    with pytest.raises(ValueError, match=r"has no 'c'; it has \['a', 'b'\]"):
+        read(path, "/", drop=["c"])
 
 
 def test_weights_of_keras_are_no_examples(tmp_path):

@@ -296,6 +296,16 @@ def test_tables_of_fits_are_columns(tmp_path):
     refused(r"has the extensions \['1', 'CAT'\]; set key", path, "2")
 
 
+def test_extensions_of_one_name_are_told_apart_by_number(tmp_path):
+    fits = fits_module()
+    image = X.astype(np.float32) / 8
+    units = [fits.ImageHDU(image / (1 + n), name="SCI") for n in range(2)]
+    fits.HDUList([fits.PrimaryHDU(), *units]).writeto(tmp_path / "a.fits")
+    refused(r"has the extensions \['1', '2'\]", tmp_path / "a.fits", "SCI")
+    found = read(tmp_path / "a.fits", "2").values
+    np.testing.assert_array_equal(found[0, ..., 0], image / 2)
+
+
 def test_a_missing_value_of_fits_is_a_stored_number(tmp_path):
     fits = fits_module()
     stored = np.array([(0,), (-99,), (8,)], [("x", ">i2")])

@@ -40,7 +40,7 @@ def check_kind(
     if (
         len(shape) > 2
         and dtype.kind != "f"
-        and dtype not in (np.uint8, np.uint16)
+        and dtype.newbyteorder("=") not in (np.uint8, np.uint16)
         and max_level is None
     ):
         raise ValueError(
@@ -103,6 +103,8 @@ def checked_examples(
         ValueError: if shape or type do not fit, if values are NaN or infinite,
             or if images leave their range.
     """
+    # Only then are types of one size equal, whoever wrote the bytes.
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     check_kind(title, values.shape, values.dtype, max_level)
     if values.ndim == 2:
         return _finite(title, values, start)

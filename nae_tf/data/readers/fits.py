@@ -58,16 +58,20 @@ def read(path, key, label_key, columns: Columns) -> Contents:
 
 
 def _extension(path, file, key):
-    units = {
-        name: unit
+    holders = {
+        str(number): unit
         for number, unit in enumerate(file)
-        for name in {unit.name or str(number), str(number)}
         if unit.header.get("NAXIS", 0) > 0
     }
-    holders = {id(unit): name for name, unit in units.items()}
+    names = [unit.name for unit in holders.values()]
+    units = holders | {
+        unit.name: unit
+        for unit in holders.values()
+        if unit.name and names.count(unit.name) == 1
+    }
     if key is None and len(holders) == 1:
-        key = next(iter(holders.values()))
-    found = units.get(str(key).upper()) if key is not None else None
+        key = next(iter(holders))
+    found = None if key is None else units.get(str(key).upper())
     if found is None:
         raise ValueError(
             f"{path} has the extensions {listed(sorted(units))}; set key to "

@@ -85,7 +85,8 @@ def read(path, key, label_key, columns: Columns) -> Contents:
     """
     with open_hdf5(path) as file:
         source, labels = find_examples(path, file, key, label_key, columns)
-        check_kind(path, source.shape, source.dtype)
+        if not source.shape:  # Nothing that could be read in parts.
+            check_kind(path, source.shape, source.dtype)
         with explained(path):
             return source.contents(labels)
 
@@ -103,33 +104,30 @@ def find_examples(
             key = key or _only_array(path, file, label_key)
         key, item = hdf5_links.find(path, file, key)
         title = f"{path}, {key!r}"
-        table = _table(title, item, columns)
+        # A column may be named by its path, as an array is.
+        inner = label_key and label_key.strip("/").removeprefix(f"{key}/")
+        table = _table(title, item, {inner, *columns.drop})
+        is_column = table is not None and inner in table.types
         if table is not None:
-            return _from_table(path, file, key, label_key, columns, table)
-        if columns.drop:
+            source = joined(title, table, inner if is_column else None, columns)
+        elif columns.drop:
             raise ValueError(f"{title} has no columns that could be dropped.")
-        labels = None
-        if label_key is not None:
-            labels = read_labels(path, file, label_key)
-        source = _array(title, item)
+        else:
+            source = _array(title, item)
         if is_anndata(file) and key == "X":
             source = dataclasses.replace(source, names=feature_names(file))
             source = source.in_order(title, columns.names)
-        return source, labels
-
-
-def _from_table(path, file, key, label_key, columns, table):
-    column = label_key
-    if label_key is not None:
-        # A column may be named by its path, as an array is.
-        inner = label_key.strip("/").removeprefix(f"{key}/")
-        column = inner if inner in table.types else None
-    source = joined(f"{path}, {key!r}", table, column, columns)
-    if label_key is None:
-        return source, None
-    if column is None:
+        if label_key is None:
+            return source, None
+        if is_column and _is_group(item):
+            return source, read_labels(path, file, f"{key}/{inner}")
+        if is_column:
+            return source, _as_labels(title, table.column(inner))
         return source, read_labels(path, file, label_key)
-    return source, _as_labels(path, label_key, table.column(column))
+
+
+def _is_group(item):
+    return not hasattr(item, "dtype") and not hdf5_pandas.is_table(item)
 
 
 @contextlib.contextmanager
@@ -157,12 +155,12 @@ def _only_array(path, file, label_key):
     )
 
 
-def _table(title, item, columns):
+def _table(title, item, left_out):
     """The columns of a pandas table, a compound array or a group, or None."""
     if hdf5_pandas.is_table(item):
         return hdf5_pandas.table_of(title, item)
-    if not hasattr(item, "dtype"):
-        return _group(title, item, columns)
+    if _is_group(item):
+        return _group(title, item, left_out)
     if item.dtype.names is None or hdf5_matlab.is_complex(item):
         return None
     hdf5_links.check_written(title, item)
@@ -185,16 +183,19 @@ def _table(title, item, columns):
     )
 
 
-def _group(title, group, columns):
+def _group(title, group, left_out):
     """Take the arrays of a group as columns."""
     if "MATLAB_sparse" in group.attrs or hdf5_links.is_sparse(group):
         raise ValueError(
             f"{title} is a sparse matrix; store it as a full array."
         )
+    items = hdf5_links.columns(title, group)
     arrays = {
-        name: _array(f"{title}, {name!r}", item)
-        for name, item in hdf5_links.columns(title, group).items()
-        if name not in columns.drop
+        name: hdf5_matlab.as_column(_array(f"{title}, {name!r}", item))
+        if hdf5_matlab.is_matlab(item)
+        else _array(f"{title}, {name!r}", item)
+        for name, item in items.items()
+        if name not in left_out
     }
     sizes = {
         name: source.shape[0] for name, source in arrays.items() if source.shape
@@ -216,8 +217,8 @@ def _group(title, group, columns):
         name: np.dtype((source.dtype, source.shape[1:]))
         for name, source in arrays.items()
     }
-    left_out = dict.fromkeys(columns.drop, np.dtype("V1"))
-    return Fields(min(sizes.values()), types | left_out, read_columns)
+    others = dict.fromkeys(items.keys() - arrays.keys(), np.dtype("V1"))
+    return Fields(min(sizes.values()), types | others, read_columns)
 
 
 def _array(title, item) -> Source:
@@ -260,10 +261,16 @@ def read_labels(path, file, label_key: str) -> np.ndarray:
     hdf5_links.check_written(title, item)
     if hdf5_matlab.is_matlab(item):
         return hdf5_matlab.labels(title, item)
-    return _as_labels(path, name, item[...])
+    values = item[...]
+    packing = packing_of(item.dtype, dict(item.attrs))
+    if packing is not None and packing.missing:
+        missing = np.isin(values, packing.missing)
+        # No label is an empty text.
+        return np.where(missing, "", _as_labels(title, values).astype(str))
+    return _as_labels(title, values)
 
 
-def _as_labels(path, name, values):
+def _as_labels(title, values):
     """Labels as stored, text decoded; an enumeration's by their names."""
     import h5py
 
@@ -272,17 +279,15 @@ def _as_labels(path, name, values):
         by_number = {number: text for text, number in names.items()}
         flat = [by_number.get(value, value) for value in values.ravel()]
         return np.array(flat).reshape(values.shape)
-    if values.dtype.kind == "O" and not all(
-        isinstance(value, bytes | str) for value in values.ravel()
-    ):
+    if values.dtype.kind not in "OS":
+        return values
+    if not all(isinstance(value, bytes | str) for value in values.ravel()):
         raise ValueError(
-            f"{path}, {name!r}: expected numbers or text as labels, received "
-            "other objects."
+            f"{title}: expected numbers or text as labels, received other "
+            "objects."
         )
-    if values.dtype.kind in "OS":
-        flat = [
-            value.decode() if isinstance(value, bytes) else value
-            for value in values.ravel()
-        ]
-        return np.array(flat, str).reshape(values.shape)
-    return values
+    flat = [
+        value.decode() if isinstance(value, bytes) else value
+        for value in values.ravel()
+    ]
+    return np.array(flat, str).reshape(values.shape)

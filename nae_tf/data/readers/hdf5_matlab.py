@@ -55,6 +55,17 @@ def source(title, dataset) -> Source:
     return Source(shape, dtype, read)
 
 
+def as_column(found: Source) -> Source:
+    """Take n x 1 and 1 x n alike as a column of n rows."""
+    if len(found.shape) != 2 or 1 not in found.shape:
+        return found
+
+    def read(start, stop):
+        return found.read(0, found.shape[0]).reshape(-1)[start:stop]
+
+    return Source((max(found.shape),), found.dtype, read)
+
+
 def labels(title, dataset) -> np.ndarray:
     """Read classes: numbers, rows of text, or a cell array of texts."""
     kind = _kind(dataset)

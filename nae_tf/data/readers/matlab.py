@@ -84,7 +84,12 @@ def read(path, key, label_key, columns: Columns) -> Contents:
     def find(name):
         first, *fields = name.strip("/").split("/")
         check_names(path, kinds, first)
-        item = found[first]
+        item = found.get(first)
+        if item is None:
+            raise ValueError(
+                f"{path}, {first!r}: expected a full array, received a MATLAB "
+                "object; save table2array(x) of a table."
+            )
         for field in fields:
             check_names(f"{path}, {first!r}", _fields(item), field)
             item = _fields(item)[field]
