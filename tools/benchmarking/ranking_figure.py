@@ -57,6 +57,8 @@ def _draw_ranks(axes, comparison: Comparison):
 
 
 def _draw_seconds(axes, comparison: Comparison):
+    from matplotlib.ticker import LogLocator
+
     seconds = comparison.total_seconds.sum(axis=0)
     aurocs = comparison.auroc.mean(axis=(0, 2))
     for name, x, y in zip(comparison.detectors, seconds, aurocs, strict=True):
@@ -74,6 +76,9 @@ def _draw_seconds(axes, comparison: Comparison):
         ylabel="mean AUROC",
         title="Accuracy against time",
     )
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     # Room for the names.
-    axes.margins(x=0.25)
+    axes.margins(x=0.35, y=0.1)
     axes.grid(alpha=0.3)
