@@ -22,6 +22,7 @@ from nae_tf.base.randomness import Purpose
 from nae_tf.base.replicas import batch_share, replica_id
 from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.energy import unnormalized_log_density
+from nae_tf.replay_buffer import is_stored_ring
 from nae_tf.samplers import NegativeSample, OnManifold, Sampler
 
 
@@ -189,6 +190,30 @@ class NAE(Autoencoder):
         self.replay_buffer = self.sampler.make_buffer(
             self.example_shape, self.latent_shape, self.variable_dtype
         )
+
+    def save_own_variables(self, store):
+        """Write temperature, step counter and replay buffer to a Keras file.
+
+        So `.keras` and `.weights.h5`, and with them Keras's callbacks
+        `BackupAndRestore` and `ModelCheckpoint`, hold all that training needs.
+        """
+        super().save_own_variables(store)
+        if self.replay_buffer is not None:
+            self.replay_buffer.save_into(store)
+
+    def load_own_variables(self, store):
+        """Read what `save_own_variables` wrote.
+
+        Older files have no replay buffer; that of the model stays as it is.
+        """
+        own = {
+            name: store[name]
+            for name in sorted(store.keys())
+            if not is_stored_ring(name)
+        }
+        super().load_own_variables(own)
+        if self.replay_buffer is not None:
+            self.replay_buffer.load_from(store)
 
     def autoencoder(self) -> Autoencoder:
         """Return the autoencoder of the same networks, for pre-training."""

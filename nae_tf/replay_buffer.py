@@ -5,12 +5,22 @@ sampling stores the final latent of every chain, persistent contrastive
 divergence the final visible state.
 """
 
+import warnings
+
 import tensorflow as tf
 
 from nae_tf.base import randomness
 from nae_tf.base.private import SavedAsTensors
 from nae_tf.base.replicas import replica_id
 from nae_tf.base.setting_checks import check_integer
+
+# Begins the names of rings in a file of Keras, whose other names are numbers.
+_PREFIX = "replay_buffer."
+
+
+def is_stored_ring(name: str) -> bool:
+    """Return whether a name of a file of Keras is one of `save_into`."""
+    return name.startswith(_PREFIX)
 
 
 class ReplayBuffer(SavedAsTensors):
@@ -23,7 +33,8 @@ class ReplayBuffer(SavedAsTensors):
     collective: all workers must do them together.
 
     The rings do not belong to the Keras weights of the model, because a model
-    that only scores has no use for them.
+    that only scores has no use for them. The files of Keras, `.weights.h5` and
+    `.keras`, hold them as `NAE` saves them there.
 
     Attributes:
         capacity: number of states that each ring holds at most.
@@ -162,6 +173,43 @@ class ReplayBuffer(SavedAsTensors):
             "states": self._of_all_replicas(self._states),
             "num_pushed": self._of_all_replicas(self._num_pushed),
         }
+
+    def save_into(self, store):
+        """Write the rings into a model's part of a file of Keras.
+
+        Args:
+            store: mapping from names to arrays, that of the model's
+                `save_own_variables`.
+        """
+        for name, value in self.tensors_to_save().items():
+            store[_PREFIX + name] = value
+
+    def load_from(self, store) -> None:
+        """Restore the rings that `save_into` wrote, if there are any.
+
+        Rings of states of another shape belong to another sampler. They are
+        left in the file, with a warning.
+
+        Args:
+            store: mapping that `save_into` has written to.
+        """
+        tensors = {
+            name.removeprefix(_PREFIX): tf.convert_to_tensor(store[name])
+            for name in sorted(store.keys())
+            if is_stored_ring(name)
+        }
+        if not tensors:
+            return
+        shape, stored = self._states[0].shape[1:], tensors["states"].shape[2:]
+        if shape == stored:
+            self.restore_tensors(tensors)
+        else:
+            warnings.warn(
+                f"ReplayBuffer: the file's states have shape {list(stored)}, "
+                f"those of this sampler {list(shape)}; the buffer stays as it "
+                "is.",
+                stacklevel=2,
+            )
 
     def _of_all_replicas(self, variables):
         if len(variables) == self.strategy.num_replicas_in_sync:

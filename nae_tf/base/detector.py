@@ -246,10 +246,14 @@ class OutlierDetector(LossModel):
         refused, the state belongs to a graph that is gone, and no later step
         could train.
         """
-        if self.built and self.optimizer and not self.optimizer.built:
+        self._build_optimizer()
+        return super().make_train_function(force)
+
+    def _build_optimizer(self):
+        """Create the optimizer's state, if model and optimizer allow it."""
+        if self.built and self.compiled and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
-        return super().make_train_function(force)
 
     def build_for_fit(self, keras_build):
         """Build networks in `fit` that are not built yet.
@@ -268,6 +272,15 @@ class OutlierDetector(LossModel):
             )
 
     # --- Saving -------------------------------------------------------------
+
+    def load_own_variables(self, store):
+        """Read the model's own variables, ready for those of the optimizer.
+
+        Keras reads the optimizer's state next, and skips it where it has not
+        been created: a compiled model would go on with an optimizer of its own.
+        """
+        super().load_own_variables(store)
+        self._build_optimizer()
 
     def get_config(self):
         """Return the constructor's arguments and whether the model trains."""
