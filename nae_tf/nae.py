@@ -261,6 +261,7 @@ class NAE(Autoencoder):
                 "give it networks of known input shape."
             )
         check_integer("NAE.sample", "num_samples", num_samples, 1)
+        self.forget_graphs_of_other_networks()
         return self._compiled_generate(
             tf.constant(num_samples), tf.constant(seed)
         )
@@ -299,6 +300,7 @@ class NAE(Autoencoder):
         Returns:
             `NegativeSample` of the same batch size as `x`.
         """
+        self.forget_graphs_of_other_networks()
         return self._compiled_draw(self.as_examples(x), tf.constant(seed))
 
     @functools.cached_property

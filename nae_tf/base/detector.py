@@ -6,6 +6,7 @@ that says what to do.
 """
 
 import functools
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -16,11 +17,13 @@ from nae_tf.base.input_checks import (
     as_batches,
     explain_bad_input,
     is_empty,
+    pick,
+    pick_in_all,
     refuse_sample_weight,
     shape_checks,
     value_checks,
 )
-from nae_tf.base.loss_model import LossModel
+from nae_tf.base.keras_ways import KerasWays, warn_of_distribution
 from nae_tf.base.saving import (
     deserialize_arguments,
     rebuild,
@@ -31,7 +34,7 @@ from nae_tf.base.saving import (
 _COMPILED = "_compiled_"
 
 
-class OutlierDetector(LossModel):
+class OutlierDetector(KerasWays):
     """A Keras model with an outlier score.
 
     Example:
@@ -80,7 +83,9 @@ class OutlierDetector(LossModel):
         """
         raise NotImplementedError
 
-    def predict_outlier_score(self, x, batch_size: int = 256) -> np.ndarray:
+    def predict_outlier_score(
+        self, x, batch_size: int = 256, key: str | None = None
+    ) -> np.ndarray:
         """Score an array or batches of one, batch by batch.
 
         Args:
@@ -88,6 +93,8 @@ class OutlierDetector(LossModel):
                 batches, with or without labels: a `tf.data.Dataset`, a
                 `keras.utils.PyDataset`, a generator or another iterable.
             batch_size: examples per step, > 0; only for arrays.
+            key: name of the examples where `x` or its batches are
+                dictionaries, as those of tensorflow-datasets.
 
         Returns:
             float array [num_examples].
@@ -95,11 +102,14 @@ class OutlierDetector(LossModel):
         Raises:
             ValueError: if there are no examples, or they do not fit the model.
         """
+        self.forget_graphs_of_other_networks()
+        if isinstance(x, Mapping):
+            x, key = pick(x, key), None
         scores = []
         with explain_bad_input():
             for batch in as_batches(x, batch_size):
                 examples, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-                examples = self.as_examples(examples)
+                examples = self.as_examples(pick(examples, key))
                 if len(examples):  # Convolutions do not take an empty batch.
                     scores.append(self._compiled_score(examples))
         if not scores:
@@ -195,12 +205,27 @@ class OutlierDetector(LossModel):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x=None, y=None, *args, **kwargs):
+    def fit(self, x=None, y=None, *args, key: str | None = None, **kwargs):
         """Train with the arguments of `keras.Model.fit`; labels are ignored.
+
+        Args:
+            x: examples, as Keras takes them.
+            y: labels, ignored.
+            *args: further arguments of `keras.Model.fit`.
+            key: name of the examples where `x` is a dictionary or a
+                `tf.data.Dataset` of dictionaries, as in tensorflow-datasets.
+            **kwargs: further arguments of `keras.Model.fit`.
 
         Raises:
             ValueError: if there are no examples, or they do not fit the model.
         """
+        warn_of_distribution()
+        self.forget_graphs_of_other_networks()
+        x = pick_in_all(x, key)
+        if key is not None and "validation_data" in kwargs:
+            kwargs["validation_data"] = pick_in_all(
+                kwargs["validation_data"], key
+            )
         if is_empty(x):
             raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
         refuse_sample_weight(kwargs.get("sample_weight"))
@@ -215,12 +240,30 @@ class OutlierDetector(LossModel):
             raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
         return history
 
-    def evaluate(self, x=None, y=None, *args, return_dict=False, **kwargs):
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        *args,
+        key: str | None = None,
+        return_dict=False,
+        **kwargs,
+    ):
         """Evaluate with the arguments of `keras.Model.evaluate`.
+
+        Args:
+            x: examples, as Keras takes them.
+            y: labels, ignored.
+            *args: further arguments of `keras.Model.evaluate`.
+            key: name of the examples in dictionaries, as in `fit`.
+            return_dict: whether the result is a dictionary.
+            **kwargs: further arguments of `keras.Model.evaluate`.
 
         Raises:
             ValueError: if there are no examples, or they do not fit the model.
         """
+        self.forget_graphs_of_other_networks()
+        x = pick_in_all(x, key)
         if is_empty(x):
             raise ValueError(f"{BAD_INPUT} there are no examples to evaluate.")
         refuse_sample_weight(kwargs.get("sample_weight"))
@@ -319,7 +362,7 @@ class OutlierDetector(LossModel):
         """Return the checked examples of a batch of `fit`."""
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         refuse_sample_weight(sample_weight)
-        return self.as_examples(x)
+        return self.as_examples(pick(x, None))
 
     def as_examples(self, x):
         """Check a batch of examples and bring it to the model's state type.
@@ -337,6 +380,22 @@ class OutlierDetector(LossModel):
             InvalidArgumentError: if values are NaN, infinite or outside
                 `value_range`.
         """
+        x = self.shaped_examples(x)
+        with tf.control_dependencies(value_checks(x, self.value_range)):
+            return tf.identity(x)
+
+    def shaped_examples(self, x):
+        """Do what `as_examples` does, except for the check of values.
+
+        Args:
+            x: array or tensor [batch, ...].
+
+        Returns:
+            float tensor, shape of `x`.
+
+        Raises:
+            ValueError: if shape or dtype do not fit.
+        """
         x = tf.convert_to_tensor(x)
         if not x.dtype.is_floating:
             raise ValueError(
@@ -346,12 +405,10 @@ class OutlierDetector(LossModel):
             )
         if not self.built:
             with tf.init_scope():
-                self.build(x.shape)
+                self.build((None, *x.shape[1:]))
         x = tf.cast(x, self.variable_dtype)
         with tf.control_dependencies(shape_checks(x, self.example_shape)):
-            x = tf.ensure_shape(x, (None, *self.example_shape))
-        with tf.control_dependencies(value_checks(x, self.value_range)):
-            return tf.identity(x)
+            return tf.ensure_shape(x, (None, *self.example_shape))
 
 
 def _divides_cpu(strategy):

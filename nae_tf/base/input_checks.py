@@ -6,7 +6,7 @@ or when a graph runs.
 
 import contextlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -75,28 +75,68 @@ def value_checks(x, value_range):
     Returns:
         List of operations.
     """
-    checks = [
-        tf.debugging.Assert(
-            tf.reduce_all(tf.math.is_finite(x)),
-            [
-                f"{BAD_INPUT} the examples hold NaN or infinity; remove "
-                "or repair those examples."
-            ],
-        )
-    ]
+    finite = tf.reduce_all(tf.math.is_finite(x))
+    checks = [tf.debugging.Assert(finite, [_NOT_FINITE])]
     if value_range is not None:
         low, high = value_range
-        checks.append(
-            tf.debugging.Assert(
-                tf.reduce_all((x >= low) & (x <= high)),
-                [
-                    f"{BAD_INPUT} expected values in [{low:g}, {high:g}], "
-                    "the bounds of the visible chain; rescale the examples "
-                    "or change the bounds."
-                ],
-            )
-        )
+        inside = tf.reduce_all((x >= low) & (x <= high))
+        checks.append(tf.debugging.Assert(inside, [_out_of_range(low, high)]))
     return checks
+
+
+_NOT_FINITE = (
+    f"{BAD_INPUT} the examples hold NaN or infinity; remove or repair those "
+    "examples."
+)
+
+
+def _out_of_range(low, high):
+    return (
+        f"{BAD_INPUT} expected values in [{low:g}, {high:g}], the bounds of "
+        "the visible chain; rescale the examples or change the bounds."
+    )
+
+
+_GOOD, _IS_NOT_FINITE, _IS_OUT_OF_RANGE = range(3)
+
+
+def example_status(x, value_range):
+    """Return what the checks of values say of every example.
+
+    Args:
+        x: float tensor [batch, ...].
+        value_range: (low, high), the range of valid values, or None for any
+            finite value.
+
+    Returns:
+        int32 [batch]: 0 for a good example, 1 for one with NaN or infinity, 2
+        for one with other values outside the range.
+    """
+    axes = list(range(1, x.shape.rank))
+    finite = tf.reduce_all(tf.math.is_finite(x), axes)
+    good = tf.where(finite, _GOOD, _IS_NOT_FINITE)
+    if value_range is None:
+        return good
+    low, high = value_range
+    inside = tf.reduce_all((x >= low) & (x <= high), axes)
+    return tf.where(finite & ~inside, _IS_OUT_OF_RANGE, good)
+
+
+def refuse_bad_status(status: np.ndarray, value_range):
+    """Refuse examples that `example_status` found bad.
+
+    Args:
+        status: int [batch].
+        value_range: (low, high), as `example_status` had it.
+
+    Raises:
+        ValueError: if one of them is bad; the message is that of
+            `value_checks`.
+    """
+    if np.any(status == _IS_NOT_FINITE):
+        raise ValueError(_NOT_FINITE)
+    if np.any(status == _IS_OUT_OF_RANGE):
+        raise ValueError(_out_of_range(*value_range))
 
 
 def refuse_sample_weight(sample_weight):
@@ -106,6 +146,54 @@ def refuse_sample_weight(sample_weight):
             f"{BAD_INPUT} sample weights are not supported; leave "
             "sample_weight and class_weight out."
         )
+
+
+def pick(x, key: str | None):
+    """Return the examples of a batch.
+
+    Args:
+        x: batch; a dictionary of several tensors if there is a key.
+        key: name of the examples in it; None where the batch is the examples.
+
+    Raises:
+        ValueError: if the batch is a dictionary without the key, or none.
+    """
+    if not isinstance(x, Mapping):
+        if key is None:
+            return x
+        raise ValueError(
+            f"{BAD_INPUT} expected dictionaries of which key={key!r} is one "
+            f"entry, received {type(x).__name__}; leave key out."
+        )
+    if key not in x:
+        raise ValueError(
+            f"{BAD_INPUT} the examples are dictionaries of "
+            f"{', '.join(map(repr, sorted(x)))}; name one by key, received "
+            f"key={key!r}."
+        )
+    return x[key]
+
+
+def pick_in_all(x, key: str | None):
+    """Return data without what is not an example, by `pick`.
+
+    Args:
+        x: a dictionary of arrays, a `tf.data.Dataset` of dictionaries, with or
+            without labels; or what has no key.
+        key: name of the examples; None where there are no dictionaries.
+
+    Raises:
+        ValueError: if there is no such key.
+    """
+    if not isinstance(x, tf.data.Dataset) or key is None:
+        return pick(x, key)
+
+    def of_batch(batch, *others):
+        x = pick(batch, key)
+        return (x, *others) if others else x
+
+    with explain_bad_input():  # TensorFlow has traced `of_batch` into a graph.
+        return x.map(of_batch)
 
 
 def is_empty(x) -> bool:
