@@ -79,6 +79,11 @@ def export_model(
             "schema has them; pass the schema of its own training."
         )
     signatures = make_signatures(model, calibration)
+    module = tf.Module()
+    # Only the variables of the graphs: no optimizer, no replay buffer.
+    module.weights = _weights(signatures)
+    if model.value_range is not None:
+        module.value_range = tf.Variable(model.value_range, trainable=False)
     requests = _warmup_requests(signatures, model.value_range)
     # A server ignores folders whose names are not numbers.
     temporary = directory / f".{version}.{os.getpid()}"
@@ -92,7 +97,8 @@ def export_model(
                 "config.gin": config,
                 "schema.json": None if schema is None else schema.to_json(),
             }
-            _write_version(temporary, signatures, requests, texts)
+            tf.saved_model.save(module, str(temporary), signatures=signatures)
+            _write_extra(temporary, requests, texts)
             flush_tree_to_disk(temporary)
             temporary.rename(path)
         finally:
@@ -101,11 +107,7 @@ def export_model(
     return path
 
 
-def _write_version(path, signatures, requests, texts):
-    module = tf.Module()
-    # Only the variables of the graphs: no optimizer, no replay buffer.
-    module.weights = _weights(signatures)
-    tf.saved_model.save(module, str(path), signatures=signatures)
+def _write_extra(path, requests, texts):
     extra = path / "assets.extra"
     extra.mkdir()
     write_warmup_requests(extra / "tf_serving_warmup_requests", requests)

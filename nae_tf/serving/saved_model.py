@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from nae_tf.base.data_frames import from_data_frame, is_data_frame
+from nae_tf.base.input_checks import refuse_bad_status
 from nae_tf.data.schema import Schema
 
 # A graph is data, but with these operations it could call Python functions of
@@ -39,6 +40,8 @@ class ExportedModel:
         example_shape: shape of one example.
         schema: schema of the training's examples, or None if the export
             carries none.
+        value_range: (low, high), the range of valid values; None for any, or
+            if an older export does not say.
 
     Example:
         >>> import tempfile
@@ -61,7 +64,7 @@ class ExportedModel:
         >>> exported.example_shape
         (3,)
         >>> sorted(exported.score(np.zeros((5, 3))))
-        ['conditional_p_value', 'energy', 'is_outlier', 'p_value']
+        ['conditional_p_value', 'energy', 'is_outlier', 'p_value', 'status']
     """
 
     def __init__(self, path):
@@ -85,6 +88,7 @@ class ExportedModel:
         self._spec = _checked_input(path, self._score)
         self.example_shape = tuple(self._spec.shape[1:])
         self.schema = _read_schema(path, self.example_shape)
+        self.value_range = _value_range(self._loaded)
 
     def score(self, examples) -> dict[str, np.ndarray]:
         """Score a batch of examples.
@@ -95,12 +99,15 @@ class ExportedModel:
 
         Returns:
             Arrays [batch] by name. "energy" is the outlier score, "p_value" and
-            "conditional_p_value" are low for outliers, "is_outlier" is bool.
+            "conditional_p_value" are low for outliers, "is_outlier" is bool,
+            "status" is 0.
 
         Raises:
-            ValueError: if the examples have another shape, or the name of a
-                feature is missing or unknown.
-            InvalidArgumentError: if values are NaN or out of range.
+            ValueError: if the examples have another shape, the name of a
+                feature is missing or unknown, or values are NaN or out of
+                range.
+            InvalidArgumentError: if values are NaN or out of range and the
+                export is one of an older version.
         """
         if is_data_frame(examples):
             named = from_data_frame(
@@ -118,7 +125,16 @@ class ExportedModel:
                 f"{list(examples.shape[1:])}."
             )
         outputs = self._score(examples=tf.constant(examples, self._spec.dtype))
-        return {name: value.numpy() for name, value in outputs.items()}
+        answers = {name: value.numpy() for name, value in outputs.items()}
+        # Older exports have an assertion in its place.
+        if "status" in answers:
+            refuse_bad_status(answers["status"], self.value_range)
+        return answers
+
+
+def _value_range(loaded):
+    variable = getattr(loaded, "value_range", None)
+    return None if variable is None else tuple(variable.numpy().tolist())
 
 
 def _checked_input(path, score):

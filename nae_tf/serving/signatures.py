@@ -7,13 +7,15 @@
     score_encoded_image   image_bytes  -> as score
 
 Every check of the input is part of the graph, because a server runs nothing
-else. So is the limit to the cost of a request.
+else. So is the limit to the cost of a request. A server may join the requests
+of several clients: a bad example spoils its own row and no other.
 """
 
 import tensorflow as tf
 
+from nae_tf.base.input_checks import example_status
 from nae_tf.energy import error_map
-from nae_tf.serving.calibration import Calibration
+from nae_tf.serving.calibration import Calibration, lowest_equal
 from nae_tf.serving.encoded_images import decode_images
 
 MAX_SAMPLES = 256
@@ -62,21 +64,23 @@ def make_signatures(
     )
 
     def score(examples):
-        return score_outputs(model, calibration, _checked(model, examples))
+        return score_outputs(model, calibration, _fed(model, examples))
 
     signatures = {"score": _trace(score, examples)}
     if hasattr(model, "encode") and hasattr(model, "decode"):
 
         def reconstruct(examples):
-            x = _checked(model, examples)
+            x, status = _repaired(model, _fed(model, examples))
             reconstruction = model.decode(model.encode(x))
-            return {
+            outputs = {
                 "reconstruction": reconstruction,
                 "error_map": error_map(x, reconstruction),
             }
+            return {name: _or_nan(status, y) for name, y in outputs.items()}
 
         def encode(examples):
-            return {"latent": model.encode(_checked(model, examples))}
+            x, status = _repaired(model, _fed(model, examples))
+            return {"latent": _or_nan(status, model.encode(x))}
 
         signatures["reconstruct"] = _trace(reconstruct, examples)
         signatures["encode"] = _trace(encode, examples)
@@ -95,7 +99,7 @@ def make_signatures(
 
         def score_encoded_image(image_bytes):
             images = decode_images(image_bytes, model.example_shape, max_level)
-            x = model.as_examples(tf.cast(images, dtype))
+            x = model.shaped_examples(tf.cast(images, dtype))
             return score_outputs(model, calibration, x)
 
         signatures["score_encoded_image"] = _trace(
@@ -124,33 +128,75 @@ def takes_images(model) -> bool:
 def score_outputs(model, calibration: Calibration, x) -> dict:
     """Score examples and compare them with the calibration scores.
 
+    The comparisons are counted one by one: no converter knows the operation of
+    `tf.searchsorted`.
+
     Args:
         model: an `OutlierDetector`.
         calibration: scores of held-out inliers under `model`.
-        x: float [batch, ...], checked examples.
+        x: float [batch, ...], examples of the model's shape.
 
     Returns:
-        energy: float [batch], the outlier score; infinite where it overflows.
-        p_value: float [batch], `Calibration.p_values`.
-        conditional_p_value: float [batch], `Calibration.conditional_p_values`.
-        is_outlier: bool [batch], whether the energy exceeds the threshold.
+        energy: float [batch], the outlier score; infinite where it overflows,
+            NaN for bad examples.
+        p_value: float [batch], `Calibration.p_values`; NaN for bad examples.
+        conditional_p_value: float [batch], `Calibration.conditional_p_values`;
+            NaN for bad examples.
+        is_outlier: bool [batch], whether the energy exceeds the threshold; true
+            for bad examples.
+        status: int32 [batch], 0 for a scored example; `example_status` says
+            what is wrong with others.
     """
+    x, status = _repaired(model, x)
     energy = model.outlier_score(x)
     # NaN is not greater than any threshold, but it comes from values near the
     # largest float, and these are outliers.
     infinity = tf.constant(float("inf"), energy.dtype)
     energy = tf.where(tf.math.is_nan(energy), infinity, energy)
+    low = lowest_equal(energy, tf.minimum)
     table = tf.constant(calibration.scores, energy.dtype)
     levels = tf.constant(calibration.levels, energy.dtype)
+    as_high = tf.cast(table[None] >= low[:, None], tf.int32)
+    num_as_high = tf.reduce_sum(as_high, axis=1)
     count = len(calibration.scores)
-    num_higher = count - tf.searchsorted(table, energy, side="left")
-    p_value = tf.cast(1 + num_higher, energy.dtype) / (count + 1)
+    p_value = tf.cast(1 + num_as_high, energy.dtype) / (count + 1)
+    is_outlier = low > tf.cast(calibration.threshold, energy.dtype)
     return {
-        "energy": energy,
-        "p_value": p_value,
-        "conditional_p_value": tf.gather(levels, num_higher),
-        "is_outlier": energy > tf.cast(calibration.threshold, energy.dtype),
+        "energy": _or_nan(status, energy),
+        "p_value": _or_nan(status, p_value),
+        "conditional_p_value": _or_nan(status, tf.gather(levels, num_as_high)),
+        "is_outlier": is_outlier | (status > 0),
+        "status": status,
     }
+
+
+def _repaired(model, x):
+    """Replace bad examples by valid values, which the networks can take.
+
+    Returns:
+        x: float, shape of `x`.
+        status: int32 [batch], `example_status` of the given ones.
+    """
+    status = example_status(x, model.value_range)
+    low, high = model.value_range or (0.0, 0.0)
+    return _where_good(status, x, min(max(0.0, low), high)), status
+
+
+def _or_nan(status, values):
+    """Return values with NaN in the rows of bad examples."""
+    return _where_good(status, values, float("nan"))
+
+
+def _where_good(status, x, otherwise: float):
+    """Fill the rows of bad examples.
+
+    Args:
+        status: int32 [batch], 0 for a good example.
+        x: float [batch, ...].
+        otherwise: value of the other rows.
+    """
+    good = tf.reshape(tf.equal(status, 0), [-1] + [1] * (x.shape.rank - 1))
+    return tf.where(good, x, tf.constant(otherwise, x.dtype))
 
 
 def _trace(function, *specs):
@@ -158,13 +204,13 @@ def _trace(function, *specs):
     return traced.get_concrete_function()
 
 
-def _checked(model, examples):
+def _fed(model, examples):
     # A server feeds any shape, whatever the signature says. The placeholder
     # hides the static shape, so that the model checks the shape in the graph.
     fed = tf.raw_ops.PlaceholderWithDefault(
         input=examples, shape=tf.TensorShape(None)
     )
-    return model.as_examples(fed)
+    return model.shaped_examples(fed)
 
 
 def _count_check(count):

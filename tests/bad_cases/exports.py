@@ -300,14 +300,6 @@ CASES = {
         request("encode", examples=lambda: IMAGES[0]),
         "expected examples of shape",
     ),
-    "served NaN": (
-        request("score", examples=lambda: IMAGES * np.float32(np.nan)),
-        "NaN",
-    ),
-    "served bright images": (
-        request("reconstruct", examples=lambda: IMAGES + 1.5),
-        r"values in \[0, 1\]",
-    ),
     **{
         f"served {count} samples": (
             request(

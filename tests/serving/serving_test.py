@@ -69,6 +69,37 @@ def test_grpc_and_rest_return_the_scores_of_the_model(
     ]
 
 
+def test_bad_examples_do_not_spoil_requests_joined_with_theirs(client, images):
+    # The server's batching lays the rows of several clients below each other.
+    joined = images[:5].copy()
+    joined[1, 3, 4] = np.nan
+    joined[2, 0, 0] = 1.5
+    joined[4] = -np.inf
+    alone = client.grpc(examples=images[:5])
+    answers = client.grpc(examples=joined)
+    good = [0, 3]
+    assert answers["status"].tolist() == [0, 1, 2, 0, 1]
+    assert answers["is_outlier"][[1, 2, 4]].all()
+    for name in ("energy", "p_value", "conditional_p_value"):
+        np.testing.assert_allclose(
+            answers[name][good], alone[name][good], rtol=1e-5
+        )
+        assert np.isnan(answers[name][[1, 2, 4]]).all()
+    assert alone["status"].tolist() == [0] * 5
+    np.testing.assert_array_equal(
+        answers["is_outlier"][good], alone["is_outlier"][good]
+    )
+
+
+@pytest.mark.parametrize("signature", ["encode", "reconstruct"])
+def test_what_comes_of_a_bad_example_is_no_number(client, images, signature):
+    joined = np.concatenate([images[:1], images[:1] + 2, images[:1]])
+    for values in client.grpc(signature, examples=joined).values():
+        assert np.isnan(values[1]).all()
+        assert np.isfinite(values[::2]).all()
+        np.testing.assert_allclose(values[0], values[2], rtol=1e-5)
+
+
 def test_an_encoded_image_scores_as_its_pixels(client, model, images):
     rows = client.rest(
         signature_name="score_encoded_image",
