@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import types
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -24,12 +25,15 @@ class PreparedSplit:
         num_examples: number of examples in all files.
         remedy: advice that ends error messages: how to prepare the data set
             again.
+        source: serialised examples by position, with `__getitems__`; None where
+            the files are TFRecord files, which have no positions.
     """
 
     folder: str
     files: Sequence[str]
     num_examples: int
     remedy: str
+    source: Any = None
 
     def read(self, feature, dtype, indices=None) -> tf.data.Dataset:
         """Read one stored feature of every example.
@@ -47,17 +51,33 @@ class PreparedSplit:
             Batches of values, in the order of the files.
         """
         spec = {feature: tf.io.FixedLenFeature([], dtype)}
-        values = (
-            tf.data.TFRecordDataset(self.files)
-            .batch(_READ_BATCH)
-            .map(lambda records: tf.io.parse_example(records, spec)[feature])
+        wanted = np.ones(self.num_examples, bool)
+        if indices is not None:
+            wanted[:] = False
+            wanted[indices] = True
+        if self.source is None:
+            records = tf.data.TFRecordDataset(self.files).batch(_READ_BATCH)
+        else:
+            records = self._records_at(np.flatnonzero(wanted))
+        values = records.map(
+            lambda records: tf.io.parse_example(records, spec)[feature]
         )
-        if indices is None:
+        if indices is None or self.source is not None:
             return values
-        wanted = np.zeros(self.num_examples, bool)
-        wanted[indices] = True
         wanted = tf.data.Dataset.from_tensor_slices(wanted).batch(_READ_BATCH)
         return tf.data.Dataset.zip((values, wanted)).map(tf.boolean_mask)
+
+    def _records_at(self, positions):
+        """Read serialised examples by position, in batches."""
+
+        def batches():
+            for start in range(0, len(positions), _READ_BATCH):
+                chosen = positions[start : start + _READ_BATCH].tolist()
+                yield [bytes(x) for x in self.source.__getitems__(chosen)]
+
+        return tf.data.Dataset.from_generator(
+            batches, output_signature=tf.TensorSpec([None], tf.string)
+        )
 
     @contextlib.contextmanager
     def explained(self):
@@ -69,6 +89,7 @@ class PreparedSplit:
             tf.errors.InvalidArgumentError,
             tf.errors.NotFoundError,
             tf.errors.PermissionDeniedError,
+            tf.errors.UnknownError,  # Raised by a library that reads a source.
         ) as error:
             raise self.damage(
                 f"a file of {self.folder} cannot be read"
@@ -111,14 +132,60 @@ def find_split(
             f"{tfds_name}, split {split!r}: {found} is in "
             f"{builder.data_path}; {remedy}"
         )
-    if reason := _wrong_size(splits[split]):
+    file_format = builder.info.file_format
+    if reason := _wrong_size(splits[split], file_format):
         raise _damage(reason, remedy)
     return PreparedSplit(
         folder=str(builder.data_path),
         files=[str(path) for path in splits[split].filepaths],
         num_examples=splits[split].num_examples,
         remedy=remedy,
+        source=_source(builder, split, file_format, remedy),
     )
+
+
+def _source(builder, split, file_format, remedy):
+    """Open the examples of a split that is not in TFRecord files.
+
+    Args:
+        builder: builder of the data set.
+        split: name of the split.
+        file_format: format of its files.
+        remedy: advice that ends error messages.
+
+    Returns:
+        Serialised examples by position, or None for TFRecord files.
+
+    Raises:
+        ImportError: if the library of the format is not installed.
+        ValueError: if the format is not read, or a file is damaged.
+    """
+    formats = import_tfds().core.FileFormat
+    if file_format == formats.TFRECORD:
+        return None
+    where = f"{builder.data_path} is in the format {file_format.value!r}"
+    if file_format not in (formats.ARRAY_RECORD, formats.PARQUET):
+        raise ValueError(
+            f"{where}; expected tfrecord, array_record or parquet. Keep it in "
+            f"another folder and {remedy}"
+        )
+    try:
+        return builder.as_data_source(
+            split,
+            deserialize_method=import_tfds().decode.DeserializeMethod.RAW_BYTES,
+        )
+    except ImportError as error:
+        package = {formats.ARRAY_RECORD: "array_record"}.get(
+            file_format, "pyarrow"
+        )
+        raise ImportError(
+            f"{where}; install the package that reads it: pip install {package}"
+        ) from error
+    # Whatever the library of the format raises for a damaged file.
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _damage(
+            f"a file of {builder.data_path} cannot be read", remedy
+        ) from error
 
 
 def _damage(reason, remedy):
@@ -128,8 +195,11 @@ def _damage(reason, remedy):
     )
 
 
-def _wrong_size(split):
-    """Return what is wrong with a split's files by their sizes, or None."""
+def _wrong_size(split, file_format):
+    """Return what is wrong with a split's files by their sizes, or None.
+
+    The size of all is known of TFRecord files alone: others are compressed.
+    """
     size = 0
     for path in split.filepaths:
         try:
@@ -141,6 +211,8 @@ def _wrong_size(split):
         if not length:
             return f"{path} is empty"
         size += length
+    if file_format != import_tfds().core.FileFormat.TFRECORD:
+        return None
     expected = int(split.num_bytes) + TFRECORD_FRAME * split.num_examples
     if split.num_bytes and size != expected:  # 0 means unknown.
         others = " and those beside it hold" if split.num_shards > 1 else " has"
