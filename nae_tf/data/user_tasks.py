@@ -7,7 +7,11 @@ import numpy as np
 
 from nae_tf.data import synthetic, task
 from nae_tf.data.image_arrays import ImageShape
-from nae_tf.data.readers.paths import Paths, read_files
+from nae_tf.data.readers.paths import (
+    Paths,
+    read_files,
+    refuse_shared_paths,
+)
 
 
 @gin.register(module="nae_tf")
@@ -113,6 +117,14 @@ def user_data(
             for name, file in files.items()
         }
 
+    refuse_shared_paths(
+        {
+            "inliers": inliers or train,
+            "validation": validation,
+            "test": test,
+        },
+        {**(selection or {}), **(outliers or {})},
+    )
     own = inliers or train or []
     inlier_files = read(own)
     fractions = {"validation": validation_fraction, "test": test_fraction}

@@ -138,7 +138,8 @@ def too_few_to_split(tmp_path):
 
 def outliers_named_by_a_number(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((20, 2)))
-    user_tasks.user_data(str(tmp_path / "a.npy"), {1: str(tmp_path / "a.npy")})
+    np.save(tmp_path / "b.npy", np.ones((20, 2)))
+    user_tasks.user_data(str(tmp_path / "a.npy"), {1: str(tmp_path / "b.npy")})
 
 
 def outliers_of_another_shape(tmp_path):

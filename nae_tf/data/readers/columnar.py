@@ -2,11 +2,14 @@
 
 import contextlib
 import functools
+import os
 
 from nae_tf.base.data_frames import without_index
 
 # Rows that are read at a time.
 _ROWS = 65_536
+_FILE_MARK = b"ARROW1"
+_STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 @contextlib.contextmanager
@@ -63,23 +66,31 @@ def open_arrow(path):
     import pyarrow
 
     with path.open("rb") as file:
-        magic = file.read(6)
+        magic = file.read(len(_FILE_MARK))
+        file.seek(-min(path.stat().st_size, len(_STREAM_END)), os.SEEK_END)
+        end = file.read()
     if magic.startswith(b"FEA1"):
         raise ValueError(
             f"{path} is a file of the first version of Feather; write it "
             "anew, as by pyarrow.feather.write_feather."
         )
+    # A stream that is cut off between two batches is read without an error.
+    if magic != _FILE_MARK and end != _STREAM_END:
+        raise ValueError(
+            f"{path} is no Arrow file, or is cut off: it lacks the mark of the "
+            "end."
+        )
     with _explained(path):
         # The rows of a mapped file are read when they are needed.
         source = pyarrow.memory_map(str(path))
-        if magic == b"ARROW1":
+        if magic == _FILE_MARK:
             reader = pyarrow.ipc.open_file(source)
         else:
             reader = pyarrow.ipc.open_stream(source)
 
     def batches(names):
         with source:
-            if magic == b"ARROW1":
+            if magic == _FILE_MARK:
                 for index in range(reader.num_record_batches):
                     yield reader.get_batch(index).select(names)
             else:

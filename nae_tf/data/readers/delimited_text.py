@@ -77,21 +77,27 @@ def open_text(
     rows = _first_rows(title, start)
     if not rows:
         return TextTable(None, 0, lambda *columns: iter(()))
-    separator = _separator(path, rows)
+    separator = _separator(title, path, start)
     rows = _first_rows(title, start, separator)
     line, first = rows[0]
     place = f"{title}, line {line}"
-    if first[0].startswith("#"):
+    if first[0].startswith(("#", "sep=")):
         raise ValueError(
-            f"{place} begins with '#': comments are not read; remove them, and "
-            "the '#' before names of columns."
+            f"{place} begins with {first[0][:4]!r}: comments are not read; "
+            "remove them, and a mark before names of columns."
+        )
+    decimal_point = _decimal_point(title, separator, rows)
+    if len(first) == 1 and re.search("[,;\t|]", first[0]):
+        raise ValueError(
+            f"{place} has one column, {first[0][:40]!r}; separate the fields "
+            "of all lines by commas, or by tabs in a .tsv file."
         )
     fields = [row for _, row in rows]
     names = None
-    if has_header(place, fields, header, known):
+    if has_header(place, fields, header, known, decimal_point):
         names = [name.strip() for name in first]
         start = _without_lines(start, line)
-    dialect = Dialect(separator, _decimal_point(title, separator, rows))
+    dialect = Dialect(separator, decimal_point)
     integers = _integer_columns(fields[names is not None :], len(first))
     read = functools.partial(
         _read,
@@ -140,15 +146,12 @@ def _without_lines(lines, count):
     return Lines(b"".join(kept), count)
 
 
-def _separator(path, rows):
+def _separator(title, path, lines):
     """Return the character that cuts all first lines alike, or a comma."""
     if path != "-" and ".tsv" in [part.lower() for part in path.suffixes]:
         return "\t"
-    lines = [",".join(row) for _, row in rows]
     for separator in _SEPARATORS:
-        counts = {
-            len(next(csv.reader([line], delimiter=separator))) for line in lines
-        }
+        counts = {len(row) for _, row in _first_rows(title, lines, separator)}
         if len(counts) == 1 and counts != {1}:
             return separator
     return ","
@@ -264,7 +267,7 @@ def _refuse(title, lines, names, dialect, features):
 def _hint(text):
     if text.strip() in MISSING:
         return "; repair or remove the line"
-    if any(separator in text for separator in _SEPARATORS):
+    if any(separator in text for separator in (*_SEPARATORS, " ")):
         return "; separate the fields by commas"
     if _COMMA_NUMBER.fullmatch(text):
         return "; write a decimal point, and no commas between thousands"
@@ -286,8 +289,8 @@ def _refuse_identifiers(title, table, names, features, integers):
 
     for index in set(integers).intersection(features):
         largest = compute.max(compute.abs(table.column(str(index)))).as_py()
-        if largest is not None and 2.0**53 < largest < float("inf"):
+        if largest is not None and 2.0**53 <= largest < float("inf"):
             raise ValueError(
-                f"{title}: column {names[index]!r} holds integers beyond "
-                "2**53, which floats cannot tell apart; leave it out by drop."
+                f"{title}: column {names[index]!r} holds integers of 2**53 or "
+                "more, which floats cannot tell apart; leave it out by drop."
             )

@@ -25,6 +25,7 @@ def has_header(
     rows: Sequence[Sequence[str]],
     option: str,
     known: Collection[str] = (),
+    decimal_point: str = ".",
 ) -> bool:
     """Return whether the first row has names.
 
@@ -33,13 +34,15 @@ def has_header(
         rows: texts of the first row and of some that follow.
         option: "yes", "no" or "auto".
         known: names that a header would have.
+        decimal_point: "." or ",".
 
     Raises:
         ValueError: if it cannot be told.
     """
     if option not in ("yes", "no", "auto"):
         raise ValueError(
-            f"expected header 'yes', 'no' or 'auto', received {option!r}."
+            f"{title}: expected header 'yes', 'no' or 'auto', received "
+            f"{option!r}."
         )
     if option != "auto":
         return option == "yes"
@@ -51,9 +54,12 @@ def has_header(
             f"{title} has neither values nor names of columns: it may be an "
             f"example without values, or a damaged header; {_REMEDY}."
         )
-    numbers = [number(text) for text in first]
+    numbers = [number(text, decimal_point) for text in first]
     if None not in numbers:
-        reason = _looks_like_names(numbers, rows)
+        others = [
+            [number(text, decimal_point) for text in row] for row in rows[1:]
+        ]
+        reason = _looks_like_names(numbers, others, rows)
         if reason is None:
             return False
         raise ValueError(
@@ -80,15 +86,16 @@ def number(text: str, decimal_point: str = ".") -> float | None:
         return None
 
 
-def _looks_like_names(first, rows):
+def _looks_like_names(first, others, rows):
     """Return what tells numbers of a first row from those of the others."""
-    others = [[number(text) for text in row] for row in rows[1:]]
     others = [
         row for row in others if len(row) == len(first) and None not in row
     ]
+    if first == list(range(len(first))) and (
+        len(first) > 2 or first not in others
+    ):
+        return f"it counts the columns, 0 to {len(first) - 1}"
     if len(first) > 2:
-        if first == list(range(len(first))):
-            return f"it counts the columns, 0 to {len(first) - 1}"
         for has, reason in (
             (_ascends, "ordered, as no other line"),
             (_equal_steps, "in equal steps, as no other line"),

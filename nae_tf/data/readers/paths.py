@@ -157,7 +157,52 @@ def _existing(paths):
         found += sorted(matches)
     if not found:
         raise ValueError("expected one path or more, received an empty list.")
+    for path in found:
+        if found.count(path) > 1:
+            raise ValueError(
+                f"{path} is given twice, so that its examples would be in "
+                "several parts; name it once."
+            )
     return [pathlib.Path(path) for path in found]
+
+
+def refuse_shared_paths(
+    inliers: Mapping[str, Paths | None], outliers: Mapping[str, Paths]
+):
+    """Refuse paths that are two parts of the inliers, or inliers and outliers.
+
+    Args:
+        inliers: paths of parts of the inliers by name; None is ignored.
+        outliers: paths of outliers by name.
+
+    Raises:
+        FileNotFoundError: if a path does not exist.
+        ValueError: if two parts share a file or folder; the line names it.
+    """
+    parts: dict[str, set[pathlib.Path]] = {}
+    for name, paths in inliers.items():
+        if paths is not None:
+            _refuse_shared(name, paths, parts)
+            parts[name] = _resolved(paths)
+    for name, paths in outliers.items():
+        _refuse_shared(name, paths, parts)
+
+
+def _refuse_shared(name, paths, parts):
+    for path in sorted(_resolved(paths)):
+        for part, others in parts.items():
+            if any(
+                path == other or path in other.parents or other in path.parents
+                for other in others
+            ):
+                raise ValueError(
+                    f"{path} is given as {part} and as {name}, but no example "
+                    "can be both; narrow the patterns."
+                )
+
+
+def _resolved(paths):
+    return {path.resolve() for path in _existing(paths)}
 
 
 def _from_folders(title, folders, image_shape, max_level):

@@ -101,8 +101,12 @@ def _from_utf_16(title, start, read):
 
 def _end_of_lines(octets):
     """Return where the last line ends that is not within quotes, or 0."""
-    mark = b"\n" if b"\n" in octets else b"\r"
-    end = octets.rfind(mark) + 1
+    if b"\n" in octets:
+        mark, stop = b"\n", len(octets)
+    else:
+        # A CR at the very end may be the first half of CR LF.
+        mark, stop = b"\r", len(octets) - 1
+    end = octets.rfind(mark, 0, stop) + 1
     is_quoted = octets.count(b'"', 0, end) % 2 == 1
     while end and is_quoted:
         earlier = octets.rfind(mark, 0, end - 1) + 1
