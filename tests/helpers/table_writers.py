@@ -34,7 +34,7 @@ def write_every_field_in_quotes(path, values, names):
 
 def write_gzip(path, values, names):
     text = io.StringIO()
-    np.savetxt(text, values, "%.17g", ",", header=",".join(names), comments="")
+    np.savetxt(text, values, "%.17e", ",", header=",".join(names), comments="")
     path.write_bytes(gzip.compress(text.getvalue().encode()))
 
 
@@ -93,7 +93,7 @@ def write_npz(path, values, names):
 
 
 def write_headless(path, values, names):
-    np.savetxt(path, values, "%.17g", ",")
+    np.savetxt(path, values, "%.17e", ",")
 
 
 UNNAMED_WRITERS = {
