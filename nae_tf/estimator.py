@@ -21,6 +21,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nae_tf import samplers
+from nae_tf.base.input_checks import refuse_masked
 from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.data.sources import ArrayExamples
 from nae_tf.nae import NAE
@@ -146,6 +147,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 range.
         """
         self._check_settings()
+        refuse_masked(X)
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.scaler_ = _fit_scaler(X)
@@ -190,6 +192,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             float64 [num_examples], <= 0.
         """
         check_is_fitted(self)
+        refuse_masked(X)
         return self._scores(
             validate_data(self, X, dtype=np.float64, reset=False)
         )

@@ -19,6 +19,7 @@ from nae_tf.base.input_checks import (
     is_empty,
     pick,
     pick_in_all,
+    refuse_masked,
     refuse_sample_weight,
     shape_checks,
     value_checks,
@@ -228,6 +229,7 @@ class OutlierDetector(KerasWays):
             )
         if is_empty(x):
             raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
+        refuse_masked(x)
         refuse_sample_weight(kwargs.get("sample_weight"))
         try:
             with explain_bad_input():
@@ -266,6 +268,7 @@ class OutlierDetector(KerasWays):
         x = pick_in_all(x, key)
         if is_empty(x):
             raise ValueError(f"{BAD_INPUT} there are no examples to evaluate.")
+        refuse_masked(x)
         refuse_sample_weight(kwargs.get("sample_weight"))
         with explain_bad_input():
             shown = super().evaluate(x, y, *args, return_dict=True, **kwargs)
@@ -396,6 +399,7 @@ class OutlierDetector(KerasWays):
         Raises:
             ValueError: if shape or dtype do not fit.
         """
+        refuse_masked(x)
         x = tf.convert_to_tensor(x)
         if not x.dtype.is_floating:
             raise ValueError(

@@ -196,6 +196,20 @@ def pick_in_all(x, key: str | None):
         return x.map(of_batch)
 
 
+def refuse_masked(x):
+    """Refuse masked entries of NumPy, whose values stand for nothing.
+
+    Raises:
+        ValueError: if `x` is a masked array with masked entries.
+    """
+    count = np.ma.count_masked(x) if isinstance(x, np.ma.MaskedArray) else 0
+    if count:
+        raise ValueError(
+            f"{BAD_INPUT} {count} of {x.size} values are masked; fill them, or "
+            "remove those examples."
+        )
+
+
 def is_empty(x) -> bool:
     """Return whether an array or a dataset is known to have no examples."""
     if isinstance(x, tf.data.Dataset):
@@ -236,6 +250,7 @@ def as_batches(x, batch_size: int):
     if isinstance(x, Iterable) and not _is_array(x):
         return x
     check_integer("predict_outlier_score", "batch_size", batch_size, 1)
+    refuse_masked(x)
     x = np.asarray(x)
     starts = range(0, len(x), batch_size)
     return (x[start : start + batch_size] for start in starts)

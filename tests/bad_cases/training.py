@@ -15,6 +15,7 @@ from nae_tf.training.interruption import CheckpointSchedule
 
 NAN, INFINITY = math.nan, math.inf
 X = np.zeros([8, 4], "float32")
+MASKED = np.ma.masked_equal(np.arange(32.0, dtype="f4").reshape(8, 4), 5)
 
 
 @functools.cache
@@ -95,6 +96,21 @@ CASES = {
         for as_data in (np.asarray, batches)
         for run_eagerly in (False, True)
     },
+    **{
+        f"masked entries in {method}": (
+            examples_case(MASKED, method, lambda x: x, False),
+            "1 of 32 values are masked; fill them, or remove those",
+        )
+        for method in ("fit", "evaluate", "predict_outlier_score")
+    },
+    "masked entries in a batch": (
+        lambda: trainable_nae().predict_outlier_score(iter([X, MASKED])),
+        "1 of 32 values are masked",
+    ),
+    "masked entries in an estimator": (
+        lambda: NAEDetector(epochs=1).fit(MASKED),
+        "1 of 32 values are masked",
+    ),
     "loss": (compiled(loss="mse"), "Remove the argument"),
     "loss by its place": (
         lambda: NAE(*vector_networks()).compile("sgd", "mse"),
