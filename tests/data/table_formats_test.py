@@ -52,7 +52,8 @@ def check(name, write, table, order, expected_names):
     values, names, _ = table
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
-        native = values if name.endswith((".npy", ".npz")) else values + 0.0
+        keeps_bytes = name.endswith((".npy", ".npz", ".h5", ".nc", ".mat"))
+        native = values if keeps_bytes else values + 0.0
         write(path, native[:, order], [names[index] for index in order])
         columns = Columns(
             names=expected_names,

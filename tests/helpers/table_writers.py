@@ -10,10 +10,14 @@ import csv
 import gzip
 import io
 
+import h5py
 import numpy as np
 import pandas
 import polars
 import pyarrow
+import science_files
+import scipy.io
+from data_files import write_tfrecord
 from pyarrow import feather, ipc, parquet
 
 
@@ -68,6 +72,31 @@ def write_pandas_parquet(path, values, names):
     pandas.DataFrame(values, rows, list(names)).to_parquet(path)
 
 
+def structured(values, names):
+    """One record for each row, its fields in any order of bytes."""
+    types = [(name, values.dtype) for name in names]
+    return np.array([tuple(row) for row in values.tolist()], types)
+
+
+def write_structured_npy(path, values, names):
+    np.save(path, structured(values, names))
+
+
+def write_compound_hdf5(path, values, names):
+    with h5py.File(path, "w") as file:
+        file["events"] = structured(values, names)
+
+
+def write_pandas_hdf5(path, values, names, **options):
+    native = values.astype(float)
+    frame = pandas.DataFrame(native, columns=list(names))
+    frame.to_hdf(path, key="df", **options)
+
+
+def write_pandas_table(path, values, names):
+    write_pandas_hdf5(path, values, names, format="table")
+
+
 WRITERS = {
     "comma.csv": delimited(","),
     "exponents.csv": delimited(",", float_format="%.17e"),
@@ -81,6 +110,10 @@ WRITERS = {
     "pandas.parquet": write_pandas_parquet,
     "table.feather": write_feather,
     "stream.arrows": write_arrow_stream,
+    "structured.npy": write_structured_npy,
+    "compound.h5": write_compound_hdf5,
+    "fixed.h5": write_pandas_hdf5,
+    "table.h5": write_pandas_table,
 }
 
 
@@ -96,8 +129,56 @@ def write_headless(path, values, names):
     np.savetxt(path, values, "%.17e", ",")
 
 
+def write_hdf5(path, values, names):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=values, chunks=True, compression="gzip")
+
+
+def write_netcdf(path, values, names):
+    """In the layout of netCDF 4, with axes of its own."""
+    with h5py.File(path, "w") as file:
+        file["x"] = values
+        for axis, (name, size) in enumerate(
+            zip(("event", "feature"), values.shape, strict=True)
+        ):
+            file[name] = np.arange(size, dtype=float)
+            file[name].make_scale(name)
+            file["x"].dims[axis].attach_scale(file[name])
+
+
+def write_classic_netcdf(path, values, names):
+    with scipy.io.netcdf_file(path, "w") as file:
+        for name, size in zip(("event", "feature"), values.shape, strict=True):
+            file.createDimension(name, size)
+        file.createVariable("x", "d", ("event", "feature"))[:] = values
+
+
+def write_matlab(path, values, names):
+    scipy.io.savemat(path, {"x": values}, do_compression=True)
+
+
+def write_matlab_73(path, values, names):
+    science_files.write_matlab(path, x=values.astype(float))
+
+
+def write_records(path, values, names):
+    write_tfrecord(path, [{"x": row} for row in values])
+
+
+def write_zipped_records(path, values, names):
+    write_records(path, values, names)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
 UNNAMED_WRITERS = {
     "array.npy": write_npy,
     "archive.npz": write_npz,
     "numbers.csv": write_headless,
+    "plain.h5": write_hdf5,
+    "four.nc": write_netcdf,
+    "three.nc": write_classic_netcdf,
+    "five.mat": write_matlab,
+    "seven.mat": write_matlab_73,
+    "plain.tfrecord": write_records,
+    "zipped.tfrecord": write_zipped_records,
 }
