@@ -217,7 +217,7 @@ class NAE(Autoencoder):
 
     def autoencoder(self) -> Autoencoder:
         """Return the autoencoder of the same networks, for pre-training."""
-        return Autoencoder(
+        model = Autoencoder(
             self.encoder,
             self.decoder,
             latent_space=self.latent_space,
@@ -227,6 +227,9 @@ class NAE(Autoencoder):
             decoder_l2=self.decoder_l2,
             dtype=self.dtype_policy,
         )
+        # What pre-training sees in one order, training must see in the same.
+        model.frame_columns = self.frame_columns
+        return model
 
     def log_density(self, x):
         """Compute log p(x) up to the constant log Omega, -E(x) / T (Eq. 10).

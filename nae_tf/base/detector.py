@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nae_tf.base.frame_columns import FrameColumns
 from nae_tf.base.input_checks import (
     BAD_INPUT,
     as_batches,
@@ -92,7 +93,9 @@ class OutlierDetector(KerasWays):
         Args:
             x: float array, list, tensor or table [num_examples, ...]; or
                 batches, with or without labels: a `tf.data.Dataset`, a
-                `keras.utils.PyDataset`, a generator or another iterable.
+                `keras.utils.PyDataset`, a generator or another iterable. The
+                columns of a data frame are put in the order of `fit` by their
+                names.
             batch_size: examples per step, > 0; only for arrays.
             key: name of the examples where `x` or its batches are
                 dictionaries, as those of tensorflow-datasets.
@@ -107,6 +110,7 @@ class OutlierDetector(KerasWays):
         if isinstance(x, Mapping):
             x, key = pick(x, key), None
         scores = []
+        x = self._values(x)
         with explain_bad_input():
             for batch in as_batches(x, batch_size):
                 examples, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
@@ -125,6 +129,22 @@ class OutlierDetector(KerasWays):
         return tf.function(
             self.outlier_score, input_signature=[signature], autograph=False
         )
+
+    # --- Names of features --------------------------------------------------
+
+    @functools.cached_property
+    def frame_columns(self) -> FrameColumns:
+        """Names of the features, if `fit` was given a data frame."""
+        return FrameColumns()
+
+    def _values(self, x, learn=False):
+        """Return a data frame's numbers; anything else stays as it is."""
+        name = type(self).__name__
+        return self.frame_columns.values(name, x, self.variable_dtype, learn)
+
+    def predict(self, x, *args, **kwargs):
+        """Call the model on batches, with the arguments of `keras.Model`."""
+        return super().predict(self._values(x), *args, **kwargs)
 
     # --- Training -----------------------------------------------------------
 
@@ -209,6 +229,9 @@ class OutlierDetector(KerasWays):
     def fit(self, x=None, y=None, *args, key: str | None = None, **kwargs):
         """Train with the arguments of `keras.Model.fit`; labels are ignored.
 
+        The names of a data frame's columns stay with the model and its files.
+        Data frames that it is given later are put in order by them.
+
         Args:
             x: examples, as Keras takes them.
             y: labels, ignored.
@@ -230,6 +253,13 @@ class OutlierDetector(KerasWays):
         if is_empty(x):
             raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
         refuse_masked(x)
+        x = self._values(x, learn=True)
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_data"] = self.frame_columns.of_validation(
+                f"{type(self).__name__}, validation_data",
+                kwargs["validation_data"],
+                self.variable_dtype,
+            )
         refuse_sample_weight(kwargs.get("sample_weight"))
         try:
             with explain_bad_input():
@@ -269,6 +299,7 @@ class OutlierDetector(KerasWays):
         if is_empty(x):
             raise ValueError(f"{BAD_INPUT} there are no examples to evaluate.")
         refuse_masked(x)
+        x = self._values(x)
         refuse_sample_weight(kwargs.get("sample_weight"))
         with explain_bad_input():
             shown = super().evaluate(x, y, *args, return_dict=True, **kwargs)
@@ -329,9 +360,15 @@ class OutlierDetector(KerasWays):
         self._build_optimizer()
 
     def get_config(self):
-        """Return the constructor's arguments and whether the model trains."""
-        arguments = serialize_arguments(self, **self.renamed_arguments())
-        return arguments | {"trainable": self.trainable}
+        """Return the constructor's arguments and the state that Keras omits.
+
+        It is whether the model trains, and names of features if it has some.
+        """
+        config = serialize_arguments(self, **self.renamed_arguments())
+        config["trainable"] = self.trainable
+        if self.frame_columns.names is not None:
+            config["feature_names"] = list(self.frame_columns.names)
+        return config
 
     def renamed_arguments(self) -> dict:
         """Return the constructor's arguments that are not attributes, by name.
@@ -343,7 +380,12 @@ class OutlierDetector(KerasWays):
     @classmethod
     def from_config(cls, config):
         """Rebuild a model from `get_config`."""
-        return rebuild(cls, deserialize_arguments(config))
+        arguments = deserialize_arguments(config)
+        names = arguments.pop("feature_names", None)
+        model = rebuild(cls, arguments)
+        if names is not None:
+            model.frame_columns.names = tuple(names)
+        return model
 
     def saved_children(self, children, save_type):
         """Leave compiled functions out of exports.
@@ -400,7 +442,7 @@ class OutlierDetector(KerasWays):
             ValueError: if shape or dtype do not fit.
         """
         refuse_masked(x)
-        x = tf.convert_to_tensor(x)
+        x = tf.convert_to_tensor(self._values(x))
         if not x.dtype.is_floating:
             raise ValueError(
                 f"{BAD_INPUT} expected floating-point examples, received "

@@ -36,7 +36,8 @@ def export_model(
         version: number of the version, > 0; None means the next free one.
         config: text of the gin configuration to keep beside the model.
         schema: schema of the training's examples, which is kept beside the
-            model and checked when it scores files.
+            model and checked when it scores files. None means the names of
+            features of a model that was fitted to a data frame, if it was.
 
     Returns:
         The path of the new version.
@@ -71,6 +72,8 @@ def export_model(
             f"{str(path)!r} exists already; choose another --version or remove "
             "it."
         )
+    if schema is None and model.frame_columns.names is not None:
+        schema = Schema(model.example_shape, names=model.frame_columns.names)
     if schema is not None and (
         difference := schema.difference(model.example_shape, schema.num_levels)
     ):
