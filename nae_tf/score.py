@@ -3,7 +3,8 @@
     nae-tf score --model=export/1 --input=photos --output=scores.csv
 
 Writes one row per example, in order: id, energy, p_value, is_outlier. An
-interrupted command continues where it stopped when it is given again.
+interrupted command continues where it stopped when it is given again. With
+--on_error=record, an example that cannot be read does not end it.
 """
 
 import contextlib
@@ -17,9 +18,9 @@ from absl import flags
 from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.stream import open_stream
 from nae_tf.runs.command_line import run_command
-from nae_tf.runs.progress import progress_bar
+from nae_tf.runs.progress import print_status, progress_bar
 from nae_tf.serving.saved_model import ExportedModel
-from nae_tf.serving.score_files import COLUMNS, PartialFile
+from nae_tf.serving.score_files import COLUMNS, FaultsFile, PartialFile
 from nae_tf.serving.scoring import Row, score_batches, stream_in_order
 
 
@@ -66,6 +67,20 @@ def define_flags():
         "The number of examples that are scored at a time.",
         lower_bound=1,
     )
+    flags.DEFINE_integer(
+        "max_level",
+        None,
+        "The level of white in images, such as 4095 of a camera of 12 bits. "
+        "The default is that of the training data, or else 255 or 65535.",
+        lower_bound=1,
+    )
+    flags.DEFINE_enum(
+        "on_error",
+        "stop",
+        ["stop", "record"],
+        "Whether an example that cannot be scored ends the command, or is "
+        "recorded in OUTPUT.errors.csv and as a row of NaN that is an outlier.",
+    )
 
 
 def main():
@@ -81,13 +96,17 @@ def main():
             f"--output={options.output} lies in the folder of examples "
             f"{options.input}; choose a place outside of it."
         )
-    names = None if model.schema is None else model.schema.names
+    names, max_level = None, options.max_level
+    if model.schema is not None:
+        names = model.schema.names
+        max_level = max_level or model.schema.max_level
     stream = open_stream(
         options.input,
         model.example_shape,
         options.batch_size,
         options.key,
         Columns(options.drop, options.header, names),
+        max_level,
     )
     stream = stream_in_order(model.schema, options.input, stream)
     with contextlib.ExitStack() as stack:
@@ -101,14 +120,29 @@ def main():
         else:
             partial = stack.enter_context(PartialFile(output))
             done, write = partial.rows, partial.write
+        record = None
+        if options.on_error == "record":
+            record = _print_fault
+            if output is not None:
+                faults = FaultsFile(output, goes_on=bool(done))
+                record = faults.write
         bar = stack.enter_context(
             progress_bar(stream.size, "example", initial=len(done))
         )
-        for batch in score_batches(model, stream, done):
+        for batch in score_batches(model, stream, done, record):
             write(batch)
             bar.update(len(batch))
         if output is not None:
             partial.finish()
+            if record is not None and faults.count:
+                print_status(
+                    f"note: {faults.count} examples have no score; "
+                    f"{str(faults.path)!r} says why."
+                )
+
+
+def _print_fault(name, fault):
+    print_status(f"note: example {name} has no score: {fault}")
 
 
 def _print_rows(rows):

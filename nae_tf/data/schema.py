@@ -88,6 +88,17 @@ class Schema:
             dict(task.files),
         )
 
+    @property
+    def max_level(self) -> int | None:
+        """Level of white in files of images, or None where it is 255 or 65,535.
+
+        Levels of data that are not files, as those of scikit-learn's digits,
+        say nothing about files.
+        """
+        if not self.files or self.num_levels in (None, 256, 65_536):
+            return None
+        return self.num_levels - 1
+
     def order(
         self, title: str, names: Sequence[str] | None
     ) -> np.ndarray | None:

@@ -81,7 +81,9 @@ def export_model(
             f"export_model: the model takes examples of {difference}, as the "
             "schema has them; pass the schema of its own training."
         )
-    signatures = make_signatures(model, calibration)
+    signatures = make_signatures(
+        model, calibration, None if schema is None else schema.max_level
+    )
     module = tf.Module()
     # Only the variables of the graphs: no optimizer, no replay buffer.
     module.weights = _weights(signatures)

@@ -173,6 +173,46 @@ class PartialFile:
             flush_to_disk(self._output.parent)
 
 
+class FaultsFile:
+    """The examples that have no score, in OUTPUT.errors.csv, and why.
+
+    Attributes:
+        count: number of examples that were written.
+    """
+
+    def __init__(self, output: pathlib.Path, goes_on: bool):
+        """Prepare the file, which is written at the first fault.
+
+        Args:
+            output: file of scores.
+            goes_on: whether the faults of an earlier command stay.
+        """
+        self.path = output.with_name(output.name + ".errors.csv")
+        self.count = 0
+        if not goes_on:
+            self.path.unlink(missing_ok=True)
+
+    def write(self, name: str, fault: Exception):
+        """Append an example and why it has no score.
+
+        Raises:
+            OSError: if it cannot be written, as on a full disk.
+        """
+        self.count += 1
+        with (
+            explain_write_errors(
+                f"cannot write {str(self.path)!r}", "give the command again"
+            ),
+            self.path.open(
+                "a", newline="", encoding="utf-8", errors="surrogateescape"
+            ) as file,
+        ):
+            writer = csv.writer(file, lineterminator="\n")
+            if file.tell() == 0:
+                writer.writerow(("id", "error"))
+            writer.writerow((name, str(fault)))
+
+
 def partial_path(output: pathlib.Path) -> pathlib.Path:
     """Return the path of the rows of an unfinished command."""
     return output.with_name(output.name + ".partial")

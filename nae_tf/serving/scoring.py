@@ -1,7 +1,7 @@
 """Scores of examples by an exported model, batch by batch."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -56,7 +56,10 @@ def stream_in_order(
 
 
 def score_batches(
-    model: ExportedModel, stream: ExampleStream, done: list[Row]
+    model: ExportedModel,
+    stream: ExampleStream,
+    done: list[Row],
+    record: Callable[[str, ValueError], None] | None = None,
 ) -> Iterator[list[Row]]:
     """Score a stream from where an earlier command stopped.
 
@@ -65,9 +68,13 @@ def score_batches(
         stream: all examples, from the first.
         done: rows that are written already. The last of them is scored again:
             another score means another model or other data.
+        record: function that is told the id of an example that cannot be
+            scored, and why. Its row says NaN, and that it is an outlier: it has
+            to be looked at. None means that such an example ends the scoring.
 
     Yields:
-        The rows of a batch; none for batches that are done.
+        The rows of a batch; none for batches that are done. Where an example
+        ends the scoring, the rows before it come first.
 
     Raises:
         ValueError: if examples are not valid, or `done` does not fit them.
@@ -81,36 +88,90 @@ def score_batches(
         if start < len(done):
             yield []
             continue
+        faults: dict[str, ValueError] = {}
         try:
-            with explain_bad_input():
-                outputs = model.score(batch.load())
+            rows = _rows(model, batch.ids, batch.load)
         except ValueError as error:
-            raise ValueError(
-                f"examples {batch.ids[0]} to {batch.ids[-1]}: {error}"
-            ) from error
-        if earlier and not np.allclose(
-            outputs["energy"][: len(earlier)],
-            [float(row[1]) for row in earlier],
-            rtol=1e-3,
-        ):
+            rows, faults = _rows_one_by_one(model, batch, error, record is None)
+        if not _agree(rows, earlier):
             raise ValueError(_NOT_THE_SAME)
-        rows = [
-            (
-                name,
-                # The shortest text that reads back as the same number.
-                str(outputs["energy"][index]),
-                str(outputs["p_value"][index]),
-                str(int(outputs["is_outlier"][index])),
-            )
-            for index, name in enumerate(batch.ids)
-        ]
+        if record is not None:
+            for name in batch.ids[len(earlier) :]:
+                if name in faults:
+                    record(name, faults[name])
         yield rows[len(earlier) :]
+        if record is None:
+            for name, fault in faults.items():
+                raise ValueError(f"example {name}: {fault}") from fault
     if start == 0:
         raise ValueError("the input holds no examples to score.")
     if start < len(done):
         raise ValueError(_NOT_THE_SAME)
 
 
+def _agree(rows, earlier):
+    """Return whether new rows have the energies of those written earlier."""
+    count = min(len(rows), len(earlier))
+    new, old = (
+        [float(row[1]) for row in some[:count]] for some in (rows, earlier)
+    )
+    return np.allclose(new, old, rtol=1e-3, equal_nan=True)
+
+
+def _rows(model, ids, load) -> list[Row]:
+    with explain_bad_input():
+        outputs = model.score(load())
+    return [
+        (
+            name,
+            # The shortest text that reads back as the same number.
+            str(outputs["energy"][index]),
+            str(outputs["p_value"][index]),
+            str(int(outputs["is_outlier"][index])),
+        )
+        for index, name in enumerate(ids)
+    ]
+
+
+def _rows_one_by_one(model, batch, error, stops):
+    """Return rows, and by name the errors of examples that have no score.
+
+    Args:
+        model: exported model that scores.
+        batch: batch that could not be scored as a whole.
+        error: why it could not.
+        stops: whether the first such example ends the rows.
+    """
+    load_one = batch.load_one
+    if load_one is None:
+        try:
+            values = batch.load()
+        except ValueError:  # Nobody can tell which example is to blame.
+            raise ValueError(
+                f"examples {batch.ids[0]} to {batch.ids[-1]}: {error}"
+            ) from error
+
+        def load_one(position):
+            return values[position : position + 1]
+
+    rows: list[Row] = []
+    faults = {}
+    for position, name in enumerate(batch.ids):
+        try:
+            load = functools.partial(load_one, position)
+            rows += _rows(model, [name], load)
+        except ValueError as fault:
+            faults[name] = fault
+            if stops:
+                break
+            rows.append((name, *_UNSCORED))
+    if not faults:  # Together, but not alone.
+        raise error
+    return rows, faults
+
+
+# Energy, p-value and decision of an example that could not be read.
+_UNSCORED = ("nan", "nan", "1")
 _NOT_THE_SAME = (
     "the unfinished output belongs to another model or other examples; remove "
     "it, or choose another --output."

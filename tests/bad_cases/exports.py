@@ -231,7 +231,7 @@ CASES = {
     **{
         f"{value} to score": (
             score_batch_with(value),
-            "examples 4 to 7: .*NaN or infinity",
+            "example 6: .*NaN or infinity",
         )
         for value in (np.nan, np.inf)
     },

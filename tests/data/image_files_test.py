@@ -6,12 +6,18 @@ of PNG and JPEG files.
 
 import io
 import itertools
+import pathlib
 import struct
+import tempfile
 import zlib
 
+import h5py
+import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
+from data_files import write_tfrecord
+from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from nae_tf.data.image_headers import exif_orientation, read_header
@@ -46,6 +52,14 @@ def exif(orientation):
     data = Image.Exif()
     data[0x0112] = orientation
     return data
+
+
+LOSSLESS = {"webp": {"lossless": True}}
+
+
+def trained_as(images):
+    """Levels of 8 bits as training sees them."""
+    return images.astype(np.float32) / np.float32(255)
 
 
 def read(data, image_shape=None, max_level=None):
@@ -361,6 +375,65 @@ def test_pillow_s_files_are_refused_where_pixels_would_be_lost(name):
     with pytest.raises(ValueError, match=f"x.png.*{message}") as caught:
         read(data)
     assert "\n" not in str(caught.value)
+
+
+# All formats at once.
+
+
+@hypothesis.settings(
+    derandomize=True, deadline=None, max_examples=3, database=None
+)
+@hypothesis.given(
+    shape=st.tuples(
+        st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3])
+    ),
+    seed=st.integers(0, 99),
+)
+def test_random_pixels_are_the_same_in_training_and_scoring(shape, seed):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (2, *shape), np.uint8)
+    pictures = images[..., 0] if shape[-1] == 1 else images
+    deep = images.astype(np.uint16) * 257
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for kind in ("png", "tiff", "bmp", "webp"):
+            (folder / kind).mkdir()
+            for number, picture in enumerate(pictures):
+                image = Image.fromarray(picture)
+                if kind == "webp":
+                    image = image.convert("RGB")
+                data = encoded(image, kind, **LOSSLESS.get(kind, {}))
+                (folder / kind / f"{number}.{kind}").write_bytes(data)
+        (folder / "deep").mkdir()
+        for number, image in enumerate(deep):
+            data = tf.io.encode_png(image).numpy()
+            (folder / "deep" / f"{number}.png").write_bytes(data)
+        np.save(folder / "a.npy", images)
+        np.save(folder / "deep.npy", deep)
+        np.save(folder / "floats.npy", images / 255)
+        with h5py.File(folder / "a.h5", "w") as file:
+            file["x"] = images
+        for title, values in (("a", images), ("deep", deep)):
+            write_tfrecord(
+                folder / f"{title}.tfrecord",
+                [{"x": tf.io.encode_png(image).numpy()} for image in values],
+            )
+        for path in sorted(folder.iterdir()):
+            if path.name == "webp" and shape[-1] == 1:
+                continue
+            files = paths.read_files(str(path))
+            split = files.select("all", np.arange(2))
+            [trained] = split.batches(2).as_numpy_iterator()
+            np.testing.assert_allclose(
+                trained, images / 255, atol=1e-6, err_msg=path.name
+            )
+            [batch] = open_stream(str(path), shape, 2).batches
+            np.testing.assert_array_equal(batch.load(), trained, path.name)
+        for name in ("png", "deep"):
+            data = [f.read_bytes() for f in sorted((folder / name).iterdir())]
+            np.testing.assert_array_equal(
+                decode_images(tf.constant(data), shape), trained_as(images)
+            )
 
 
 # Folders.

@@ -99,6 +99,107 @@ def test_a_row_is_an_example_s_energy_p_value_and_decision():
     assert rows_of(GIVEN, ["a", "b"], x, done=rows[:1]) == rows[1:]
 
 
+def with_damaged_images(folder, damaged):
+    """Eight images of one grey each, 0 ... 7; some are cut in half."""
+    for number in range(8):
+        image = np.full((12, 12, 1), number, np.uint8)
+        data = tf.io.encode_png(image).numpy()
+        if number in damaged:
+            data = data[: len(data) // 2]
+        (folder / f"{number}.png").write_bytes(data)
+    return str(folder)
+
+
+# The energy is the first pixel's level.
+LEVELS = types.SimpleNamespace(
+    score=lambda x: {
+        "energy": np.round(x[:, 0, 0, 0] * 255),
+        "p_value": x[:, 0, 0, 0],
+        "is_outlier": x[:, 0, 0, 0] < 0,
+    }
+)
+
+
+def test_rows_before_a_damaged_image_are_written(tmp_path):
+    folder = with_damaged_images(tmp_path, {5})
+    stream = open_stream(folder, (12, 12, 1), batch_size=4)
+    batches = score_batches(LEVELS, stream, [])
+    energies = [float(row[1]) for _ in range(2) for row in next(batches)]
+    assert energies == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match=r"example 5\.png: .*is damaged"):
+        next(batches)
+
+
+def test_damaged_images_are_recorded_and_the_others_scored(tmp_path):
+    folder = with_damaged_images(tmp_path, {0, 5, 6})
+
+    def scored(done):
+        stream = open_stream(folder, (12, 12, 1), batch_size=4)
+        faults = {}
+        batches = score_batches(LEVELS, stream, done, faults.__setitem__)
+        return [row for batch in batches for row in batch], faults
+
+    rows, faults = scored([])
+    np.testing.assert_array_equal(
+        [float(row[1]) for row in rows],
+        [np.nan, 1, 2, 3, 4, np.nan, np.nan, 7],
+    )
+    assert [row[3] for row in rows] == list("10000110")
+    assert list(faults) == ["0.png", "5.png", "6.png"]
+    assert all("damaged" in str(fault) for fault in faults.values())
+    # Going on within a batch, behind a row without a score.
+    rest, later = scored(rows[:6])
+    assert rest[0][0] == "6.png" and len(rest) == 2
+    assert list(later) == ["6.png"]
+
+
+def test_a_row_of_nan_is_recorded_too():
+    x = np.arange(12.0).reshape(4, 3)
+    x[2, 0] = np.nan
+
+    def refuse_nan(values):
+        if np.isnan(values).any():
+            raise ValueError("NaN")
+        return GIVEN.score(values)
+
+    model = types.SimpleNamespace(score=refuse_nan)
+    stream = ExampleStream(4, iter([Batch(list("abcd"), lambda: x)]))
+    faults = {}
+    [rows] = score_batches(model, stream, [], faults.__setitem__)
+    assert [row[1] for row in rows] == ["0.0", "3.0", "nan", "9.0"]
+    assert list(faults) == ["c"]
+
+
+def test_the_command_records_faults_beside_the_scores(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "in").mkdir()
+    folder = with_damaged_images(tmp_path / "in", {5})
+    options = types.SimpleNamespace(
+        model="",
+        input=folder,
+        output=str(tmp_path / "scores.csv"),
+        key=None,
+        drop=[],
+        header="auto",
+        batch_size=4,
+        max_level=None,
+        on_error="record",
+    )
+    model = types.SimpleNamespace(
+        example_shape=(12, 12, 1), schema=None, score=LEVELS.score
+    )
+    monkeypatch.setattr(score.flags, "FLAGS", options)
+    monkeypatch.setattr(score, "ExportedModel", lambda path: model)
+    score.main()
+    with (tmp_path / "scores.csv.errors.csv").open(newline="") as file:
+        [row] = csv.DictReader(file)
+    assert row["id"] == "5.png" and "is damaged" in row["error"]
+    assert "1 examples have no score; " in capsys.readouterr().err
+    lines = (tmp_path / "scores.csv").read_text().splitlines()
+    assert lines[6] == "5.png,nan,nan,1" and len(lines) == 9
+
+
 def test_equal_scores_of_another_example_do_not_go_on():
     x = np.array([[0.5, 1.0, 0.0]])
     with pytest.raises(ValueError, match="another model or other examples"):
@@ -341,6 +442,8 @@ def test_a_name_that_is_not_utf_8_is_printed_as_it_is(tmp_path, monkeypatch):
         drop=[],
         header="auto",
         batch_size=8,
+        max_level=None,
+        on_error="stop",
     )
     printed = io.BytesIO()
     stdout = io.TextIOWrapper(printed, encoding="utf-8")
