@@ -107,8 +107,9 @@ def checked_header(encoded, max_pixels: int):
     )
     with tf.control_dependencies([is_image]):
         encoded = tf.identity(encoded)
-    height, width, orientation, fault = _read_header(encoded)
+    is_known, height, width, orientation, fault = _read_header(encoded)
     checks = [
+        _check(is_known, "the file is not a PNG or JPEG image, or is damaged."),
         _check(
             tf.not_equal(fault, _ANIMATED),
             f"the file {image_headers.ANIMATED}.",
@@ -170,10 +171,7 @@ def decode_checked(
 
 
 def _read_header(encoded):
-    """Return height, width, orientation and fault, int64 [] each.
-
-    Height and width are zero where the file has no valid header.
-    """
+    """Return whether the header is valid; then height, width and so on."""
     octets = _Octets(encoded)
     png = is_png(encoded)
     # Of PNG, chunks: length, name, contents, checksum. Of JPEG, segments:
@@ -228,8 +226,8 @@ def _read_header(encoded):
         tf.where(png, octets.number(png_start, 4), octets.number(start, 2))
         for png_start, start in ((20, last + 5), (16, last + 7))
     ]
-    height, width = (tf.where(is_known, size, 0) for size in sizes)
-    return height, width, _exif_orientation(octets, exif, exif_size), fault
+    orientation = _exif_orientation(octets, exif, exif_size)
+    return is_known, *sizes, orientation, fault
 
 
 def _exif_orientation(octets, start, size):

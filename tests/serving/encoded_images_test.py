@@ -5,7 +5,12 @@ import struct
 import numpy as np
 import pytest
 import tensorflow as tf
+from data_files import write_png
+from tiny_models import image_networks
 
+from nae_tf import Autoencoder, Calibration, ExportedModel, export_model
+from nae_tf.data import Schema, user_data
+from nae_tf.data.readers.stream import open_stream
 from nae_tf.serving.encoded_images import decode_images
 
 
@@ -47,3 +52,39 @@ def test_the_largest_image_is_decoded():
     data = tf.io.encode_png(np.full((4096, 4096, 1), 7, np.uint8))
     image = decode_images(data[None], (1, 1, 1))
     assert image.numpy().ravel() == [np.float32(7 / 255)]
+
+
+def test_an_export_knows_the_white_of_its_training_images(tmp_path):
+    """Images of 12 bits, in training, from the command and from the server."""
+    folder = tmp_path / "good"
+    levels = np.random.default_rng(0).integers(0, 4_096, (10, 12, 12, 1))
+    for number, image in enumerate(levels.astype(np.uint16)):
+        write_png(folder / f"{number}.png", image)
+    task = user_data(str(folder), max_level=4_095)
+    model = Autoencoder(*image_networks())
+    path = export_model(
+        model,
+        Calibration(np.linspace(0, 1, 20)),
+        tmp_path / "export",
+        schema=Schema.of_task(task),
+    )
+    exported = ExportedModel(path)
+    stream = open_stream(
+        str(folder), (12, 12, 1), 16, max_level=exported.schema.max_level
+    )
+    [batch] = stream.batches
+    served = tf.saved_model.load(str(path)).signatures["score_encoded_image"]
+    files = [(folder / f"{number}.png").read_bytes() for number in range(10)]
+    expected = model.predict_outlier_score((levels / 4_095).astype(np.float32))
+    for outputs in (
+        exported.score(batch.load()),
+        served(image_bytes=tf.constant(files)),
+    ):
+        np.testing.assert_allclose(outputs["energy"], expected, rtol=1e-4)
+
+
+def test_levels_that_are_no_files_say_nothing_about_files():
+    assert Schema((8, 8, 1), num_levels=17).max_level is None
+    for num_levels, white in ((17, 16), (256, None), (65_536, None)):
+        schema = Schema((8, 8, 1), num_levels, files={"photos": 3})
+        assert schema.max_level == white

@@ -428,6 +428,7 @@ def test_a_name_that_is_not_utf_8_is_printed_as_it_is(tmp_path, monkeypatch):
     (tmp_path / "\udcff.png").write_bytes(data)
     model = types.SimpleNamespace(
         example_shape=(2, 2, 1),
+        schema=None,
         score=lambda x: {
             "energy": np.array([0.5]),
             "p_value": np.array([1.0]),
