@@ -59,10 +59,11 @@ def read_files(
 
     A folder holds PNG, JPEG, BMP, TIFF, GIF, WebP or PGM images, told by their
     contents; subfolders are classes. Folders of more than 1 GiB of pixels are
-    read again in every epoch. Files are .npy, .npz, HDF5 (.h5, .hdf5; needs
-    h5py), .tfrecord (tf.train.Example with encoded images or lists of
-    numbers), or tables: .csv and .tsv, also with .gz behind, .parquet,
-    .feather, .arrow, .arrows. They must fit in memory.
+    read again in every epoch. Files are arrays (.npy, .npz, HDF5, netCDF,
+    MATLAB, FITS, NIfTI, DICOM), .tfrecord (tf.train.Example with encoded
+    images or lists of numbers), or tables: .csv and .tsv, also with .gz
+    behind, .parquet, .feather, .arrow, .arrows, and ROOT trees. They must fit
+    in memory.
 
     Images are levels of 8 or 16 bits, of which 255 and 65,535 are white, or
     floats in [0, 1]; `max_level` names another white, as 4,095 of a camera of
@@ -73,8 +74,9 @@ def read_files(
 
     Args:
         paths: one path or several, with * as in a shell.
-        key: name of the array of examples in .npz, HDF5 and .tfrecord files;
-            not needed if there is no other array but `label_key`.
+        key: name of the array of examples in a file of several: an array, a
+            table of pandas, a group of columns, a tree, an extension. Not
+            needed if there is no other but `label_key`.
         label_key: name of the array of classes, or of a column in a table.
         image_shape: [height, width, channels] to resize images of levels to;
             None means that all must have one shape.
@@ -97,7 +99,7 @@ def read_files(
 
     Raises:
         FileNotFoundError: if a path does not exist.
-        ModuleNotFoundError: if h5py is needed and not installed.
+        ModuleNotFoundError: if a library is needed and not installed.
         ValueError: if a file is not what it should be; one line names it.
 
     Example:
