@@ -210,6 +210,38 @@ def test_a_compression_that_is_not_installed_is_named(tmp_path, monkeypatch):
         read(path)
 
 
+def test_coordinates_of_netcdf_name_columns(tmp_path):
+    path = tmp_path / "a.nc"
+    with h5py.File(path, "w") as file:
+        file["x"] = X
+        file["feature"] = ["pt", "eta"]
+        file["feature"].make_scale("feature")
+        file["x"].dims[1].attach_scale(file["feature"])
+    assert read(path).names == ("pt", "eta")
+    found = read(path, names=("eta", "pt"))
+    np.testing.assert_array_equal(found.values, X[:, ::-1])
+    found = read(path, label_key="eta")
+    np.testing.assert_array_equal(found.values, X[:, :1])
+    assert found.labels.tolist() == ["1.0", "3.0", "5.0"]
+
+
+@pytest.mark.parametrize("size", [60, 99])
+def test_an_array_whose_end_was_never_written(tmp_path, size):
+    values = np.random.default_rng(0).normal(size=(100, 3))
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", (100, 3))[:size] = values[:size]
+        file["counts"] = (np.arange(100) < 98)[:, None] * values
+        file["counts"][3] = 0.0  # So that zeros stand elsewhere, too.
+    assert len(read(path, "counts").values) == 100
+    if size == 99:  # One example of zeros may be meant.
+        assert not read(path, "x").values[-1].any()
+        return
+    for reader in (read, lambda *arguments: streamed(path, (3,), "x")):
+        with pytest.raises(ValueError, match="'x' ends in 40 examples of zer"):
+            reader(path, "x")
+
+
 def test_labels_by_name_in_an_anndata_file(tmp_path):
     def build(file):
         file.attrs["encoding-type"] = "anndata"

@@ -12,6 +12,8 @@ import tensorflow as tf
 from data_files import write_tfrecord
 from science_files import read
 
+from nae_tf.data import read_files
+
 X = np.arange(6.0).reshape(3, 2)
 ROWS = np.array(
     [(1, 2.5, "u"), (3, 4.5, "v")], [("a", "<i4"), ("b", ">f8"), ("kind", "U1")]
@@ -182,6 +184,23 @@ def test_classic_netcdf_is_unpacked(tmp_path):
     refused("1 values of 1 examples are missing .* number 1 ", path)
     (tmp_path / "c.nc").write_bytes(b"CDF\x01")
     refused("is damaged or no netCDF file", tmp_path / "c.nc")
+
+
+def test_coordinates_of_classic_netcdf_name_columns(tmp_path):
+    with scipy.io.netcdf_file(tmp_path / "a.nc", "w") as file:
+        for name, size in (("sample", 3), ("feature", 2), ("letters", 3)):
+            file.createDimension(name, size)
+        file.createVariable("x", "d", ("sample", "feature"))[:] = X
+        names = file.createVariable("feature", "c", ("feature", "letters"))
+        names[:] = [[b"p", b"t", b"\0"], [b"e", b"t", b"a"]]
+    assert read(tmp_path / "a.nc").names == ("pt", "eta")
+
+
+def test_stores_of_zarr_are_no_images(tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "zarr.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"a.zarr is a store of zarr; write"):
+        read_files(str(tmp_path / "a.zarr"))
 
 
 # TFRecord.

@@ -71,6 +71,8 @@ def _extension(path, file, key):
     }
     if key is None and len(holders) == 1:
         key = next(iter(holders))
+    if not holders:
+        raise ValueError(f"{path} holds neither a table nor an image.")
     found = None if key is None else units.get(str(key).upper())
     if found is None:
         raise ValueError(

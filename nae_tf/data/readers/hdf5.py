@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from nae_tf.base.feature_names import listed
+from nae_tf.base.feature_names import checked_names, listed
 from nae_tf.data.readers import hdf5_links, hdf5_matlab, hdf5_pandas
 from nae_tf.data.readers.checks import check_kind
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
@@ -24,8 +24,10 @@ from nae_tf.data.readers.packing import packing_of
 from nae_tf.data.readers.tabular import (
     Fields,
     Source,
+    check_end,
     joined,
     only_array,
+    split,
     structured,
 )
 
@@ -107,16 +109,19 @@ def find_examples(
         # A column may be named by its path, as an array is.
         inner = label_key and label_key.strip("/").removeprefix(f"{key}/")
         table = _table(title, item, {inner, *columns.drop})
+        if table is None:
+            source = _array(title, item)
+            names = feature_names(file) if is_anndata(file) else None
+            names = names or hdf5_links.axis_names(item)
+            if names is not None and source.shape[1:] == (len(names),):
+                table = split(source, checked_names(title, names))
         is_column = table is not None and inner in table.types
         if table is not None:
             source = joined(title, table, inner if is_column else None, columns)
         elif columns.drop:
             raise ValueError(f"{title} has no columns that could be dropped.")
-        else:
-            source = _array(title, item)
-        if is_anndata(file) and key == "X":
-            source = dataclasses.replace(source, names=feature_names(file))
-            source = source.in_order(title, columns.names)
+        if _is_plain(item):
+            check_end(title, source)
         if label_key is None:
             return source, None
         if is_column and _is_group(item):
@@ -124,6 +129,12 @@ def find_examples(
         if is_column:
             return source, _as_labels(title, table.column(inner))
         return source, read_labels(path, file, label_key)
+
+
+def _is_plain(item):
+    """Return whether an item is an array of nobody's convention."""
+    is_array = hasattr(item, "dtype") and not hdf5_matlab.is_matlab(item)
+    return is_array and not item.is_virtual
 
 
 def _is_group(item):

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from nae_tf.base.feature_names import listed
+from nae_tf.base.feature_names import Names, listed
 from nae_tf.data.readers import hdf5_pandas
 
 _MOST_LINKS = 40
@@ -148,6 +148,19 @@ def fill_value(dataset):
     if not is_own or dataset.dtype.kind not in "iuf" or not dataset.fillvalue:
         return None
     return dataset.fillvalue
+
+
+def axis_names(dataset) -> Names | None:
+    """Names of the columns of an array by netCDF's coordinate of that axis."""
+    import h5py
+
+    if dataset.ndim != 2:
+        return None
+    for scale in dataset.dims[1].values():
+        is_text = h5py.check_string_dtype(scale.dtype) is not None
+        if is_text and scale.shape == dataset.shape[1:]:
+            return tuple(scale.asstr()[...].tolist())
+    return None
 
 
 def check_written(title, dataset):

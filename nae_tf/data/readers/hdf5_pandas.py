@@ -59,6 +59,8 @@ def _fixed(title, group):
         items = _names(title, group, f"block{block}_items")
         by_row = "transposed" in values.attrs
         dtype = values.dtype
+        if "shape" in values.attrs:
+            raise ValueError(f"{title} is empty.")
         if "value_type" in values.attrs:
             dtype = _DATES
         for position, name in enumerate(items):

@@ -74,6 +74,11 @@ def list_images(
         ValueError: if there is no image, another kind of file, masks beside
             images, or a link to a folder that contains it.
     """
+    for name in ("zarr.json", ".zarray", ".zgroup"):
+        if (folder / name).exists():
+            raise ValueError(
+                f"{folder} is a store of zarr; write its array as .npy or HDF5."
+            )
     files: list[pathlib.Path] = []
     labels: list[str | None] = []
     for path in sorted(_files_below(folder)):

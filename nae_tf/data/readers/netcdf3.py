@@ -38,7 +38,8 @@ def read(path, key, label_key, columns: Columns) -> Contents:
             labels = None
             if label_key is not None:
                 labels = _labels(np.array(arrays[label_key].data))
-            return Contents(values, labels)
+            names = _names(arrays, arrays[key])
+            return Contents(values, labels, names)
     except (IndexError, KeyError, OSError, TypeError, ValueError) as error:
         if str(error).startswith(str(path)):
             raise
@@ -46,6 +47,16 @@ def read(path, key, label_key, columns: Columns) -> Contents:
         raise ValueError(
             f"{path} is damaged or no netCDF file: {reason}."
         ) from error
+
+
+def _names(arrays, variable):
+    """Names of the columns by the coordinate of their dimension, or None."""
+    if len(variable.dimensions) != 2:
+        return None
+    coordinate = arrays.get(variable.dimensions[1])
+    if coordinate is None or coordinate.data.dtype.kind != "S":
+        return None
+    return tuple(_labels(np.array(coordinate.data)).tolist())
 
 
 def _values(title, variable):

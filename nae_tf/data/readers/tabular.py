@@ -102,12 +102,31 @@ def only_array(
         ValueError: if there is not exactly one.
     """
     candidates = sorted(set(names) - {label_key})
+    if not candidates:
+        raise ValueError(f"{title} has no array of examples.")
     if len(candidates) != 1:
         raise ValueError(
             f"{title} has the arrays {listed(candidates)}; set key to the one "
             f"that holds the examples{hint}."
         )
     return candidates[0]
+
+
+def split(source: Source, names: Names) -> Fields:
+    """Take the features of vectors as columns.
+
+    Args:
+        source: vectors [rows, features].
+        names: names of their features.
+    """
+    places = {name: place for place, name in enumerate(names)}
+
+    def read(wanted, start, stop):
+        part = source.read(start, stop)
+        return {name: part[:, places[name]] for name in wanted}
+
+    types = dict.fromkeys(names, source.dtype)
+    return Fields(source.shape[0], types, read)
 
 
 def structured(array) -> Fields:
@@ -235,3 +254,46 @@ def _feature_names(title, kept, shapes):
         else:
             names.append(name)
     return checked_names(title, names)
+
+
+def check_end(title, source: Source):
+    """Refuse floats that end in zeros alone, as unwritten parts of files do.
+
+    Two examples or more of zeros at the end, and none before them, are taken
+    for a part that was allocated and never written.
+
+    Args:
+        title: name of the array, used in error messages.
+        source: its examples.
+
+    Raises:
+        ValueError: if it ends so.
+    """
+    size = source.shape[0] if source.shape else 0
+    if source.dtype.kind != "f" or size < 3:
+        return
+    try:
+        is_written = _is_written(source, size - 2, size)
+        if is_written.any():
+            return
+        is_written = np.concatenate(
+            [
+                _is_written(source, start, min(start + _ROWS_COMPARED, size))
+                for start in range(0, size, _ROWS_COMPARED)
+            ]
+        )
+    except ValueError:  # Missing values: whoever reads all counts them.
+        return
+    end = size - int(np.argmax(is_written[::-1]))
+    if is_written.any() and is_written[:end].all():
+        raise ValueError(
+            f"{title} ends in {size - end} examples of zeros, as an array "
+            "whose end was never written; cut it there, or store it as .npy "
+            "if they are meant."
+        )
+
+
+def _is_written(source, start, stop):
+    """Return which examples hold a value other than zero."""
+    values = source.read(start, stop)
+    return np.asarray(values.reshape(stop - start, -1).any(axis=1))
