@@ -62,6 +62,12 @@ def folder_within_itself(tmp_path):
     paths.read_files(folder)
 
 
+def whole_benchmark(tmp_path):
+    for part in ("train/good", "test/good", "test/broken"):
+        write_folder(tmp_path / "bottle" / part, random_images(3, 4, 4, 3))
+    paths.read_files(str(tmp_path / "bottle"))
+
+
 def photograph_of_a_camera(tmp_path):
     folder = write_folder(tmp_path / "good", random_images(3, 4, 4, 3))
     (tmp_path / "good" / "IMG_1.HEIC").write_bytes(b"x")
@@ -101,6 +107,10 @@ CASES = {
     "a transparent one": (
         odd_among_others((4, 4, 4)),
         r"odd.png has 4 channels and is transparent .* expected 1 or 3",
+    ),
+    "a whole benchmark": (
+        whole_benchmark,
+        "bottle has the subfolders train and test; name the folder of one",
     ),
     "an empty file": (empty_file, "empty.png is empty; remove it"),
     "a photograph of a telephone": (

@@ -215,6 +215,11 @@ def _from_folders(title, folders, image_shape, max_level):
         counts[str(folder)] = len(folder_files)
         files += folder_files
         labels += folder_labels
+    if {"train", "test"} <= set(labels):
+        raise ValueError(
+            f"{title} has the subfolders train and test; name the folder of "
+            "one of them, as in user_data.train and user_data.test."
+        )
     shape, dtype, images = read_images(files, image_shape, max_level)
 
     def stream(indices):
