@@ -220,7 +220,7 @@ def _read(title, blocks, names, dialect, integers, features, label=None):
     is_single = len(names) == 1
     for lines in blocks:
         octets = lines.octets.rstrip(b"\r\n") if is_single else lines.octets
-        if not octets.strip(b"\r\n"):
+        if not octets.lstrip(b"\r\n"):
             continue
         parse_options = arrow_csv.ParseOptions(
             delimiter=dialect.separator,

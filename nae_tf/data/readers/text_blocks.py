@@ -1,6 +1,7 @@
 """Blocks of whole lines of a text, so that files need not fit in memory."""
 
 import codecs
+import functools
 import gzip
 import sys
 import zlib
@@ -31,8 +32,11 @@ def line_blocks(title, path) -> Iterator[bytes]:
     """
     rest = b""
     with _open(path) as file:
-        # Of a pipe, what there is; of a file, a whole block.
-        read = file.read1 if path == "-" else file.read
+        # Of a pipe, what there is; of a file, whole lines if LF ends them.
+        if path == "-":
+            read = file.read1
+        else:
+            read = functools.partial(_read_lines, file)
         for octets in _octets(title, file, read):
             if b"\0" in octets:
                 raise ValueError(
@@ -67,6 +71,10 @@ def _open(path):
     if path.suffix.lower() == ".gz":
         return gzip.open(path)
     return path.open("rb")
+
+
+def _read_lines(file, size):
+    return file.read(size) + file.readline(_LONGEST_LINE)
 
 
 def _octets(title, file, read):
