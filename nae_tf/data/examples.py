@@ -9,6 +9,7 @@ examples come from, and `task`, the splits of a run. `digits`, `densities`,
 
 import abc
 import dataclasses
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
@@ -54,6 +55,9 @@ class Examples(abc.ABC):
             quantised data are multiples of 1 / (num_levels - 1) in [0, 1].
         names: names of the features in their order; None for images and for
             features without names. A keyword argument.
+        contents: function that returns the contents of the file of every
+            example, bytes, in order; None where examples have no files of
+            their own. A keyword argument.
 
     Example:
         >>> from nae_tf.data import digits_holdout
@@ -69,6 +73,9 @@ class Examples(abc.ABC):
     shape: tuple[int, ...]
     num_levels: int | None
     names: tuple[str, ...] | None = dataclasses.field(
+        default=None, kw_only=True
+    )
+    contents: Callable[[], Iterable[bytes]] | None = dataclasses.field(
         default=None, kw_only=True
     )
 

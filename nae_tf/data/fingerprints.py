@@ -1,6 +1,7 @@
 """Fingerprints of examples, by which other data are told from the same.
 
-A fingerprint is a hash of an example as it is stored. Those of a set, in their
+A fingerprint is a hash of an example as it is stored, or of its own file:
+another processor may resize an image to other values. Those of a set, in their
 order, have one digest. Where data have changed since a training, fingerprints
 still tell which examples the training has seen.
 """
@@ -30,21 +31,26 @@ def fingerprints(examples: Examples) -> np.ndarray | None:
         examples: set, which is read once.
 
     Returns:
-        uint64 [size], the same for equal stored values; None for samples of a
-        density, which no file holds.
+        uint64 [size], the same for equal files or stored values; None for
+        samples of a density, which no file holds.
     """
     if isinstance(examples, SampledExamples):
         return None
+    hashes = b"".join(
+        hashlib.blake2b(content, digest_size=_NUM_BYTES).digest()
+        for content in _contents(examples)
+    )
+    return np.frombuffer(hashes, "<u8").astype(np.uint64)
+
+
+def _contents(examples):
+    if examples.contents is not None:
+        return examples.contents()
     if isinstance(examples, ArrayExamples):
         batches = [examples.array]
     else:
         batches = examples.stored().batch(_BATCH).as_numpy_iterator()
-    hashes = b"".join(
-        hashlib.blake2b(row.tobytes(), digest_size=_NUM_BYTES).digest()
-        for batch in batches
-        for row in batch
-    )
-    return np.frombuffer(hashes, "<u8").astype(np.uint64)
+    return (row.tobytes() for batch in batches for row in batch)
 
 
 def digest_of(hashes: np.ndarray) -> str:

@@ -1,11 +1,13 @@
 """Tests of nae_tf/data/schema.py and fingerprints.py."""
 
+import hashlib
 import json
 
 import numpy as np
 import pytest
+from data_files import random_images, write_folder
 
-from nae_tf.data import Schema, Task, fingerprints
+from nae_tf.data import Schema, Task, fingerprints, read_files
 from nae_tf.data.schema import SetRecord
 from nae_tf.data.sources import ArrayExamples
 
@@ -144,3 +146,17 @@ def test_equal_examples_count_as_trained_on():
 def test_data_that_leave_nothing_are_refused():
     with pytest.raises(ValueError, match="leave nothing for test"):
         keep_apart(([1, 2], [3], [4]), ([2, 5], [3], [1]))
+
+
+def test_images_are_told_apart_by_their_files(tmp_path):
+    """Decoding and resizing may round in another way on another processor."""
+    images = random_images(4, 5, 5, 1)
+    write_folder(tmp_path, images)
+    paths = sorted(tmp_path.iterdir())
+    files = read_files(str(tmp_path), image_shape=(3, 3, 1))
+    found = fingerprints.fingerprints(files.select("some", np.array([3, 1])))
+    expected = [
+        hashlib.blake2b(paths[index].read_bytes(), digest_size=8).digest()
+        for index in (3, 1)
+    ]
+    assert found.astype("<u8").tobytes() == b"".join(expected)

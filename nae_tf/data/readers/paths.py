@@ -1,5 +1,6 @@
 """Files and folders of a user, found by their paths and read."""
 
+import dataclasses
 import glob
 import os
 import pathlib
@@ -230,7 +231,11 @@ def _from_folders(title, folders, image_shape, max_level):
 
     def select(name, indices):
         levels = num_levels(dtype, max_level)
-        return sources.from_indices(name, shape, levels, indices, stream)
+        selected = sources.from_indices(name, shape, levels, indices, stream)
+        return dataclasses.replace(
+            selected,
+            contents=lambda: (files[index].read_bytes() for index in indices),
+        )
 
     has_classes = None not in labels
     return UserFiles(
