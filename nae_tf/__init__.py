@@ -10,14 +10,45 @@ The paper's own files stand beside this one, in reading order `energy`,
 `baselines`, `metrics`, `data` and `serving` have public names.
 """
 
+import os
 import pathlib
 import sys
 
 __version__ = "0.1.0"
 
+
+def _choose_backend():
+    """Have Keras compute by TensorFlow, or say that it does not.
+
+    A command is a process of its own, where nobody else needs Keras.
+
+    Raises:
+        ImportError: if Keras is to compute by something else.
+    """
+    name = "".join(sys.argv[:1])
+    started = any(x.startswith("nae_tf.") for x in sys.orig_argv)
+    if (name == "-m" and started) or name.startswith("nae-tf "):
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if "keras" in sys.modules or backend == "tensorflow":
+        try:
+            import keras
+
+            backend = keras.config.backend()
+        except ModuleNotFoundError as error:
+            backend = str(error.name)  # By keras.json, and not installed.
+    if backend != "tensorflow":
+        raise ImportError(
+            f"nae_tf needs Keras on TensorFlow, and found the backend "
+            f"{backend!r}; set KERAS_BACKEND=tensorflow in the environment "
+            "before Keras is imported."
+        )
+
+
 # `nae-tf --help` answers without TensorFlow, which takes seconds to import. For
 # a command runs/console_script.py renames the program and reloads this file.
 if pathlib.PurePath(*sys.argv[:1]).name not in ("nae-tf", "nae-tf.exe"):
+    _choose_backend()
     from nae_tf import baselines, data, metrics, networks, serving
     from nae_tf.autoencoder import Autoencoder
     from nae_tf.base import OutlierDetector

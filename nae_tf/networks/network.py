@@ -19,6 +19,8 @@ from nae_tf.networks.layers import fan_in_uniform
 LEAKY_RELU_SLOPE = 0.2
 # PyTorch's value; Keras has 1e-3.
 GROUP_NORM_EPSILON = 1e-5
+# Stated, because a keras.json of the user may have another default.
+DATA_FORMAT = "channels_last"
 
 
 class Network(keras.Model):
@@ -162,6 +164,7 @@ class LayerBuilder:
             kernel_size,
             strides,
             padding,
+            data_format=DATA_FORMAT,
             activation=activation,
             use_bias=use_bias,
             dtype=self.dtype_policy,
@@ -192,6 +195,7 @@ class LayerBuilder:
             kernel_size,
             strides,
             padding,
+            data_format=DATA_FORMAT,
             activation=activation,
             dtype=self.dtype_policy,
             **self._initializers(area * filters, area * x.shape[-1]),
@@ -245,16 +249,22 @@ class LayerBuilder:
 
     def max_pool(self, x):
         """Pool maxima, MaxPool(2) in Table 10."""
-        return keras.layers.MaxPooling2D(2, dtype=self.dtype_policy)(x)
+        layer = keras.layers.MaxPooling2D(
+            2, data_format=DATA_FORMAT, dtype=self.dtype_policy
+        )
+        return layer(x)
 
     def average_pool(self, x):
         """Pool averages, AvgPool(2) in Table 10."""
-        return keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)(x)
+        layer = keras.layers.AveragePooling2D(
+            2, data_format=DATA_FORMAT, dtype=self.dtype_policy
+        )
+        return layer(x)
 
     def global_average_pool(self, x):
         """Pool the average of the whole map, to [batch, 1, 1, channels]."""
         layer = keras.layers.GlobalAveragePooling2D(
-            keepdims=True, dtype=self.dtype_policy
+            DATA_FORMAT, keepdims=True, dtype=self.dtype_policy
         )
         return layer(x)
 
@@ -272,7 +282,10 @@ class LayerBuilder:
 
     def upsample_nearest(self, x):
         """Repeat every pixel, Nearest(2) in Table 10."""
-        return keras.layers.UpSampling2D(2, dtype=self.dtype_policy)(x)
+        layer = keras.layers.UpSampling2D(
+            2, data_format=DATA_FORMAT, dtype=self.dtype_policy
+        )
+        return layer(x)
 
     def add(self, x, y):
         """Add element by element."""
@@ -284,7 +297,7 @@ class LayerBuilder:
 
     def flatten(self, x):
         """Reshape [batch, ...] to [batch, size]."""
-        return keras.layers.Flatten(dtype=self.dtype_policy)(x)
+        return keras.layers.Flatten(DATA_FORMAT, dtype=self.dtype_policy)(x)
 
     def reshape(self, x, shape):
         """Reshape [batch, ...] to `[batch, *shape]`."""
