@@ -57,6 +57,14 @@ def all_layers(model: keras.Model) -> list:
     return list(model._flatten_layers())
 
 
+def start_at_epoch(model: keras.Model, epoch: int):
+    """Have the `fit` that has just begun start at an epoch, from 0.
+
+    As `keras.callbacks.BackupAndRestore` does; called in `on_train_begin`.
+    """
+    model._initial_epoch = epoch
+
+
 def step_counter(optimizer: keras.optimizers.Optimizer):
     """Return an optimizer's count of training steps, an int variable.
 

@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import shutil
+from typing import Protocol
 
 import tensorflow as tf
 from absl import logging
@@ -85,6 +86,13 @@ class SavedCheckpoint:
         return str(self.path / _VARIABLES)
 
 
+class Writable(Protocol):
+    """Variables that write themselves."""
+
+    def write(self, path: str):
+        """Write files whose names begin with a path, in a new folder."""
+
+
 class DamagedCheckpointError(ValueError):
     """A checkpoint differs from what was written."""
 
@@ -102,11 +110,11 @@ class CheckpointDirectory:
         self.path = path
         self._damaged: set[str] = set()
 
-    def save(self, checkpoint: tf.train.Checkpoint, progress: Progress):
+    def save(self, checkpoint: Writable, progress: Progress):
         """Write a checkpoint, then delete those that it makes superfluous.
 
         Args:
-            checkpoint: variables to write.
+            checkpoint: variables to write, such as a `tf.train.Checkpoint`.
             progress: progress to write.
 
         Raises:
