@@ -9,6 +9,7 @@ import types
 import pytest
 
 import nae_tf
+import nae_tf.training
 
 PACKAGE = pathlib.Path(nae_tf.__file__).parent
 MODULES = sorted(
@@ -22,6 +23,7 @@ FACES = [
     nae_tf.metrics,
     nae_tf.networks,
     nae_tf.serving,
+    nae_tf.training,
 ]
 PUBLIC = {
     f"{face.__name__}.{name}": getattr(face, name)
