@@ -49,7 +49,7 @@ def _choose_backend():
 # a command runs/console_script.py renames the program and reloads this file.
 if pathlib.PurePath(*sys.argv[:1]).name not in ("nae-tf", "nae-tf.exe"):
     _choose_backend()
-    from nae_tf import baselines, data, metrics, networks, serving
+    from nae_tf import baselines, data, metrics, networks, serving, tables
     from nae_tf.autoencoder import Autoencoder
     from nae_tf.base import OutlierDetector
     from nae_tf.estimator import NAEDetector
@@ -94,4 +94,5 @@ __all__ = [
     "metrics",
     "networks",
     "serving",
+    "tables",
 ]

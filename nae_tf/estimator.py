@@ -1,20 +1,21 @@
 """NAE for tables, as a scikit-learn outlier detector.
 
-    NAEDetector(contamination=0.05).fit(x).predict(x_new)
+    NAEDetector().fit(x).p_values(x_new)
 
-Features are standardised, so that all have the same weight. Signs are those of
-scikit-learn: a high `score_samples` is normal, `predict` returns +1 for inliers
-and -1 for outliers.
+Signs are those of scikit-learn: a high `score_samples` is normal, `predict`
+returns +1 for inliers and -1 for outliers.
 """
 
 import contextlib
 import random
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
+from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
@@ -22,12 +23,24 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nae_tf import samplers
 from nae_tf.base.input_checks import refuse_masked
-from nae_tf.base.setting_checks import check_integer, check_number
+from nae_tf.base.setting_checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+)
 from nae_tf.data.sources import ArrayExamples
 from nae_tf.nae import NAE
 from nae_tf.networks.fc_res2 import FCRes2Decoder, FCRes2Encoder
 from nae_tf.networks.mlp import MLPDecoder, MLPEncoder
 from nae_tf.samplers import OnManifold
+from nae_tf.tables import (
+    TableFeatures,
+    TableNAE,
+    cross_conformal_p_values,
+    folds,
+)
+from nae_tf.tables.features import fit_scaler
 
 # Path of the samplers' classes in older pickled detectors.
 sys.modules.setdefault("nae_tf.on_manifold", samplers)
@@ -37,6 +50,7 @@ _DTYPE = "float64"
 # Tracing a training step takes as long as this many steps without a graph.
 _MIN_STEPS_TO_TRACE = 30
 _MAX_LATENT_DIM = 32
+_NUM_MEMBERS = 4
 
 
 def mlp_networks(num_features: int, latent_dim: int):
@@ -64,32 +78,51 @@ NETWORKS: dict[str, Callable] = {
 
 
 class NAEDetector(OutlierMixin, BaseEstimator):
-    """Outlier detection by a Normalized Autoencoder, for arrays and tables.
+    """Outlier detection by Normalized Autoencoders, for arrays and tables.
+
+    By default eight small autoencoders are trained side by side (`TableNAE`).
+    With `networks`, one `NAE` with these networks takes their place.
 
     Args:
         contamination: share of outliers in the training data, in (0, 0.5]; as
-            many training examples are predicted to be outliers.
-        networks: "FCRes2", "MLP", which is about twice as fast, or a function
+            many training examples are predicted to be outliers. `select` needs
+            no such share.
+        networks: None for the ensemble; or "FCRes2", "MLP", or a function
             (num_features, latent_dim) -> (encoder, decoder) of Keras models.
             Pickling needs a function that can be imported.
-        latent_dim: size of the latents, >= 2; None means half the number of
-            features, but 2 to 32.
-        latent_space: `Sphere()` (None) or `Euclidean()`.
-        sampler: `Sampler` of the `NAE`; None means `OnManifold.for_tables()`.
-        pretraining_epochs: epochs of the autoencoder, >= 0.
-        epochs: epochs of the NAE after it, >= 0.
-        batch_size: number of examples per step, > 0; all of them where there
-            are fewer.
-        pretraining_learning_rate: learning rate of Adam for the autoencoder,
-            > 0.
-        learning_rate: learning rate of Adam for the NAE, > 0.
+        latent_dim: size of the latents of `networks`, >= 2; None means half the
+            number of features, but 2 to 32.
+        latent_space: latent space of `networks`, `Sphere()` (None) or
+            `Euclidean()`.
+        sampler: `Sampler` of the `NAE` of `networks`; None means
+            `OnManifold.for_tables()`.
+        pretraining_steps: steps of the autoencoders, >= 0, whatever the number
+            of rows; None means 300, with `networks` 1,000.
+        steps: steps of NAE after them, >= 0; None means 200.
+        batch_size: number of examples per step, > 0; None means 64, with
+            `networks` 128.
+        pretraining_learning_rate: learning rate of Adam for the autoencoders,
+            > 0; None means 2e-3, with `networks` 1e-3.
+        learning_rate: learning rate of Adam for NAE, > 0; None means 1e-3, with
+            `networks` 1e-4.
+        missing_values: "error" refuses NaN; "mask" leaves NaN out of a row's
+            energy, with the mean in its place as input.
+        warm_start: whether `fit` goes on from the ensemble of the last call,
+            without pre-training.
+        verbose: 1 prints what is trained and how long it took; 0 nothing.
         random_state: int, `numpy.random.RandomState` or None, as in
             scikit-learn's glossary.
 
     Attributes:
-        model_: the fitted `NAE`; it takes standardised features.
+        model_: the fitted `TableNAE`, or the `NAE` of `networks`. It takes
+            columns of `features_`, or standardised features.
+        features_: the fitted `TableFeatures`; not with `networks`.
         scaler_: the fitted `sklearn.preprocessing.StandardScaler`.
         offset_: float; `decision_function` is `score_samples` minus it.
+        fold_: int [num_examples], the members that a training example was left
+            out by; not with `networks`.
+        left_out_energies_: float [num_examples], energies of training examples
+            under these members; not with `networks`.
         n_features_in_: number of features.
         feature_names_in_: names of the features, if the training data had
             names.
@@ -98,26 +131,29 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         >>> import numpy as np
         >>> from nae_tf import NAEDetector
         >>> x_train = np.random.default_rng(0).normal(size=(200, 3))
-        >>> detector = NAEDetector(
-        ...     contamination=0.05, networks="MLP", epochs=1, random_state=0
-        ... )
+        >>> detector = NAEDetector(contamination=0.05, random_state=0)
         >>> detector.fit(x_train).predict([[0.1, 0.1, 0.1], [9.0, 9.0, 9.0]])
         array([ 1, -1])
+        >>> detector.select([[0.1, 0.1, 0.1], [9.0, 9.0, 9.0]], 0.05)
+        array([False,  True])
     """
 
     def __init__(
         self,
         contamination: float = 0.1,
         *,
-        networks="FCRes2",
+        networks=None,
         latent_dim: int | None = None,
         latent_space=None,
         sampler=None,
-        pretraining_epochs: int = 50,
-        epochs: int = 10,
-        batch_size: int = 128,
-        pretraining_learning_rate: float = 1e-3,
-        learning_rate: float = 1e-4,
+        pretraining_steps: int | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        pretraining_learning_rate: float | None = None,
+        learning_rate: float | None = None,
+        missing_values: str = "error",
+        warm_start: bool = False,
+        verbose: int = 0,
         random_state=None,
     ):
         self.contamination = contamination
@@ -125,15 +161,18 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         self.latent_dim = latent_dim
         self.latent_space = latent_space
         self.sampler = sampler
-        self.pretraining_epochs = pretraining_epochs
-        self.epochs = epochs
+        self.pretraining_steps = pretraining_steps
+        self.steps = steps
         self.batch_size = batch_size
         self.pretraining_learning_rate = pretraining_learning_rate
         self.learning_rate = learning_rate
+        self.missing_values = missing_values
+        self.warm_start = warm_start
+        self.verbose = verbose
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        """Pre-train the autoencoder, then train the NAE.
+        """Pre-train the autoencoders, then train NAE.
 
         Args:
             X: float [num_examples, num_features], mostly inliers.
@@ -147,30 +186,14 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 range.
         """
         self._check_settings()
-        refuse_masked(X)
-        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        X = self._validated(X, reset=True)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.scaler_ = _fit_scaler(X)
-        examples = ArrayExamples(
-            name="training data",
-            size=len(X),
-            shape=X.shape[1:],
-            num_levels=None,
-            read=lambda: self.scaler_.transform(X),
-        )
-        model = self._make_model(seed)
-        self._fit_phase(
-            model.autoencoder(),
-            examples,
-            self.pretraining_learning_rate,
-            self.pretraining_epochs,
-            seed,
-        )
-        # The second phase has another order of examples.
-        self._fit_phase(
-            model, examples, self.learning_rate, self.epochs, seed + 1
-        )
-        self.model_ = model
+        start = time.monotonic()
+        if self.networks is None:
+            self._fit_ensemble(X, seed)
+        else:
+            self._fit_networks(X, seed)
+        self._report(f"trained in {time.monotonic() - start:.1f} s")
         self.offset_ = float(
             np.percentile(self._scores(X), 100 * self.contamination)
         )
@@ -189,13 +212,11 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             X: float [num_examples, num_features].
 
         Returns:
-            float64 [num_examples], <= 0.
+            float64 [num_examples], <= 0; about -1 for inliers, with `networks`
+            minus the mean squared error.
         """
         check_is_fitted(self)
-        refuse_masked(X)
-        return self._scores(
-            validate_data(self, X, dtype=np.float64, reset=False)
-        )
+        return self._scores(self._validated(X))
 
     def decision_function(self, X) -> np.ndarray:
         """Score examples relative to `offset_`; negative is outlying.
@@ -219,6 +240,71 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
+    def p_values(self, X) -> np.ndarray:
+        """Compute conformal p-values: low is outlying.
+
+        Among new inliers about a share `a` has a p-value of at most `a`, if the
+        training data are inliers (`cross_conformal_p_values`).
+
+        Args:
+            X: float [num_examples, num_features].
+
+        Returns:
+            float64 [num_examples], in [1 / (n + 1), 1] for n training examples.
+
+        Raises:
+            ValueError: with `networks`, or after fewer than eight examples,
+                when no example was left out.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "fold_") or self.fold_[0] < 0:
+            raise ValueError(
+                "NAEDetector.p_values: expected networks=None and at least 8 "
+                "training examples, because members that leave examples out "
+                "are compared; for other networks calibrate on a set of its "
+                "own (nae_tf.Calibration)."
+            )
+        energies = self._fold_energies(self._validated(X))
+        return cross_conformal_p_values(
+            energies, self.fold_, self.left_out_energies_
+        )
+
+    def select(self, X, false_discovery_rate: float) -> np.ndarray:
+        """Select outliers by the procedure of Benjamini and Hochberg (1995).
+
+        Args:
+            X: float [num_examples, num_features].
+            false_discovery_rate: bound of the expected share of inliers among
+                the selected, in (0, 1).
+
+        Returns:
+            bool [num_examples], whether an example is selected.
+
+        Raises:
+            ValueError: as `p_values`, or if the rate is out of range.
+        """
+        check_number(
+            "NAEDetector.select",
+            "false_discovery_rate",
+            false_discovery_rate,
+            "(0, 1)",
+        )
+        adjusted = false_discovery_control(self.p_values(X), method="bh")
+        return adjusted <= false_discovery_rate
+
+    def explain(self, X) -> np.ndarray:
+        """Split the energy of examples among the features.
+
+        Args:
+            X: float [num_examples, num_features].
+
+        Returns:
+            float64 [num_examples, num_features], >= 0, whose sums are the
+            energies `-score_samples(X)`.
+        """
+        check_is_fitted(self)
+        return self._shares(self._validated(X))
+
     def __setstate__(self, state):
         """Restore a pickle; older ones have mean and scale, but no scaler."""
         if "mean_" in state:
@@ -231,12 +317,144 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             state["scaler_"] = scaler
         super().__setstate__(state)
 
-    def _scores(self, X):
-        scores = -self.model_.predict_outlier_score(
-            self.scaler_.transform(X), 1024
+    def __sklearn_tags__(self):
+        """Tell scikit-learn whether NaN is taken."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._masks
+        return tags
+
+    @property
+    def _masks(self) -> bool:
+        # Older pickles have no such setting.
+        return getattr(self, "missing_values", "error") == "mask"
+
+    def _validated(self, X, reset: bool = False):
+        refuse_masked(X)
+        return validate_data(
+            self,
+            X,
+            dtype=np.float64,
+            ensure_min_samples=2 if reset else 1,
+            ensure_all_finite="allow-nan" if self._masks else True,
+            reset=reset,
         )
+
+    def _report(self, text):
+        if self.verbose:
+            print(f"NAEDetector: {text}")
+
+    def _scores(self, X):
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isnan(X).any():
+                energies = self._shares(X).sum(axis=1)
+            else:
+                energies = self._energies(X)
         # An example whose energy overflows is an outlier.
-        return np.where(np.isnan(scores), -np.inf, scores)
+        return np.where(np.isnan(energies), -np.inf, -energies)
+
+    def _energies(self, X):
+        if not hasattr(self, "features_"):
+            return self.model_.predict_outlier_score(
+                self.scaler_.transform(X), 1024
+            )
+        return np.mean(self._fold_energies(X), axis=0)
+
+    def _fold_energies(self, X):
+        """Energies under the members of each fold, [folds, num_examples]."""
+        columns = self.features_.transform(X)
+        energies = np.mean(self.model_.member_energies(columns), axis=0)
+        rest = self.features_.rest(X)
+        return energies if rest is None else (energies + rest) / 2
+
+    def _shares(self, X):
+        if hasattr(self, "features_"):
+            residuals = self.model_.scaled_residuals(
+                self.features_.transform(X)
+            )
+            shares = self.features_.shares(X, residuals)
+        else:
+            standardised = np.nan_to_num(self.scaler_.transform(X))
+            left = standardised - np.asarray(self.model_(standardised))
+            shares = np.square(left) / X.shape[1]
+        known = ~np.isnan(X)
+        # The energy is a mean over the features that are known.
+        weight = X.shape[1] / np.maximum(known.sum(axis=1, keepdims=True), 1)
+        return np.where(known, shares * weight, 0.0)
+
+    # --- The ensemble -------------------------------------------------------
+
+    def _fit_ensemble(self, X, seed):
+        previous = getattr(self, "model_", None) if self.warm_start else None
+        self.fold_ = folds(len(X), _NUM_MEMBERS, seed)
+        if previous is None:
+            self.features_ = TableFeatures(random_state=seed)
+            self.features_.fit(X, fold=self.fold_)
+            self.scaler_ = self.features_.scaler_
+        columns = self.features_.transform(X)
+        if previous is None:
+            model = TableNAE(
+                columns.shape[1],
+                self.features_.num_values_,
+                num_members=_NUM_MEMBERS,
+            )
+        else:
+            model = previous
+        pretraining_steps = (
+            0 if previous else self._setting("pretraining_steps")
+        )
+        steps = self._setting("steps")
+        self._report(
+            f"{len(X):,} examples of {X.shape[1]} features, "
+            f"{2 * _NUM_MEMBERS} autoencoders of {pretraining_steps} and "
+            f"{steps} steps"
+        )
+        model.train_members(
+            columns,
+            self.fold_,
+            pretraining_steps,
+            steps,
+            self._setting("pretraining_learning_rate"),
+            self._setting("learning_rate"),
+            min(self._setting("batch_size"), len(X)),
+            seed,
+            new_weights=previous is None,
+        )
+        self.model_ = model
+        energies = self._fold_energies(X)
+        # Without folds every member has seen every example.
+        mine = np.maximum(self.fold_, 0)
+        self.left_out_energies_ = energies[mine, np.arange(len(X))]
+
+    # --- One NAE with networks of the user's choice -------------------------
+
+    def _fit_networks(self, X, seed):
+        self.scaler_ = fit_scaler(X)
+        examples = ArrayExamples(
+            name="training data",
+            size=len(X),
+            shape=X.shape[1:],
+            num_levels=None,
+            read=lambda: np.nan_to_num(self.scaler_.transform(X)),
+        )
+        model = self._make_model(seed)
+        self._report(
+            f"{len(X):,} examples of {X.shape[1]} features, "
+            f"{self._setting('pretraining_steps')} and "
+            f"{self._setting('steps')} steps"
+        )
+        # The second phase has another order of examples.
+        for phase, prefix, order in [
+            (model.autoencoder(), "pretraining_", seed),
+            (model, "", seed + 1),
+        ]:
+            self._fit_phase(
+                phase,
+                examples,
+                self._setting(f"{prefix}learning_rate"),
+                self._setting(f"{prefix}steps"),
+                order,
+            )
+        self.model_ = model
 
     def _make_model(self, seed):
         num_features = self.n_features_in_
@@ -258,61 +476,83 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 model.build((None, num_features))
         return model
 
-    def _fit_phase(self, model, examples, learning_rate, epochs, seed):
-        if epochs == 0:
+    def _fit_phase(self, model, examples, learning_rate, steps, seed):
+        if steps == 0:
             return
-        batch_size = min(self.batch_size, examples.size)
-        steps_per_epoch = -(-examples.size // batch_size)
         model.compile(
             keras.optimizers.Adam(learning_rate),
-            run_eagerly=epochs * steps_per_epoch < _MIN_STEPS_TO_TRACE,
+            run_eagerly=steps < _MIN_STEPS_TO_TRACE,
         )
+        batch_size = min(self._setting("batch_size"), examples.size)
         model.fit(
             examples.training_batches(batch_size, seed),
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
+            steps_per_epoch=steps,
             shuffle=False,
             verbose=0,
         )
+
+    def _setting(self, name):
+        """Return a setting, or the default of ensemble or networks for None."""
+        value = getattr(self, name)
+        if value is not None:
+            return value
+        return DEFAULTS[name][self.networks is not None]
 
     def _check_settings(self):
         share = self.contamination
         check_number("NAEDetector", "contamination", share, "(0, 0.5]")
         # In a list, because a dictionary cannot look up values without a hash.
-        if not callable(self.networks) and self.networks not in list(NETWORKS):
+        if not callable(self.networks) and self.networks not in [
+            None,
+            *NETWORKS,
+        ]:
             raise ValueError(
-                f"NAEDetector: expected networks in {sorted(NETWORKS)} or a "
-                f"function, received {self.networks!r}."
+                f"NAEDetector: expected networks None, in {sorted(NETWORKS)} "
+                f"or a function, received {self.networks!r}."
+            )
+        if self.networks is None:
+            for name in ("latent_dim", "latent_space", "sampler"):
+                if getattr(self, name) is not None:
+                    raise ValueError(
+                        f"NAEDetector: {name} is a setting of networks; set "
+                        'networks too, for example networks="FCRes2".'
+                    )
+        elif self.warm_start:
+            raise ValueError(
+                "NAEDetector: warm_start=True needs networks=None, because "
+                "networks are made anew in every fit."
             )
         for name, smallest in [
-            ("pretraining_epochs", 0),
-            ("epochs", 0),
+            ("pretraining_steps", 0),
+            ("steps", 0),
             ("batch_size", 1),
             ("latent_dim", 2),
         ]:
-            value = getattr(self, name)
-            if value is None and name == "latent_dim":
-                continue
-            check_integer("NAEDetector", name, value, smallest)
+            if getattr(self, name) is not None:
+                value = getattr(self, name)
+                check_integer("NAEDetector", name, value, smallest)
         for name in ("pretraining_learning_rate", "learning_rate"):
-            value = getattr(self, name)
-            check_number("NAEDetector", name, value, "(0, inf)")
-
-
-def _fit_scaler(X) -> StandardScaler:
-    """Fit a scaler that divides no feature by rounding errors."""
-    scaler = StandardScaler().fit(X)
-    deviation = np.sqrt(scaler.var_)
-    if not np.all(np.isfinite([scaler.mean_, deviation])):
-        raise ValueError(
-            "NAEDetector: expected features of finite mean and deviation, "
-            f"received values up to {np.abs(X).max():g}; scale them first."
+            if getattr(self, name) is not None:
+                value = getattr(self, name)
+                check_number("NAEDetector", name, value, "(0, inf)")
+        check_choice(
+            "NAEDetector",
+            "missing_values",
+            self.missing_values,
+            ["error", "mask"],
         )
-    # The scaler allows for the rounding of its own sums. The values of a
-    # constant feature may have been rounded more than that.
-    is_constant = deviation <= 1e-12 * np.abs(scaler.mean_)
-    scaler.scale_ = np.where(is_constant, 1.0, deviation)
-    return scaler
+        check_flag("NAEDetector", "warm_start", self.warm_start)
+        check_integer("NAEDetector", "verbose", int(self.verbose), 0)
+
+
+# For the ensemble, and for networks.
+DEFAULTS: dict[str, tuple] = {
+    "pretraining_steps": (300, 1_000),
+    "steps": (200, 200),
+    "batch_size": (64, 128),
+    "pretraining_learning_rate": (2e-3, 1e-3),
+    "learning_rate": (1e-3, 1e-4),
+}
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ FACES = (
     "nae_tf.metrics",
     "nae_tf.networks",
     "nae_tf.serving",
+    "nae_tf.tables",
     "nae_tf.training",
 )
 # What Sphinx makes of the scripts in docs/gallery.

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from image_set_stand_in import stand_in
 
-from nae_tf import NAEDetector, OnManifold
+from nae_tf import OnManifold
 from nae_tf.data import tfds_images
-from nae_tf.estimator import fc_res2_networks
+from nae_tf.estimator import DEFAULTS, fc_res2_networks
 from nae_tf.evaluation.evaluate import evaluate
 from nae_tf.evaluation.results import aurocs
 from nae_tf.runs import configuration, run_directory
@@ -112,17 +112,13 @@ def test_vectors_are_trained_as_the_detector_trains_them(own_table):
             if ours.get_config()[key] != value
         }
         assert differing <= {"dtype", "name"}
-    detector = NAEDetector()
-    for phase, epochs, rate in [
-        (
-            experiment.pretraining,
-            detector.pretraining_epochs,
-            detector.pretraining_learning_rate,
-        ),
-        (experiment.training, detector.epochs, detector.learning_rate),
+    for phase, prefix in [
+        (experiment.pretraining, "pretraining_"),
+        (experiment.training, ""),
     ]:
-        assert phase.epochs == epochs
-        assert phase.batch_size == detector.batch_size
+        _, rate = DEFAULTS[f"{prefix}learning_rate"]
+        _, batch_size = DEFAULTS["batch_size"]
+        assert phase.batch_size == batch_size
         assert float(phase.optimizer().learning_rate) == pytest.approx(rate)
 
 

@@ -108,7 +108,7 @@ CASES = {
         "1 of 32 values are masked",
     ),
     "masked entries in an estimator": (
-        lambda: NAEDetector(epochs=1).fit(MASKED),
+        lambda: NAEDetector(steps=1).fit(MASKED),
         "1 of 32 values are masked",
     ),
     "loss": (compiled(loss="mse"), "Remove the argument"),
@@ -168,8 +168,11 @@ CASES = {
         estimator(networks="VGG"),
         r"\['FCRes2', 'MLP'\] or a function.*'VGG'",
     ),
-    "one latent": (estimator(latent_dim=1), "latent_dim >= 2, received 1"),
-    "negative epochs": (estimator(epochs=-1), "epochs >= 0, received -1"),
+    "one latent": (
+        estimator(networks="MLP", latent_dim=1),
+        "latent_dim >= 2, received 1",
+    ),
+    "negative steps": (estimator(steps=-1), "steps >= 0, received -1"),
     "estimator's batches": (estimator(batch_size=0), "batch_size >= 1"),
     "learning rate": (estimator(learning_rate=0.0), "learning_rate > 0"),
     **{
@@ -179,9 +182,10 @@ CASES = {
         )
         for name, value in [
             ("contamination", "auto"),
-            ("epochs", 1.0),
-            ("batch_size", None),
+            ("steps", 1.0),
+            ("batch_size", "64"),
             ("learning_rate", "1e-3"),
+            ("missing_values", "mean"),
         ]
     },
     "a list of networks": (estimator(networks=["MLP"]), "received .'MLP'."),

@@ -26,9 +26,10 @@ SHORT = OnManifold(
 
 def tiny(**settings):
     settings = {
+        "networks": "FCRes2",
         "sampler": SHORT,
-        "pretraining_epochs": 1,
-        "epochs": 1,
+        "pretraining_steps": 1,
+        "steps": 1,
         "random_state": 0,
     } | settings
     return NAEDetector(**settings)
@@ -61,8 +62,19 @@ def fitted():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_it_is_a_scikit_learn_estimator():
-    results = check_estimator(tiny(), on_fail=None)
+@pytest.mark.parametrize(
+    "detector",
+    [
+        NAEDetector(pretraining_steps=20, steps=20, random_state=0),
+        NAEDetector(
+            pretraining_steps=5, steps=5, missing_values="mask", random_state=0
+        ),
+        tiny(),
+    ],
+    ids=["ensemble", "mask", "networks"],
+)
+def test_it_is_a_scikit_learn_estimator(detector):
+    results = check_estimator(detector, on_fail=None)
     failed = [
         f"{result['check_name']}: {result['exception']}"
         for result in results
@@ -73,10 +85,15 @@ def test_it_is_a_scikit_learn_estimator():
     assert len(results) > 40
 
 
-def test_outliers_off_the_curve_get_low_scores():
-    detector = NAEDetector(
-        latent_dim=3, pretraining_epochs=30, epochs=2, random_state=0
-    ).fit(curve(500, 0))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"networks": "FCRes2", "latent_dim": 3, "pretraining_steps": 120},
+    ],
+)
+def test_outliers_off_the_curve_get_low_scores(settings):
+    detector = NAEDetector(**settings, random_state=0).fit(curve(500, 0))
     inliers = curve(200, 1)
     # Every feature alone has the distribution of an inlier's.
     generator = np.random.default_rng(2)
@@ -116,8 +133,8 @@ def test_fitting_is_the_two_phases_with_every_setting():
         networks=networks,
         latent_dim=3,
         latent_space=Euclidean(),
-        pretraining_epochs=2,
-        epochs=3,
+        pretraining_steps=6,
+        steps=9,
         batch_size=16,
         pretraining_learning_rate=3e-2,
         learning_rate=2e-3,
@@ -134,13 +151,13 @@ def test_fitting_is_the_two_phases_with_every_setting():
     )
     standardised = (x - x.mean(0)) / x.std(0)
     examples = ArrayExamples("x", 40, (4,), None, lambda: standardised)
-    for phase, rate, epochs, order in [
-        (model.autoencoder(), 3e-2, 2, seed),
-        (model, 2e-3, 3, seed + 1),
+    for phase, rate, steps, order in [
+        (model.autoencoder(), 3e-2, 6, seed),
+        (model, 2e-3, 9, seed + 1),
     ]:
         phase.compile(keras.optimizers.Adam(rate), run_eagerly=True)
         batches = examples.training_batches(16, order)
-        phase.fit(batches, epochs=epochs, steps_per_epoch=3, verbose=0)
+        phase.fit(batches, steps_per_epoch=steps, verbose=0)
     assert detector.model_.num_batches == 3 * 3
     for fitted, by_hand in zip(
         detector.model_.get_weights(), model.get_weights(), strict=True
@@ -164,15 +181,15 @@ def recording_networks(seen):
     return networks
 
 
-def examples_of_training(num_examples, batch_size, epochs):
+def examples_of_training(num_examples, batch_size, steps):
     """Numbers of the examples that the autoencoder is trained on, by step."""
     seen = []
     x = np.stack([np.arange(num_examples), np.zeros(num_examples)], 1)
     tiny(
         networks=recording_networks(seen),
         batch_size=batch_size,
-        pretraining_epochs=epochs,
-        epochs=0,
+        pretraining_steps=steps,
+        steps=0,
     ).fit(x)
     mean, deviation = x[:, 0].mean(), x[:, 0].std()
     return [
@@ -181,7 +198,7 @@ def examples_of_training(num_examples, batch_size, epochs):
 
 
 def test_all_examples_come_before_one_comes_again_in_another_order():
-    batches = examples_of_training(10, 4, epochs=2)
+    batches = examples_of_training(10, 4, steps=6)
     assert list(map(len, batches)) == [4] * 6
     stream = np.concatenate(batches)
     first, second = stream[:10], stream[10:20]
@@ -191,7 +208,7 @@ def test_all_examples_come_before_one_comes_again_in_another_order():
 
 
 def test_a_batch_is_never_larger_than_the_data():
-    batches = examples_of_training(10, 128, epochs=3)
+    batches = examples_of_training(10, 128, steps=3)
     assert len(batches) == 3
     for batch in batches:
         np.testing.assert_array_equal(np.sort(batch), np.arange(10))
@@ -316,7 +333,7 @@ def test_a_feature_that_varies_by_rounding_is_not_scaled(num_examples):
     # Smaller is rounding of whoever computed the feature, larger is signal.
     signs = np.where(np.arange(num_examples) % 2, 1.0, -1.0)
     x = 1e6 * (1 + signs[:, None] * [1e-13, 1e-11])
-    detector = tiny(pretraining_epochs=0, epochs=0).fit(x)
+    detector = tiny(pretraining_steps=0, steps=0).fit(x)
     np.testing.assert_allclose(
         detector.scaler_.scale_, [1.0, x[:, 1].std()], rtol=1e-10
     )
@@ -344,5 +361,5 @@ def test_latents_are_half_as_many_as_features_from_2_to_32(
         return linear_networks(*sizes)
 
     x = np.random.default_rng(0).normal(size=(5, num_features))
-    tiny(networks=networks, pretraining_epochs=0, epochs=0).fit(x)
+    tiny(networks=networks, pretraining_steps=0, steps=0).fit(x)
     assert asked == [(num_features, latent_dim)]

@@ -101,7 +101,7 @@ def _nae(seed, num_features):
 def _nae_autoencoder(seed, num_features):
     from nae_tf import NAEDetector
 
-    return NAEDetector(epochs=0, random_state=seed)
+    return NAEDetector(steps=0, random_state=seed)
 
 
 def _pyod_pca(seed, num_features):

@@ -1,0 +1,187 @@
+"""Columns that a table's autoencoders see, made of its features.
+
+Up to 64 features: standard scores, then normal scores of ranks, which an
+outlying value or a skewed feature does not stretch. More features: the leading
+principal components; what these leave over has an energy of its own.
+"""
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
+
+_MAX_COMPONENTS = 64
+# Decimals of standard scores that are signal; ranks tell any two values apart.
+_DECIMALS = 6
+
+
+class TableFeatures(TransformerMixin, BaseEstimator):
+    """Turn the features of a table into columns for `TableNAE`.
+
+    Args:
+        random_state: int, seed of subsampling and of the principal components.
+
+    Attributes:
+        scaler_: the fitted `sklearn.preprocessing.StandardScaler`.
+        ranks_: the fitted quantile transformer, or None for wide tables.
+        components_: the fitted `sklearn.decomposition.PCA`, or None for others.
+        fold_components_: the same without the rows of each fold.
+        num_values_: number of columns that are no ranks.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.tables import TableFeatures
+        >>> x = np.random.default_rng(0).lognormal(size=(100, 3))
+        >>> TableFeatures(random_state=0).fit_transform(x).shape
+        (100, 6)
+        >>> wide = np.random.default_rng(0).normal(size=(100, 300))
+        >>> TableFeatures(random_state=0).fit_transform(wide).shape
+        (100, 50)
+    """
+
+    def __init__(self, random_state: int = 0):
+        self.random_state = random_state
+
+    def fit(self, X, y=None, *, fold=None):
+        """Fit to the rows of a table.
+
+        Args:
+            X: float [rows, features], which may hold NaN.
+            y: ignored.
+            fold: int [rows], numbers of folds that `rest` leaves out in turn;
+                -1 or None leaves out none.
+        """
+        self.scaler_ = fit_scaler(X)
+        z = self.scaler_.transform(X)
+        self.ranks_ = self.components_ = None
+        if X.shape[1] > _MAX_COMPONENTS:
+            self._fit_components(np.nan_to_num(z), fold)
+        else:
+            self._fit_ranks(z)
+        return self
+
+    def _fit_components(self, z, fold):
+        self.components_ = self._principal_components(z)
+        self.num_values_ = self.components_.n_components_
+        scores = self.components_.transform(z)
+        self.component_scale_ = float(scores.std()) or 1.0
+        if fold is None or fold[0] < 0:
+            self.fold_components_ = [self.components_]
+            left_out = np.ones((1, len(z)), bool)
+        else:
+            left_out = fold == np.arange(max(fold) + 1)[:, None]
+            self.fold_components_ = [
+                self._principal_components(z[~rows]) for rows in left_out
+            ]
+        squares = [self._left_over(z, p) for p in self.fold_components_]
+        units = np.mean(squares, axis=(1, 2), where=left_out[:, :, None])
+        self.rest_units_ = np.where(units > 0, units, 1.0)
+
+    def _principal_components(self, z):
+        # Half as many as rows: fewer rows than components fit any example.
+        count = max(min(_MAX_COMPONENTS, len(z) // 2), 1)
+        return PCA(count, random_state=self.random_state).fit(z)
+
+    def _fit_ranks(self, z):
+        self.num_values_ = z.shape[1]
+        # No rank tells a constant feature from its rounding.
+        self.varies_ = np.nanstd(np.round(z, _DECIMALS), axis=0) > 0
+        if self.varies_.any():
+            self.ranks_ = make_pipeline(
+                QuantileTransformer(
+                    n_quantiles=min(len(z), 1_000),
+                    output_distribution="normal",
+                    random_state=self.random_state,
+                ),
+                StandardScaler(),
+            ).fit(np.round(z[:, self.varies_], _DECIMALS))
+
+    def transform(self, X) -> np.ndarray:
+        """Return the columns, float64 [rows, columns]; NaN becomes 0."""
+        z = np.nan_to_num(self.scaler_.transform(X), posinf=None, neginf=None)
+        if self.components_ is not None:
+            return self.components_.transform(z) / self.component_scale_
+        scores = np.zeros_like(z)
+        if self.ranks_ is not None:
+            known = np.round(self.scaler_.transform(X), _DECIMALS)
+            found = self.ranks_.transform(known[:, self.varies_])
+            scores[:, self.varies_] = np.nan_to_num(found)
+        return np.concatenate([z, scores], axis=1)
+
+    def rest(self, X):
+        """Return the energies of what the components leave over.
+
+        Args:
+            X: float [rows, features].
+
+        Returns:
+            float64 [folds, rows], about 1 for inliers; None if the columns hold
+            all of a row.
+        """
+        if self.components_ is None:
+            return None
+        z = np.nan_to_num(self.scaler_.transform(X))
+        energies = [
+            np.mean(self._left_over(z, components), axis=1)
+            for components in self.fold_components_
+        ]
+        return energies / self.rest_units_[:, None]
+
+    def _left_over(self, z, components):
+        """Squares of what components leave over, float [rows, features]."""
+        return np.square(
+            z - components.inverse_transform(components.transform(z))
+        )
+
+    def shares(self, X, residuals) -> np.ndarray:
+        """Split the energy of rows among the features.
+
+        Args:
+            X: float [rows, features].
+            residuals: as `TableNAE.scaled_residuals` returns them for the
+                columns of X.
+
+        Returns:
+            float64 [rows, features], whose sums are the energies.
+        """
+        if self.components_ is not None:
+            z = np.nan_to_num(self.scaler_.transform(X))
+            rest = np.mean(
+                [
+                    self._left_over(z, components) / (unit * z.shape[1])
+                    for components, unit in zip(
+                        self.fold_components_, self.rest_units_, strict=True
+                    )
+                ],
+                axis=0,
+            )
+            axes = self.components_.components_
+            found = [np.mean(np.square(r @ axes), axis=0) for r in residuals]
+            return (np.mean(found, axis=0) + rest) / 2
+        values, both = (np.mean(np.square(r), axis=0) for r in residuals)
+        count = values.shape[1]
+        return (values + both[:, :count] + both[:, count:]) / 2
+
+
+def fit_scaler(X) -> StandardScaler:
+    """Fit a scaler that divides no feature by rounding errors.
+
+    Args:
+        X: float [rows, features].
+
+    Raises:
+        ValueError: if a feature has no finite mean and deviation.
+    """
+    scaler = StandardScaler().fit(X)
+    deviation = np.sqrt(scaler.var_)
+    if not np.all(np.isfinite([scaler.mean_, deviation])):
+        raise ValueError(
+            "NAEDetector: expected features of finite mean and deviation, "
+            f"received values up to {np.nanmax(np.abs(X)):g}; scale them first."
+        )
+    # The scaler allows for the rounding of its own sums. The values of a
+    # constant feature may have been rounded more than that.
+    is_constant = deviation <= 1e-12 * np.abs(scaler.mean_)
+    scaler.scale_ = np.where(is_constant, 1.0, deviation)
+    return scaler
