@@ -1,5 +1,6 @@
 """Images upright, of other sizes and colours, with levels as before; grids."""
 
+import functools
 import math
 
 import numpy as np
@@ -109,6 +110,7 @@ def upright_image(image, orientation):
     return tf.reverse(tf.transpose(image, axes), reversed_axes)
 
 
+@functools.cache  # Asked for every image; TensorFlow takes its time.
 def white_level(dtype, max_level: int | None = None) -> int:
     """Return the level of an image that becomes 1.
 

@@ -233,9 +233,9 @@ def decode_image(
             f"{' or '.join(map(str, expected))}; convert it."
         )
     image = checked_levels(title, image, max_level)
-    if image_shape is not None:
-        image = resize_images(image, image_shape).numpy()
-    return image
+    if image_shape is None or image.shape == tuple(image_shape):
+        return image
+    return resize_images(image, image_shape).numpy()
 
 
 def _decode_by_tensorflow(encoded, title):
