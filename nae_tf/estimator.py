@@ -363,8 +363,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         """Energies under the members of each fold, [folds, num_examples]."""
         columns = self.features_.transform(X)
         energies = np.mean(self.model_.member_energies(columns), axis=0)
-        rest = self.features_.rest(X)
-        return energies if rest is None else (energies + rest) / 2
+        return self.features_.energies(X, energies)
 
     def _shares(self, X):
         if hasattr(self, "features_"):

@@ -2,7 +2,7 @@
 
 Up to 64 features: standard scores, then normal scores of ranks, which an
 outlying value or a skewed feature does not stretch. More features: the leading
-principal components; what these leave over has an energy of its own.
+principal components; all other directions have an energy of their own.
 """
 
 import numpy as np
@@ -12,6 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 _MAX_COMPONENTS = 64
+# Share of the variance that principal components keep; what is left over is
+# noise, in which an outlier shows best.
+_KEPT_VARIANCE = 0.9
 # Decimals of standard scores that are signal; ranks tell any two values apart.
 _DECIMALS = 6
 
@@ -20,7 +23,7 @@ class TableFeatures(TransformerMixin, BaseEstimator):
     """Turn the features of a table into columns for `TableNAE`.
 
     Args:
-        random_state: int, seed of subsampling and of the principal components.
+        random_state: int, seed of the subsample that ranks are taken of.
 
     Attributes:
         scaler_: the fitted `sklearn.preprocessing.StandardScaler`.
@@ -49,8 +52,8 @@ class TableFeatures(TransformerMixin, BaseEstimator):
         Args:
             X: float [rows, features], which may hold NaN.
             y: ignored.
-            fold: int [rows], numbers of folds that `rest` leaves out in turn;
-                -1 or None leaves out none.
+            fold: int [rows], numbers of folds that `energies` leaves out in
+                turn; -1 or None leaves out none.
         """
         self.scaler_ = fit_scaler(X)
         z = self.scaler_.transform(X)
@@ -63,8 +66,16 @@ class TableFeatures(TransformerMixin, BaseEstimator):
 
     def _fit_components(self, z, fold):
         self.components_ = self._principal_components(z)
-        self.num_values_ = self.components_.n_components_
-        scores = self.components_.transform(z)
+        # Fewer than half as many as rows: those fit any example.
+        self.num_values_ = max(
+            min(
+                _MAX_COMPONENTS,
+                self.components_.n_components_,
+                len(z) // 2,
+            ),
+            1,
+        )
+        scores = self.components_.transform(z)[:, : self.num_values_]
         self.component_scale_ = float(scores.std()) or 1.0
         if fold is None or fold[0] < 0:
             self.fold_components_ = [self.components_]
@@ -74,14 +85,22 @@ class TableFeatures(TransformerMixin, BaseEstimator):
             self.fold_components_ = [
                 self._principal_components(z[~rows]) for rows in left_out
             ]
-        squares = [self._left_over(z, p) for p in self.fold_components_]
-        units = np.mean(squares, axis=(1, 2), where=left_out[:, :, None])
-        self.rest_units_ = np.where(units > 0, units, 1.0)
+        self.rest_units_ = np.array(
+            [
+                [np.mean(block**2) if block.size else 1.0 for block in blocks]
+                for blocks in (
+                    self._rest_blocks(z[rows], components)
+                    for rows, components in zip(
+                        left_out, self.fold_components_, strict=True
+                    )
+                )
+            ]
+        )
+        self.rest_units_[self.rest_units_ == 0] = 1.0
 
     def _principal_components(self, z):
-        # Half as many as rows: fewer rows than components fit any example.
-        count = max(min(_MAX_COMPONENTS, len(z) // 2), 1)
-        return PCA(count, random_state=self.random_state).fit(z)
+        solver = "full" if len(z) < 10 * z.shape[1] else "covariance_eigh"
+        return PCA(_KEPT_VARIANCE, svd_solver=solver).fit(z)
 
     def _fit_ranks(self, z):
         self.num_values_ = z.shape[1]
@@ -101,7 +120,8 @@ class TableFeatures(TransformerMixin, BaseEstimator):
         """Return the columns, float64 [rows, columns]; NaN becomes 0."""
         z = np.nan_to_num(self.scaler_.transform(X), posinf=None, neginf=None)
         if self.components_ is not None:
-            return self.components_.transform(z) / self.component_scale_
+            scores = self.components_.transform(z)[:, : self.num_values_]
+            return scores / self.component_scale_
         scores = np.zeros_like(z)
         if self.ranks_ is not None:
             known = np.round(self.scaler_.transform(X), _DECIMALS)
@@ -109,30 +129,22 @@ class TableFeatures(TransformerMixin, BaseEstimator):
             scores[:, self.varies_] = np.nan_to_num(found)
         return np.concatenate([z, scores], axis=1)
 
-    def rest(self, X):
-        """Return the energies of what the components leave over.
+    def energies(self, X, member_energies) -> np.ndarray:
+        """Add the energy of all directions that the columns leave over.
 
         Args:
             X: float [rows, features].
+            member_energies: float [folds, rows], about 1 for inliers.
 
         Returns:
-            float64 [folds, rows], about 1 for inliers; None if the columns hold
-            all of a row.
+            float64 [folds, rows], about 1 for inliers: the mean over all
+            directions.
         """
         if self.components_ is None:
-            return None
-        z = np.nan_to_num(self.scaler_.transform(X))
-        energies = [
-            np.mean(self._left_over(z, components), axis=1)
-            for components in self.fold_components_
-        ]
-        return energies / self.rest_units_[:, None]
-
-    def _left_over(self, z, components):
-        """Squares of what components leave over, float [rows, features]."""
-        return np.square(
-            z - components.inverse_transform(components.transform(z))
-        )
+            return member_energies
+        rest = np.sum(self._rest_shares(X), axis=2)
+        share = self.num_values_ / X.shape[1]
+        return share * member_energies + rest
 
     def shares(self, X, residuals) -> np.ndarray:
         """Split the energy of rows among the features.
@@ -146,22 +158,42 @@ class TableFeatures(TransformerMixin, BaseEstimator):
             float64 [rows, features], whose sums are the energies.
         """
         if self.components_ is not None:
-            z = np.nan_to_num(self.scaler_.transform(X))
-            rest = np.mean(
-                [
-                    self._left_over(z, components) / (unit * z.shape[1])
-                    for components, unit in zip(
-                        self.fold_components_, self.rest_units_, strict=True
-                    )
-                ],
-                axis=0,
-            )
-            axes = self.components_.components_
+            axes = self.components_.components_[: self.num_values_]
             found = [np.mean(np.square(r @ axes), axis=0) for r in residuals]
-            return (np.mean(found, axis=0) + rest) / 2
+            share = self.num_values_ / X.shape[1]
+            rest = np.mean(self._rest_shares(X), axis=0)
+            return share * np.mean(found, axis=0) + rest
         values, both = (np.mean(np.square(r), axis=0) for r in residuals)
         count = values.shape[1]
         return (values + both[:, :count] + both[:, count:]) / 2
+
+    def _rest_shares(self, X):
+        """Shares of the features in what is left over, [folds, rows, features].
+
+        Directions count equally, in the unit of their block.
+        """
+        z = np.nan_to_num(self.scaler_.transform(X))
+        num_features = z.shape[1]
+        found = []
+        for components, units in zip(
+            self.fold_components_, self.rest_units_, strict=True
+        ):
+            middle, tail = self._rest_blocks(z, components)
+            axes = components.components_[self.num_values_ :]
+            # Of unit mean square per direction, not per feature, in the tail.
+            kept = components.n_components_
+            tail_weight = (num_features - kept) / num_features
+            found.append(
+                np.square(middle @ axes) / units[0]
+                + tail_weight * np.square(tail) / units[1]
+            )
+        return np.array(found) / num_features
+
+    def _rest_blocks(self, z, components):
+        """Scores of further components, and what all leave over of features."""
+        scores = components.transform(z)
+        tail = z - components.inverse_transform(scores)
+        return scores[:, self.num_values_ :], tail
 
 
 def fit_scaler(X) -> StandardScaler:
