@@ -1,6 +1,6 @@
 """Columns that a table's autoencoders see, made of its features.
 
-Up to 64 features: standard scores, then normal scores of ranks, which an
+Up to 50 features: standard scores, then normal scores of ranks, which an
 outlying value or a skewed feature does not stretch. More features: the leading
 principal components; all other directions have an energy of their own.
 """
@@ -11,6 +11,8 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
+# Ranks double the columns; members of more than 100 would need more steps.
+_MAX_RANKED_FEATURES = 50
 _MAX_COMPONENTS = 64
 # Share of the variance that principal components keep; what is left over is
 # noise, in which an outlier shows best.
@@ -58,7 +60,7 @@ class TableFeatures(TransformerMixin, BaseEstimator):
         self.scaler_ = fit_scaler(X)
         z = self.scaler_.transform(X)
         self.ranks_ = self.components_ = None
-        if X.shape[1] > _MAX_COMPONENTS:
+        if X.shape[1] > _MAX_RANKED_FEATURES:
             self._fit_components(np.nan_to_num(z), fold)
         else:
             self._fit_ranks(z)
