@@ -137,7 +137,10 @@ class TableNAE(OutlierDetector):
             if new_weights:
                 weights = self._initial_weights(num_columns, seed + number)
             else:
-                weights = self.ensembles[number]
+                # Training has single precision, whatever the weights have.
+                weights = [
+                    tf.cast(w, tf.float32) for w in self.ensembles[number]
+                ]
             for phase, phase_steps, phase_rate in [
                 (None, pretraining_steps, pretraining_learning_rate),
                 (negatives, steps, rate),
@@ -224,7 +227,7 @@ class TableNAE(OutlierDetector):
     def _state(self):
         """Weights of both ensembles and units, as arguments of graphs."""
         weights = [
-            [tf.convert_to_tensor(variable) for variable in variables]
+            [tf.cast(variable, _SCORE_DTYPE) for variable in variables]
             for variables in self.ensembles
         ]
         return weights, tf.convert_to_tensor(self.units)
@@ -234,7 +237,6 @@ def _scaled_residuals(x, weights, units):
     """Residuals of each ensemble, whose squares add up to E / unit."""
     found = []
     for number, ensemble in enumerate(weights):
-        ensemble = [tf.cast(weight, x.dtype) for weight in ensemble]
         num_members, num_columns = tf.unstack(tf.shape(ensemble[0])[:2])
         columns = tf.repeat(x[None, :, :num_columns], num_members, axis=0)
         scale = tf.sqrt(units[number] * tf.cast(num_columns, x.dtype))
@@ -251,7 +253,7 @@ def _energies(x, weights, units):
 
 def _shared_graph(function):
     """Compile for tables of any width; weights are arguments."""
-    weight = tf.TensorSpec([None, None, None], tf.float32)
+    weight = tf.TensorSpec([None, None, None], _SCORE_DTYPE)
     table = tf.TensorSpec([None, None], _SCORE_DTYPE)
     return tf.function(
         function,
