@@ -108,7 +108,8 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         missing_values: "error" refuses NaN; "mask" leaves NaN out of a row's
             energy, with the mean in its place as input.
         warm_start: whether `fit` goes on from the ensemble of the last call,
-            without pre-training.
+            without pre-training, on the same rows or on new ones; `p_values`
+            count on rows that a member was never trained on.
         verbose: 1 prints what is trained and how long it took; 0 nothing.
         random_state: int, `numpy.random.RandomState` or None, as in
             scikit-learn's glossary.
@@ -137,6 +138,11 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         >>> detector.select([[0.1, 0.1, 0.1], [9.0, 9.0, 9.0]], 0.05)
         array([False,  True])
     """
+
+    # What a fit may go on from.
+    features_: TableFeatures
+    model_: Any
+    fold_: np.ndarray
 
     def __init__(
         self,
@@ -183,14 +189,16 @@ class NAEDetector(OutlierMixin, BaseEstimator):
 
         Raises:
             ValueError: if data are not finite numbers, or a setting is out of
-                range.
+                range; with `missing_values="mask"`, if all values of a row or
+                of a feature are missing.
         """
         self._check_settings()
-        X = self._validated(X, reset=True)
+        goes_on = self.warm_start and hasattr(self, "features_")
+        X = self._validated(X, min_samples=2, reset=not goes_on)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         start = time.monotonic()
         if self.networks is None:
-            self._fit_ensemble(X, seed)
+            self._fit_ensemble(X, seed, goes_on)
         else:
             self._fit_networks(X, seed)
         self._report(f"trained in {time.monotonic() - start:.1f} s")
@@ -264,7 +272,9 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 "are compared; for other networks calibrate on a set of its "
                 "own (nae_tf.Calibration)."
             )
-        energies = self._fold_energies(self._validated(X))
+        X = self._validated(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            energies = self._fold_energies(X)
         return cross_conformal_p_values(
             energies, self.fold_, self.left_out_energies_
         )
@@ -303,12 +313,18 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             energies `-score_samples(X)`.
         """
         check_is_fitted(self)
-        return self._shares(self._validated(X))
+        X = self._validated(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.mean(self._fold_shares(X), axis=0)
 
     def __setstate__(self, state):
-        """Restore a pickle; older ones have mean and scale, but no scaler."""
+        """Restore a pickle; older ones have fewer settings and no scaler."""
+        state = {
+            "missing_values": "error",
+            "warm_start": False,
+            "verbose": 0,
+        } | state
         if "mean_" in state:
-            state = dict(state)
             scaler = StandardScaler()
             scaler.mean_ = state.pop("mean_")
             scaler.scale_ = state.pop("scale_")
@@ -325,19 +341,26 @@ class NAEDetector(OutlierMixin, BaseEstimator):
 
     @property
     def _masks(self) -> bool:
-        # Older pickles have no such setting.
-        return getattr(self, "missing_values", "error") == "mask"
+        return self.missing_values == "mask"
 
-    def _validated(self, X, reset: bool = False):
+    def _validated(self, X, min_samples: int = 1, reset: bool = False):
         refuse_masked(X)
-        return validate_data(
+        X = validate_data(
             self,
             X,
             dtype=np.float64,
-            ensure_min_samples=2 if reset else 1,
+            ensure_min_samples=min_samples,
             ensure_all_finite="allow-nan" if self._masks else True,
             reset=reset,
         )
+        unknown = np.isnan(X).all(axis=1)
+        if unknown.any():
+            raise ValueError(
+                "NAEDetector: expected a value in every row, received none in "
+                f"row {unknown.argmax()} (counted from 0), one of "
+                f"{unknown.sum()}; remove these rows."
+            )
+        return X
 
     def _report(self, text):
         if self.verbose:
@@ -345,27 +368,27 @@ class NAEDetector(OutlierMixin, BaseEstimator):
 
     def _scores(self, X):
         with np.errstate(over="ignore", invalid="ignore"):
-            if np.isnan(X).any():
-                energies = self._shares(X).sum(axis=1)
-            else:
-                energies = self._energies(X)
+            energies = self._energies(X)
         # An example whose energy overflows is an outlier.
         return np.where(np.isnan(energies), -np.inf, -energies)
 
     def _energies(self, X):
-        if not hasattr(self, "features_"):
-            return self.model_.predict_outlier_score(
-                self.scaler_.transform(X), 1024
-            )
-        return np.mean(self._fold_energies(X), axis=0)
+        if hasattr(self, "features_") or np.isnan(X).any():
+            return np.mean(self._fold_energies(X), axis=0)
+        return self.model_.predict_outlier_score(
+            self.scaler_.transform(X), 1024
+        )
 
     def _fold_energies(self, X):
         """Energies under the members of each fold, [folds, num_examples]."""
+        if np.isnan(X).any():
+            return np.sum(self._fold_shares(X), axis=-1)
         columns = self.features_.transform(X)
         energies = np.mean(self.model_.member_energies(columns), axis=0)
         return self.features_.energies(X, energies)
 
-    def _shares(self, X):
+    def _fold_shares(self, X):
+        """Shares of features in the energies, [folds, *shape of X]."""
         if hasattr(self, "features_"):
             residuals = self.model_.scaled_residuals(
                 self.features_.transform(X)
@@ -374,33 +397,31 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         else:
             standardised = np.nan_to_num(self.scaler_.transform(X))
             left = standardised - np.asarray(self.model_(standardised))
-            shares = np.square(left) / X.shape[1]
+            shares = np.square(left)[None] / X.shape[1]
         known = ~np.isnan(X)
         # The energy is a mean over the features that are known.
-        weight = X.shape[1] / np.maximum(known.sum(axis=1, keepdims=True), 1)
+        weight = X.shape[1] / known.sum(axis=1, keepdims=True)
         return np.where(known, shares * weight, 0.0)
 
     # --- The ensemble -------------------------------------------------------
 
-    def _fit_ensemble(self, X, seed):
-        previous = getattr(self, "model_", None) if self.warm_start else None
-        self.fold_ = folds(len(X), _NUM_MEMBERS, seed)
-        if previous is None:
-            self.features_ = TableFeatures(random_state=seed)
-            self.features_.fit(X, fold=self.fold_)
-            self.scaler_ = self.features_.scaler_
-        columns = self.features_.transform(X)
-        if previous is None:
+    def _fit_ensemble(self, X, seed, goes_on):
+        fold = folds(len(X), _NUM_MEMBERS, seed)
+        if goes_on:
+            if len(fold) == len(self.fold_):
+                # Of the same rows, a member goes on to leave out its own.
+                fold = self.fold_
+            features, model = self.features_, self.model_
+            pretraining_steps = 0
+        else:
+            features = TableFeatures(random_state=seed).fit(X, fold=fold)
             model = TableNAE(
-                columns.shape[1],
-                self.features_.num_values_,
+                features.num_columns_,
+                features.num_values_,
                 num_members=_NUM_MEMBERS,
             )
-        else:
-            model = previous
-        pretraining_steps = (
-            0 if previous else self._setting("pretraining_steps")
-        )
+            pretraining_steps = self._setting("pretraining_steps")
+        columns = features.transform(X)
         steps = self._setting("steps")
         self._report(
             f"{len(X):,} examples of {X.shape[1]} features, "
@@ -409,19 +430,21 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         )
         model.train_members(
             columns,
-            self.fold_,
+            fold,
             pretraining_steps,
             steps,
             self._setting("pretraining_learning_rate"),
             self._setting("learning_rate"),
             min(self._setting("batch_size"), len(X)),
             seed,
-            new_weights=previous is None,
+            new_weights=not goes_on,
         )
-        self.model_ = model
+        # All at once, so that an interrupted fit leaves the last one whole.
+        self.features_, self.scaler_ = features, features.scaler_
+        self.model_, self.fold_ = model, fold
         energies = self._fold_energies(X)
         # Without folds every member has seen every example.
-        mine = np.maximum(self.fold_, 0)
+        mine = np.maximum(fold, 0)
         self.left_out_energies_ = energies[mine, np.arange(len(X))]
 
     # --- One NAE with networks of the user's choice -------------------------
@@ -454,6 +477,10 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 order,
             )
         self.model_ = model
+        # An ensemble of an earlier fit is gone.
+        for name in ("features_", "fold_", "left_out_energies_"):
+            if hasattr(self, name):
+                delattr(self, name)
 
     def _make_model(self, seed):
         num_features = self.n_features_in_
@@ -541,7 +568,11 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             ["error", "mask"],
         )
         check_flag("NAEDetector", "warm_start", self.warm_start)
-        check_integer("NAEDetector", "verbose", int(self.verbose), 0)
+        # True and False are levels too.
+        verbose = self.verbose
+        if isinstance(verbose, bool):
+            verbose = int(verbose)
+        check_integer("NAEDetector", "verbose", verbose, 0)
 
 
 # For the ensemble, and for networks.

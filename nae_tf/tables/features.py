@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
+from sklearn.utils import check_array
 
 # Ranks double the columns; members of more than 100 would need more steps.
 _MAX_RANKED_FEATURES = 50
@@ -32,6 +33,7 @@ class TableFeatures(TransformerMixin, BaseEstimator):
         ranks_: the fitted quantile transformer, or None for wide tables.
         components_: the fitted `sklearn.decomposition.PCA`, or None for others.
         fold_components_: the same without the rows of each fold.
+        num_columns_: number of columns.
         num_values_: number of columns that are no ranks.
 
     Example:
@@ -57,6 +59,7 @@ class TableFeatures(TransformerMixin, BaseEstimator):
             fold: int [rows], numbers of folds that `energies` leaves out in
                 turn; -1 or None leaves out none.
         """
+        X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
         self.scaler_ = fit_scaler(X)
         z = self.scaler_.transform(X)
         self.ranks_ = self.components_ = None
@@ -77,6 +80,7 @@ class TableFeatures(TransformerMixin, BaseEstimator):
             ),
             1,
         )
+        self.num_columns_ = self.num_values_
         scores = self.components_.transform(z)[:, : self.num_values_]
         self.component_scale_ = float(scores.std()) or 1.0
         if fold is None or fold[0] < 0:
@@ -102,10 +106,13 @@ class TableFeatures(TransformerMixin, BaseEstimator):
 
     def _principal_components(self, z):
         solver = "full" if len(z) < 10 * z.shape[1] else "covariance_eigh"
-        return PCA(_KEPT_VARIANCE, svd_solver=solver).fit(z)
+        # A table of constants has no variance to take a share of.
+        with np.errstate(invalid="ignore"):
+            return PCA(_KEPT_VARIANCE, svd_solver=solver).fit(z)
 
     def _fit_ranks(self, z):
         self.num_values_ = z.shape[1]
+        self.num_columns_ = 2 * self.num_values_
         # No rank tells a constant feature from its rounding.
         self.varies_ = np.nanstd(np.round(z, _DECIMALS), axis=0) > 0
         if self.varies_.any():
@@ -157,17 +164,19 @@ class TableFeatures(TransformerMixin, BaseEstimator):
                 columns of X.
 
         Returns:
-            float64 [rows, features], whose sums are the energies.
+            float64 [folds, rows, features], whose sums over features are the
+            energies under the members that leave out each fold.
         """
-        if self.components_ is not None:
-            axes = self.components_.components_[: self.num_values_]
-            found = [np.mean(np.square(r @ axes), axis=0) for r in residuals]
-            share = self.num_values_ / X.shape[1]
-            rest = np.mean(self._rest_shares(X), axis=0)
-            return share * np.mean(found, axis=0) + rest
-        values, both = (np.mean(np.square(r), axis=0) for r in residuals)
-        count = values.shape[1]
-        return (values + both[:, :count] + both[:, count:]) / 2
+        if self.components_ is None:
+            first, second = map(np.square, residuals)
+            count = first.shape[-1]
+            return (first + second[..., :count] + second[..., count:]) / 2
+        # Axes are orthonormal, so that squares of features and of components
+        # have the same sums.
+        axes = self.components_.components_[: self.num_values_]
+        first, second = (np.square(r @ axes) for r in residuals)
+        share = self.num_values_ / X.shape[1]
+        return share * (first + second) / 2 + self._rest_shares(X)
 
     def _rest_shares(self, X):
         """Shares of the features in what is left over, [folds, rows, features].
@@ -205,8 +214,15 @@ def fit_scaler(X) -> StandardScaler:
         X: float [rows, features].
 
     Raises:
-        ValueError: if a feature has no finite mean and deviation.
+        ValueError: if a feature has no value, or no finite mean and deviation.
     """
+    empty = np.isnan(X).all(axis=0)
+    if empty.any():
+        raise ValueError(
+            "NAEDetector: expected a value of every feature, received none of "
+            f"feature {empty.argmax()} (counted from 0), one of {empty.sum()}; "
+            "leave these features out."
+        )
     scaler = StandardScaler().fit(X)
     deviation = np.sqrt(scaler.var_)
     if not np.all(np.isfinite([scaler.mean_, deviation])):
