@@ -7,6 +7,7 @@ returns +1 for inliers and -1 for outliers.
 """
 
 import contextlib
+import dataclasses
 import random
 import sys
 import time
@@ -29,10 +30,10 @@ from nae_tf.base.setting_checks import (
     check_integer,
     check_number,
 )
+from nae_tf.data.image_arrays import unit_images
 from nae_tf.data.sources import ArrayExamples
 from nae_tf.nae import NAE
-from nae_tf.networks.fc_res2 import FCRes2Decoder, FCRes2Encoder
-from nae_tf.networks.mlp import MLPDecoder, MLPEncoder
+from nae_tf.networks.by_size import NETWORKS, image_networks
 from nae_tf.samplers import OnManifold
 from nae_tf.tables import (
     TableFeatures,
@@ -45,43 +46,31 @@ from nae_tf.tables.features import fit_scaler
 # Path of the samplers' classes in older pickled detectors.
 sys.modules.setdefault("nae_tf.on_manifold", samplers)
 
-# In single precision the score of an example would depend on its batch.
+# In single precision the score of a row would depend on its batch.
 _DTYPE = "float64"
+_IMAGE_DTYPE = "float32"
 # Tracing a training step takes as long as this many steps without a graph.
 _MIN_STEPS_TO_TRACE = 30
 _MAX_LATENT_DIM = 32
 _NUM_MEMBERS = 4
 
 
-def mlp_networks(num_features: int, latent_dim: int):
-    """Return a multilayer perceptron and its mirror image."""
-    shape = (num_features,)
-    return (
-        MLPEncoder(latent_dim, shape, (128, 128), dtype=_DTYPE),
-        MLPDecoder(latent_dim, shape, (128, 128), None, dtype=_DTYPE),
+def _image_sampler():
+    """`OnManifold.for_images()`, as far along the gradient in 8 steps of 50."""
+    sampler = OnManifold.for_images()
+    chain = dataclasses.replace(
+        sampler.visible_chain, num_steps=8, step_size=62.5
     )
-
-
-def fc_res2_networks(num_features: int, latent_dim: int):
-    """Return the paper's networks for vectors, narrower and with two blocks."""
-    sizes: dict[str, Any] = {"units": 64, "hidden_units": 256, "num_blocks": 2}
-    return (
-        FCRes2Encoder(latent_dim, num_features, **sizes, dtype=_DTYPE),
-        FCRes2Decoder(latent_dim, num_features, **sizes, dtype=_DTYPE),
-    )
-
-
-NETWORKS: dict[str, Callable] = {
-    "FCRes2": fc_res2_networks,
-    "MLP": mlp_networks,
-}
+    return dataclasses.replace(sampler, visible_chain=chain)
 
 
 class NAEDetector(OutlierMixin, BaseEstimator):
     """Outlier detection by Normalized Autoencoders, for arrays and tables.
 
     By default eight small autoencoders are trained side by side (`TableNAE`).
-    With `networks`, one `NAE` with these networks takes their place.
+    With `networks`, one `NAE` with these networks takes their place. Images
+    get one `NAE`, too, with networks by their size: `X` is uint8, or float in
+    [0, 1], [num_examples, height, width, channels] in every method.
 
     Args:
         contamination: share of outliers in the training data, in (0, 0.5]; as
@@ -89,22 +78,24 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             no such share.
         networks: None for the ensemble; or "FCRes2", "MLP", or a function
             (num_features, latent_dim) -> (encoder, decoder) of Keras models.
-            Pickling needs a function that can be imported.
+            Pickling needs a function that can be imported. For images None or
+            a function (image_shape, latent_dim) -> (encoder, decoder).
         latent_dim: size of the latents of `networks`, >= 2; None means half the
-            number of features, but 2 to 32.
+            number of features, but 2 to 32; with images 32.
         latent_space: latent space of `networks`, `Sphere()` (None) or
             `Euclidean()`.
         sampler: `Sampler` of the `NAE` of `networks`; None means
-            `OnManifold.for_tables()`.
+            `OnManifold.for_tables()`, with images `OnManifold.for_images()`
+            with a visible chain of 8 longer steps.
         pretraining_steps: steps of the autoencoders, >= 0, whatever the number
-            of rows; None means 300, with `networks` 1,000.
-        steps: steps of NAE after them, >= 0; None means 200.
+            of rows; None means 300, with `networks` 1,000, with images 500.
+        steps: steps of NAE after them, >= 0; None means 200, with images 50.
         batch_size: number of examples per step, > 0; None means 64, with
             `networks` 128.
         pretraining_learning_rate: learning rate of Adam for the autoencoders,
-            > 0; None means 2e-3, with `networks` 1e-3.
+            > 0; None means 2e-3, with `networks` or images 1e-3.
         learning_rate: learning rate of Adam for NAE, > 0; None means 1e-3, with
-            `networks` 1e-4.
+            `networks` or images 1e-4.
         missing_values: "error" refuses NaN; "mask" leaves NaN out of a row's
             energy, with the mean in its place as input.
         warm_start: whether `fit` goes on from the ensemble of the last call,
@@ -118,13 +109,15 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         model_: the fitted `TableNAE`, or the `NAE` of `networks`. It takes
             columns of `features_`, or standardised features.
         features_: the fitted `TableFeatures`; not with `networks`.
-        scaler_: the fitted `sklearn.preprocessing.StandardScaler`.
+        scaler_: the fitted `sklearn.preprocessing.StandardScaler`; not with
+            images.
+        image_shape_: (height, width, channels) of images; not with tables.
         offset_: float; `decision_function` is `score_samples` minus it.
         fold_: int [num_examples], the members that a training example was left
             out by; not with `networks`.
         left_out_energies_: float [num_examples], energies of training examples
             under these members; not with `networks`.
-        n_features_in_: number of features.
+        n_features_in_: number of features, or of values of an image.
         feature_names_in_: names of the features, if the training data had
             names.
 
@@ -192,15 +185,17 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 range; with `missing_values="mask"`, if all values of a row or
                 of a feature are missing.
         """
-        self._check_settings()
+        self._check_settings(for_images=getattr(X, "ndim", 2) > 2)
         goes_on = self.warm_start and hasattr(self, "features_")
         X = self._validated(X, min_samples=2, reset=not goes_on)
+        if X.ndim == 2:
+            self.__dict__.pop("image_shape_", None)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         start = time.monotonic()
-        if self.networks is None:
-            self._fit_ensemble(X, seed, goes_on)
-        else:
+        if self._one_nae:
             self._fit_networks(X, seed)
+        else:
+            self._fit_ensemble(X, seed, goes_on)
         self._report(f"trained in {time.monotonic() - start:.1f} s")
         self.offset_ = float(
             np.percentile(self._scores(X), 100 * self.contamination)
@@ -261,16 +256,16 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             float64 [num_examples], in [1 / (n + 1), 1] for n training examples.
 
         Raises:
-            ValueError: with `networks`, or after fewer than eight examples,
-                when no example was left out.
+            ValueError: with `networks` or images, or after fewer than eight
+                examples, when no example was left out.
         """
         check_is_fitted(self)
         if not hasattr(self, "fold_") or self.fold_[0] < 0:
             raise ValueError(
-                "NAEDetector.p_values: expected networks=None and at least 8 "
-                "training examples, because members that leave examples out "
-                "are compared; for other networks calibrate on a set of its "
-                "own (nae_tf.Calibration)."
+                "NAEDetector.p_values: expected a table, networks=None and at "
+                "least 8 training examples, because members that leave "
+                "examples out are compared; for images and other networks "
+                "calibrate on a set of its own (nae_tf.Calibration)."
             )
         X = self._validated(X)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -309,7 +304,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             X: float [num_examples, num_features].
 
         Returns:
-            float64 [num_examples, num_features], >= 0, whose sums are the
+            float64, shape of `X`, >= 0, whose sums over an example are the
             energies `-score_samples(X)`.
         """
         check_is_fitted(self)
@@ -343,8 +338,15 @@ class NAEDetector(OutlierMixin, BaseEstimator):
     def _masks(self) -> bool:
         return self.missing_values == "mask"
 
+    @property
+    def _one_nae(self) -> bool:
+        return self.networks is not None or hasattr(self, "image_shape_")
+
     def _validated(self, X, min_samples: int = 1, reset: bool = False):
         refuse_masked(X)
+        fitted_to_images = not reset and hasattr(self, "image_shape_")
+        if getattr(X, "ndim", 2) > 2 or fitted_to_images:
+            return self._validated_images(X, reset)
         X = validate_data(
             self,
             X,
@@ -362,6 +364,24 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             )
         return X
 
+    def _validated_images(self, X, reset):
+        images = unit_images("NAEDetector", X)
+        if reset:
+            if len(images) < 2:
+                raise ValueError(
+                    "NAEDetector: expected at least 2 images, received 1."
+                )
+            self.image_shape_ = images.shape[1:]
+            self.n_features_in_ = int(np.prod(self.image_shape_))
+            self.__dict__.pop("feature_names_in_", None)
+        shape = getattr(self, "image_shape_", (self.n_features_in_,))
+        if images.shape[1:] != shape:
+            raise ValueError(
+                f"NAEDetector: expected examples of shape {list(shape)} as in "
+                f"fit, received {list(images.shape[1:])}."
+            )
+        return images
+
     def _report(self, text):
         if self.verbose:
             print(f"NAEDetector: {text}")
@@ -376,8 +396,12 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         if hasattr(self, "features_") or np.isnan(X).any():
             return np.mean(self._fold_energies(X), axis=0)
         return self.model_.predict_outlier_score(
-            self.scaler_.transform(X), 1024
+            self._network_inputs(X), 64 if X.ndim > 2 else 1024
         )
+
+    def _network_inputs(self, X):
+        """Images as they are, tables standardised."""
+        return X if X.ndim > 2 else self.scaler_.transform(X)
 
     def _fold_energies(self, X):
         """Energies under the members of each fold, [folds, num_examples]."""
@@ -395,9 +419,12 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             )
             shares = self.features_.shares(X, residuals)
         else:
-            standardised = np.nan_to_num(self.scaler_.transform(X))
-            left = standardised - np.asarray(self.model_(standardised))
-            shares = np.square(left)[None] / X.shape[1]
+            inputs = np.nan_to_num(self._network_inputs(X))
+            left = inputs - self.model_.predict(inputs, 64, verbose=0)
+            squares = np.square(left, dtype=np.float64)
+            shares = squares[None] / self.n_features_in_
+            if X.ndim > 2:
+                return shares
         known = ~np.isnan(X)
         # The energy is a mean over the features that are known.
         weight = X.shape[1] / known.sum(axis=1, keepdims=True)
@@ -450,17 +477,18 @@ class NAEDetector(OutlierMixin, BaseEstimator):
     # --- One NAE with networks of the user's choice -------------------------
 
     def _fit_networks(self, X, seed):
-        self.scaler_ = fit_scaler(X)
+        if X.ndim == 2:
+            self.scaler_ = fit_scaler(X)
         examples = ArrayExamples(
             name="training data",
             size=len(X),
             shape=X.shape[1:],
             num_levels=None,
-            read=lambda: np.nan_to_num(self.scaler_.transform(X)),
+            read=lambda: np.nan_to_num(self._network_inputs(X)),
         )
         model = self._make_model(seed)
         self._report(
-            f"{len(X):,} examples of {X.shape[1]} features, "
+            f"{len(X):,} examples of shape {X.shape[1:]}, "
             f"{self._setting('pretraining_steps')} and "
             f"{self._setting('steps')} steps"
         )
@@ -483,23 +511,31 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 delattr(self, name)
 
     def _make_model(self, seed):
-        num_features = self.n_features_in_
+        shape: tuple = getattr(self, "image_shape_", (self.n_features_in_,))
+        is_image = len(shape) > 1
         latent_dim = self.latent_dim
-        if latent_dim is None:
-            latent_dim = min(max((num_features + 1) // 2, 2), _MAX_LATENT_DIM)
-        factory = NETWORKS.get(self.networks, self.networks)
+        if latent_dim is None and is_image:
+            latent_dim = _MAX_LATENT_DIM
+        elif latent_dim is None:
+            latent_dim = min(max((shape[0] + 1) // 2, 2), _MAX_LATENT_DIM)
+        factory: Callable = image_networks
+        default_sampler = _image_sampler if is_image else OnManifold.for_tables
+        if self.networks is not None:
+            factory = NETWORKS.get(self.networks, self.networks)
         with _seeded(seed):
-            encoder, decoder = factory(num_features, latent_dim)
+            encoder, decoder = factory(
+                shape if is_image else shape[0], latent_dim
+            )
             model = NAE(
                 encoder,
                 decoder,
-                sampler=self.sampler or OnManifold.for_tables(),
+                sampler=self.sampler or default_sampler(),
                 latent_space=self.latent_space,
                 seed=seed,
-                dtype=_DTYPE,
+                dtype=_IMAGE_DTYPE if is_image else _DTYPE,
             )
             if not model.built:
-                model.build((None, num_features))
+                model.build((None, *shape))
         return model
 
     def _fit_phase(self, model, examples, learning_rate, steps, seed):
@@ -522,9 +558,26 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         value = getattr(self, name)
         if value is not None:
             return value
+        if hasattr(self, "image_shape_"):
+            return IMAGE_DEFAULTS[name]
         return DEFAULTS[name][self.networks is not None]
 
-    def _check_settings(self):
+    def _check_image_settings(self):
+        if isinstance(self.networks, str):
+            raise ValueError(
+                f"NAEDetector: networks={self.networks!r} are for tables; for "
+                "images expected None or a function (image_shape, latent_dim) "
+                "-> (encoder, decoder)."
+            )
+        if self._masks or self.warm_start:
+            raise ValueError(
+                'NAEDetector: missing_values="mask" and warm_start=True are '
+                "for tables; leave them out for images."
+            )
+
+    def _check_settings(self, for_images):
+        if for_images:
+            self._check_image_settings()
         share = self.contamination
         check_number("NAEDetector", "contamination", share, "(0, 0.5]")
         # In a list, because a dictionary cannot look up values without a hash.
@@ -536,7 +589,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 f"NAEDetector: expected networks None, in {sorted(NETWORKS)} "
                 f"or a function, received {self.networks!r}."
             )
-        if self.networks is None:
+        if self.networks is None and not for_images:
             for name in ("latent_dim", "latent_space", "sampler"):
                 if getattr(self, name) is not None:
                     raise ValueError(
@@ -582,6 +635,13 @@ DEFAULTS: dict[str, tuple] = {
     "batch_size": (64, 128),
     "pretraining_learning_rate": (2e-3, 1e-3),
     "learning_rate": (1e-3, 1e-4),
+}
+IMAGE_DEFAULTS = {
+    "pretraining_steps": 500,
+    "steps": 50,
+    "batch_size": 64,
+    "pretraining_learning_rate": 1e-3,
+    "learning_rate": 1e-4,
 }
 
 

@@ -35,6 +35,44 @@ def resize_images(images, image_shape: ImageShape):
     return _as_levels(_repeat_channels(images, channels), dtype)
 
 
+def unit_images(owner: str, images) -> np.ndarray:
+    """Return images as float32 in [0, 1].
+
+    Args:
+        owner: class or function that takes the images, for messages.
+        images: uint8, or float in [0, 1], [num, height, width, channels].
+
+    Raises:
+        ValueError: if the shape, the type or the values are others.
+    """
+    images = np.asarray(images)
+    if images.ndim == 3:
+        raise ValueError(
+            f"{owner}: expected images [num_examples, height, width, "
+            f"channels], received shape {images.shape}; add an axis of "
+            "channels: X[..., np.newaxis]."
+        )
+    if images.ndim != 4:
+        raise ValueError(
+            f"{owner}: expected images [num_examples, height, width, "
+            f"channels], received shape {images.shape}."
+        )
+    if images.dtype == np.uint8:
+        return images.astype(np.float32) / np.float32(255)
+    if images.dtype.kind != "f":
+        raise ValueError(
+            f"{owner}: expected images of type uint8, or floats in [0, 1], "
+            f"received {images.dtype}; divide by the level of white."
+        )
+    low, high = (images.min(), images.max()) if images.size else (0.0, 0.0)
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"{owner}: expected floats in [0, 1], received values from "
+            f"{low:g} to {high:g}; divide images by the level of white."
+        )
+    return images.astype(np.float32)
+
+
 def pad_images(images, image_shape: ImageShape):
     """Surround smaller images with zeros.
 
