@@ -6,15 +6,10 @@ Signs are those of scikit-learn: a high `score_samples` is normal, `predict`
 returns +1 for inliers and -1 for outliers.
 """
 
-import contextlib
-import dataclasses
-import random
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, OutlierMixin
@@ -24,17 +19,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nae_tf import samplers
 from nae_tf.base.input_checks import refuse_masked
-from nae_tf.base.setting_checks import (
-    check_choice,
-    check_flag,
-    check_integer,
-    check_number,
-)
+from nae_tf.base.setting_checks import check_number
 from nae_tf.data.image_arrays import unit_images
 from nae_tf.data.sources import ArrayExamples
-from nae_tf.nae import NAE
 from nae_tf.networks.by_size import NETWORKS, image_networks
-from nae_tf.samplers import OnManifold
 from nae_tf.tables import (
     TableFeatures,
     TableNAE,
@@ -42,26 +30,13 @@ from nae_tf.tables import (
     folds,
 )
 from nae_tf.tables.features import fit_scaler
+from nae_tf.tables.one_nae import fit_phase, make_nae
+from nae_tf.tables.settings import check_settings, setting_or_default
 
 # Path of the samplers' classes in older pickled detectors.
 sys.modules.setdefault("nae_tf.on_manifold", samplers)
 
-# In single precision the score of a row would depend on its batch.
-_DTYPE = "float64"
-_IMAGE_DTYPE = "float32"
-# Tracing a training step takes as long as this many steps without a graph.
-_MIN_STEPS_TO_TRACE = 30
-_MAX_LATENT_DIM = 32
 _NUM_MEMBERS = 4
-
-
-def _image_sampler():
-    """`OnManifold.for_images()`, as far along the gradient in 8 steps of 50."""
-    sampler = OnManifold.for_images()
-    chain = dataclasses.replace(
-        sampler.visible_chain, num_steps=8, step_size=62.5
-    )
-    return dataclasses.replace(sampler, visible_chain=chain)
 
 
 class NAEDetector(OutlierMixin, BaseEstimator):
@@ -185,7 +160,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 range; with `missing_values="mask"`, if all values of a row or
                 of a feature are missing.
         """
-        self._check_settings(for_images=getattr(X, "ndim", 2) > 2)
+        check_settings(self, getattr(X, "ndim", 2) > 2, NETWORKS)
         goes_on = self.warm_start and hasattr(self, "features_")
         X = self._validated(X, min_samples=2, reset=not goes_on)
         if X.ndim == 2:
@@ -486,7 +461,18 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             num_levels=None,
             read=lambda: np.nan_to_num(self._network_inputs(X)),
         )
-        model = self._make_model(seed)
+        shape = getattr(self, "image_shape_", (self.n_features_in_,))
+        networks: Any = image_networks
+        if self.networks is not None:
+            networks = NETWORKS.get(self.networks, self.networks)
+        model = make_nae(
+            shape,
+            networks,
+            self.latent_dim,
+            self.sampler,
+            self.latent_space,
+            seed,
+        )
         self._report(
             f"{len(X):,} examples of shape {X.shape[1:]}, "
             f"{self._setting('pretraining_steps')} and "
@@ -497,11 +483,12 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             (model.autoencoder(), "pretraining_", seed),
             (model, "", seed + 1),
         ]:
-            self._fit_phase(
+            fit_phase(
                 phase,
                 examples,
                 self._setting(f"{prefix}learning_rate"),
                 self._setting(f"{prefix}steps"),
+                self._setting("batch_size"),
                 order,
             )
         self.model_ = model
@@ -510,150 +497,6 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             if hasattr(self, name):
                 delattr(self, name)
 
-    def _make_model(self, seed):
-        shape: tuple = getattr(self, "image_shape_", (self.n_features_in_,))
-        is_image = len(shape) > 1
-        latent_dim = self.latent_dim
-        if latent_dim is None and is_image:
-            latent_dim = _MAX_LATENT_DIM
-        elif latent_dim is None:
-            latent_dim = min(max((shape[0] + 1) // 2, 2), _MAX_LATENT_DIM)
-        factory: Callable = image_networks
-        default_sampler = _image_sampler if is_image else OnManifold.for_tables
-        if self.networks is not None:
-            factory = NETWORKS.get(self.networks, self.networks)
-        with _seeded(seed):
-            encoder, decoder = factory(
-                shape if is_image else shape[0], latent_dim
-            )
-            model = NAE(
-                encoder,
-                decoder,
-                sampler=self.sampler or default_sampler(),
-                latent_space=self.latent_space,
-                seed=seed,
-                dtype=_IMAGE_DTYPE if is_image else _DTYPE,
-            )
-            if not model.built:
-                model.build((None, *shape))
-        return model
-
-    def _fit_phase(self, model, examples, learning_rate, steps, seed):
-        if steps == 0:
-            return
-        model.compile(
-            keras.optimizers.Adam(learning_rate),
-            run_eagerly=steps < _MIN_STEPS_TO_TRACE,
-        )
-        batch_size = min(self._setting("batch_size"), examples.size)
-        model.fit(
-            examples.training_batches(batch_size, seed),
-            steps_per_epoch=steps,
-            shuffle=False,
-            verbose=0,
-        )
-
     def _setting(self, name):
-        """Return a setting, or the default of ensemble or networks for None."""
-        value = getattr(self, name)
-        if value is not None:
-            return value
-        if hasattr(self, "image_shape_"):
-            return IMAGE_DEFAULTS[name]
-        return DEFAULTS[name][self.networks is not None]
-
-    def _check_image_settings(self):
-        if isinstance(self.networks, str):
-            raise ValueError(
-                f"NAEDetector: networks={self.networks!r} are for tables; for "
-                "images expected None or a function (image_shape, latent_dim) "
-                "-> (encoder, decoder)."
-            )
-        if self._masks or self.warm_start:
-            raise ValueError(
-                'NAEDetector: missing_values="mask" and warm_start=True are '
-                "for tables; leave them out for images."
-            )
-
-    def _check_settings(self, for_images):
-        if for_images:
-            self._check_image_settings()
-        share = self.contamination
-        check_number("NAEDetector", "contamination", share, "(0, 0.5]")
-        # In a list, because a dictionary cannot look up values without a hash.
-        if not callable(self.networks) and self.networks not in [
-            None,
-            *NETWORKS,
-        ]:
-            raise ValueError(
-                f"NAEDetector: expected networks None, in {sorted(NETWORKS)} "
-                f"or a function, received {self.networks!r}."
-            )
-        if self.networks is None and not for_images:
-            for name in ("latent_dim", "latent_space", "sampler"):
-                if getattr(self, name) is not None:
-                    raise ValueError(
-                        f"NAEDetector: {name} is a setting of networks; set "
-                        'networks too, for example networks="FCRes2".'
-                    )
-        elif self.warm_start:
-            raise ValueError(
-                "NAEDetector: warm_start=True needs networks=None, because "
-                "networks are made anew in every fit."
-            )
-        for name, smallest in [
-            ("pretraining_steps", 0),
-            ("steps", 0),
-            ("batch_size", 1),
-            ("latent_dim", 2),
-        ]:
-            if getattr(self, name) is not None:
-                value = getattr(self, name)
-                check_integer("NAEDetector", name, value, smallest)
-        for name in ("pretraining_learning_rate", "learning_rate"):
-            if getattr(self, name) is not None:
-                value = getattr(self, name)
-                check_number("NAEDetector", name, value, "(0, inf)")
-        check_choice(
-            "NAEDetector",
-            "missing_values",
-            self.missing_values,
-            ["error", "mask"],
-        )
-        check_flag("NAEDetector", "warm_start", self.warm_start)
-        # True and False are levels too.
-        verbose = self.verbose
-        if isinstance(verbose, bool):
-            verbose = int(verbose)
-        check_integer("NAEDetector", "verbose", verbose, 0)
-
-
-# For the ensemble, and for networks.
-DEFAULTS: dict[str, tuple] = {
-    "pretraining_steps": (300, 1_000),
-    "steps": (200, 200),
-    "batch_size": (64, 128),
-    "pretraining_learning_rate": (2e-3, 1e-3),
-    "learning_rate": (1e-3, 1e-4),
-}
-IMAGE_DEFAULTS = {
-    "pretraining_steps": 500,
-    "steps": 50,
-    "batch_size": 64,
-    "pretraining_learning_rate": 1e-3,
-    "learning_rate": 1e-4,
-}
-
-
-@contextlib.contextmanager
-def _seeded(seed: int):
-    """Let Keras draw initial weights by a seed within the context.
-
-    An initializer without a seed of its own takes one from Python's generator.
-    """
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
+        """Return a setting, or the default that None stands for."""
+        return setting_or_default(self, name, hasattr(self, "image_shape_"))

@@ -11,11 +11,11 @@ from image_set_stand_in import stand_in
 
 from nae_tf import OnManifold
 from nae_tf.data import tfds_images
-from nae_tf.estimator import DEFAULTS
 from nae_tf.evaluation.evaluate import evaluate
 from nae_tf.evaluation.results import aurocs
 from nae_tf.networks.by_size import fc_res2_networks
 from nae_tf.runs import configuration, run_directory
+from nae_tf.tables.settings import DEFAULTS
 from nae_tf.train import train
 from nae_tf.training.experiment import Experiment
 

@@ -1,0 +1,97 @@
+"""One NAE with given networks, in the place of the ensemble."""
+
+import contextlib
+import dataclasses
+import random
+
+import keras
+
+from nae_tf.nae import NAE
+from nae_tf.samplers import OnManifold
+
+# In single precision the score of a row would depend on its batch.
+_DTYPE = "float64"
+_IMAGE_DTYPE = "float32"
+# Tracing a training step takes as long as this many steps without a graph.
+_MIN_STEPS_TO_TRACE = 30
+_MAX_LATENT_DIM = 32
+
+
+def make_nae(shape, networks, latent_dim, sampler, latent_space, seed) -> NAE:
+    """Build an NAE for rows of a table, or for images.
+
+    Args:
+        shape: shape of an example: (features,) or (height, width, channels).
+        networks: function (number of features or image shape, latent_dim) ->
+            (encoder, decoder).
+        latent_dim: size of the latents; None means half the number of features,
+            but 2 to 32, for images 32.
+        sampler: `Sampler`; None means `OnManifold.for_tables()`, for images
+            `OnManifold.for_images()` with a visible chain of 8 longer steps.
+        latent_space: `Sphere()` (None) or `Euclidean()`.
+        seed: int, of initial weights and chains.
+    """
+    is_image = len(shape) > 1
+    if latent_dim is None and is_image:
+        latent_dim = _MAX_LATENT_DIM
+    elif latent_dim is None:
+        latent_dim = min(max((shape[0] + 1) // 2, 2), _MAX_LATENT_DIM)
+    if sampler is None:
+        sampler = _image_sampler() if is_image else OnManifold.for_tables()
+    with _seeded(seed):
+        encoder, decoder = networks(shape if is_image else shape[0], latent_dim)
+        model = NAE(
+            encoder,
+            decoder,
+            sampler=sampler,
+            latent_space=latent_space,
+            seed=seed,
+            dtype=_IMAGE_DTYPE if is_image else _DTYPE,
+        )
+        if not model.built:
+            model.build((None, *shape))
+    return model
+
+
+def fit_phase(model, examples, learning_rate, steps, batch_size, seed):
+    """Train a model for a number of steps.
+
+    Args:
+        model: `NAE`, or its `autoencoder()`.
+        examples: `Examples` to train on.
+        learning_rate: learning rate of Adam, > 0.
+        steps: number of steps, >= 0.
+        batch_size: examples per step, > 0; all of them where there are fewer.
+        seed: int, of the order of the examples.
+    """
+    if steps == 0:
+        return
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        run_eagerly=steps < _MIN_STEPS_TO_TRACE,
+    )
+    batches = examples.training_batches(min(batch_size, examples.size), seed)
+    model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
+
+
+def _image_sampler():
+    """`OnManifold.for_images()`, as far along the gradient in 8 steps of 50."""
+    sampler = OnManifold.for_images()
+    chain = dataclasses.replace(
+        sampler.visible_chain, num_steps=8, step_size=62.5
+    )
+    return dataclasses.replace(sampler, visible_chain=chain)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int):
+    """Let Keras draw initial weights by a seed within the context.
+
+    An initializer without a seed of its own takes one from Python's generator.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
