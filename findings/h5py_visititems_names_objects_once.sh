@@ -53,3 +53,7 @@ done
 #   keys: alias, external, rows, soft
 #   visititems: alias
 #   visititems_links: alias, external, rows, soft
+# h5py 3.16.0
+#   keys: alias, external, rows, soft
+#   visititems: alias
+#   visititems_links: alias, external, rows, soft

@@ -54,3 +54,15 @@ for version in 2.3.3 3.1.1; do
   "$folder/venv/bin/python" "$folder/try.py" "$version"
 done
 
+# polars 2.1.0, pyarrow 26.0.1, pandas 2.3.3
+#   polars.DataFrame: __arrow_c_stream__
+#   pyarrow.Table: __dataframe__, __arrow_c_stream__
+#   pandas.DataFrame: __dataframe__, __arrow_c_stream__
+#   polars.Series: __arrow_c_stream__
+#   pandas.Series: neither
+# polars 2.1.0, pyarrow 26.0.1, pandas 3.1.1
+#   polars.DataFrame: __arrow_c_stream__
+#   pyarrow.Table: __dataframe__, __arrow_c_stream__
+#   pandas.DataFrame: __dataframe__, __arrow_c_stream__
+#   polars.Series: __arrow_c_stream__
+#   pandas.Series: __arrow_c_stream__

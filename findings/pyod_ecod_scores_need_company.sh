@@ -50,3 +50,7 @@ sys.exit(found != expected)
 PYTHON
 "$folder/venv/bin/python" "$folder/try.py"
 
+# ECOD: alone 12.5777, among near rows 12.3159, among far rows 2.7852, threshold 7.2575
+# COPOD: alone 6.3115, among near rows 6.1802, among far rows 2.7852, threshold 5.6711
+# HBOS: alone 7.9082, among near rows 7.9082, among far rows 7.9082, threshold 5.4446
+# PyOD 3.6.7

@@ -52,3 +52,13 @@ sys.exit(found != expected)
 PYTHON
 TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/try.py" 2>/dev/null
 
+# PNG, Pillow: [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+# PNG, decode_image, channels=0: [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+# PNG, decode_image, channels=3: [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+# GIF, Pillow: [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+# GIF, decode_image, channels=0: [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+# GIF, decode_image, channels=3: [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+# BMP, Pillow: [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+# BMP, decode_image, channels=0: [[0], [1], [2]]
+# BMP, decode_image, channels=3: [[0, 0, 0], [1, 1, 1], [2, 2, 2]]
+# TensorFlow 2.21.0, Pillow 13.0.0

@@ -72,3 +72,8 @@ mkdir "$folder/written"
 TF_CPP_MIN_LOG_LEVEL=3 \
   "$folder/venv/bin/python" "$folder/try.py" "$folder/written" 2>/dev/null
 
+# tfrecord: written
+# array_record: written
+# riegeli: add_examples: Unknown file format FileFormat.RIEGELI
+# parquet: add_examples: Unknown file format FileFormat.PARQUET
+# tensorflow-datasets 4.9.10

@@ -41,3 +41,5 @@ for seen in "5.6.9 TTree FutureWarning" "5.7.7 ROOT::RNTuple silent"; do
     "$folder/$version.root" "$kind" "$warned"
 done
 
+# uproot 5.6.9: assigned TTree, FutureWarning; mktree TTree
+# uproot 5.7.7: assigned ROOT::RNTuple, silent; mktree TTree
