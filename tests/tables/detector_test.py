@@ -303,7 +303,7 @@ def test_a_frame_needs_its_columns_in_the_order_of_the_fit():
 
 def test_more_axes_than_two_are_refused_in_one_line(fitted):
     for use in (quick().fit, fitted.score_samples):
-        with pytest.raises(ValueError, match="add an axis of channels") as found:
+        with pytest.raises(ValueError, match="an axis of channels") as found:
             use(np.zeros((5, 3, 2)))
         assert "\n" not in str(found.value)
 
