@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -308,6 +308,29 @@ def test_it_works_in_a_pipeline_and_a_grid_search():
     ).fit(x, labels)
     assert search.best_params_["naedetector__latent_dim"] in (2, 3)
     assert 0 <= search.best_score_ <= 1
+
+
+def test_processes_of_joblib_fit_and_score_as_this_one(fitted):
+    x = curve(60, 0)
+    labels = np.where(np.arange(60) % 10, 1, -1)
+    x[labels == -1] = 0.0
+    alone, together = (
+        cross_val_score(
+            fitted,
+            x,
+            labels,
+            scoring="roc_auc",
+            cv=2,
+            n_jobs=n_jobs,
+            error_score="raise",
+        )
+        for n_jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(together, alone)
+    (scores,) = joblib.Parallel(n_jobs=2)(
+        [joblib.delayed(fitted.score_samples)(x)]
+    )
+    np.testing.assert_allclose(scores, fitted.score_samples(x), rtol=1e-9)
 
 
 @pytest.mark.parametrize("networks", ["MLP", linear_networks])
