@@ -5,12 +5,15 @@ outlying value or a skewed feature does not stretch. More features: the leading
 principal components; all other directions have an energy of their own.
 """
 
+from typing import ClassVar
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.utils import check_array
+from sklearn.utils.metadata_routing import UNUSED
 
 # Ranks double the columns; members of more than 100 would need more steps.
 _MAX_RANKED_FEATURES = 50
@@ -46,6 +49,9 @@ class TableFeatures(TransformerMixin, BaseEstimator):
         >>> TableFeatures(random_state=0).fit_transform(wide).shape
         (100, 50)
     """
+
+    # Folds are no metadata that scikit-learn would route.
+    __metadata_request__fit: ClassVar[dict] = {"fold": UNUSED}
 
     def __init__(self, random_state: int = 0):
         self.random_state = random_state
