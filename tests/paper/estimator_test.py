@@ -252,10 +252,11 @@ def test_a_stored_detector_scores_as_before(fitted, store, tmp_path):
 
 
 def test_a_pickle_with_mean_and_scale_scores_as_before(fitted):
-    # So were detectors stored before they had a scaler.
+    # So were detectors stored before they had a scaler and more settings.
     train, x = curve(100, 0), curve(20, 5)
     state = fitted.__getstate__().copy()
-    del state["scaler_"]
+    for name in ("scaler_", "missing_values", "warm_start", "verbose"):
+        del state[name]
     state |= {"mean_": train.mean(0), "scale_": train.std(0)}
     again = NAEDetector.__new__(NAEDetector)
     again.__setstate__(state)
@@ -263,7 +264,8 @@ def test_a_pickle_with_mean_and_scale_scores_as_before(fitted):
         again.score_samples(x), fitted.score_samples(x), rtol=1e-10
     )
     np.testing.assert_array_equal(again.predict(x), fitted.predict(x))
-    # And it can be stored again.
+    # It can be fitted again, and stored again.
+    assert clone(again).fit(train).offset_ == fitted.offset_
     once_more = pickle.loads(pickle.dumps(again))
     np.testing.assert_array_equal(
         once_more.score_samples(x), again.score_samples(x)
