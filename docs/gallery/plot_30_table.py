@@ -82,13 +82,17 @@ plt.show()
 # Labels
 # ------
 # `contamination` sets the threshold: the share of training rows that `predict`
-# calls outliers. Unseen benign rows exceed it somewhat more often, because the
-# networks have not been trained on them.
+# calls outliers. Unseen benign rows exceed it somewhat more often, because some
+# of the networks have been trained on each of those. `select` needs no such
+# share: it bounds the expected share of benign rows among what it selects.
 
 detector = detectors["NAEDetector"]
 found = detector.predict(x_test) == -1
 print(f"benign rows called outliers: {found[~is_outlier].mean():.1%}")
 print(f"malignant rows found: {found[is_outlier].mean():.1%}")
+selected = detector.select(x_test, false_discovery_rate=0.1)
+print(f"selected at a false discovery rate of 10 %: {selected.sum()}")
+print(f"benign rows among them: {np.mean(~is_outlier[selected]):.1%}")
 
 fig, axis = plt.subplots(figsize=(7, 3), layout="constrained")
 values = scores["NAEDetector"]
@@ -98,7 +102,7 @@ for name, chosen in [("benign", ~is_outlier), ("malignant", is_outlier)]:
 axis.axvline(-detector.offset_, color="gray", linestyle="--", label="threshold")
 axis.set(
     xscale="log",
-    xlabel="outlier score (mean squared error of standardised features)",
+    xlabel="outlier score (energy, about 1 for inliers)",
     ylabel="number of rows",
 )
 axis.legend()
