@@ -49,7 +49,7 @@ def read_only_directory():
 
 
 def disk_full_while_a_checkpoint_is_written(tmp_path):
-    with full_disk(8_000):  # Enough for config.gin.
+    with full_disk(40_000):  # Enough for config.gin and fingerprints.npz.
         train_autoencoder(tmp_path / "run")
 
 
