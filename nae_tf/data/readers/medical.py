@@ -44,10 +44,7 @@ def read_nifti(path, key, label_key, columns) -> Contents:
     ) as error:
         if str(error).startswith(str(path)):
             raise
-        reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
-        raise ValueError(
-            f"{path} is damaged or no NIfTI file: {reason}."
-        ) from error
+        raise _damage(path, "NIfTI", error) from error
     if values.ndim not in (3, 4):
         raise ValueError(
             f"{path}: expected a volume or a series of volumes, received an "
@@ -99,10 +96,7 @@ def read_dicom(
     ) as error:
         if str(error).startswith(str(path)):
             raise
-        reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
-        raise ValueError(
-            f"{path} is damaged or no DICOM file: {reason}."
-        ) from error
+        raise _damage(path, "DICOM", error) from error
     values = _levels(file, stored, max_level)
     is_stack = int(file.get("NumberOfFrames") or 1) > 1
     return Contents(values if is_stack else values[None])
@@ -123,6 +117,12 @@ def _levels(file, stored, max_level):
     if max_level is None and bits not in (8, 16):
         levels = np.round(levels * (65_535 / (2**bits - 1)))
     return levels.astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def _damage(path, kind, error):
+    """Return an error of one line, of the first sentence of another's."""
+    reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
+    return ValueError(f"{path} is damaged or no {kind} file: {reason}.")
 
 
 def _refuse_names(path, key, label_key, columns):
