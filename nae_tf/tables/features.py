@@ -133,13 +133,14 @@ class TableFeatures(TransformerMixin, BaseEstimator):
 
     def transform(self, X) -> np.ndarray:
         """Return the columns, float64 [rows, columns]; NaN becomes 0."""
-        z = np.nan_to_num(self.scaler_.transform(X), posinf=None, neginf=None)
+        standardised = self.scaler_.transform(X)
+        z = np.nan_to_num(standardised)
         if self.components_ is not None:
             scores = self.components_.transform(z)[:, : self.num_values_]
             return scores / self.component_scale_
         scores = np.zeros_like(z)
         if self.ranks_ is not None:
-            known = np.round(self.scaler_.transform(X), _DECIMALS)
+            known = np.round(standardised, _DECIMALS)
             found = self.ranks_.transform(known[:, self.varies_])
             scores[:, self.varies_] = np.nan_to_num(found)
         return np.concatenate([z, scores], axis=1)

@@ -188,8 +188,9 @@ class TableNAE(OutlierDetector):
         Returns:
             float64 [2, members, rows].
         """
+        state = self._state
         return np.concatenate(
-            [_compiled_energies(batch, *self._state) for batch in _batches(x)],
+            [_compiled_energies(batch, *state) for batch in _batches(x)],
             axis=-1,
         )
 
@@ -204,7 +205,8 @@ class TableNAE(OutlierDetector):
             of an example is the mean over ensembles and members of the sum of
             squares.
         """
-        parts = [_compiled_residuals(b, *self._state) for b in _batches(x)]
+        state = self._state
+        parts = [_compiled_residuals(b, *state) for b in _batches(x)]
         return [np.concatenate(part, 1) for part in zip(*parts, strict=True)]
 
     def outlier_score(self, x):
