@@ -1,5 +1,6 @@
 """Training of a run: phases, callbacks, records, replicas, interruption."""
 
 from nae_tf.training.exact_resume import ExactResume
+from nae_tf.training.selection_auroc import SelectionAuroc
 
-__all__ = ["ExactResume"]
+__all__ = ["ExactResume", "SelectionAuroc"]

@@ -1,58 +1,10 @@
-"""Callbacks at the end of an epoch: selection, best weights, early stopping."""
+"""Callbacks at the end of an epoch: best weights, averages, early stopping."""
 
 import math
 
 import keras
 
-from nae_tf.data.task import Task
-from nae_tf.metrics.detection import auroc
 from nae_tf.runs.checkpoints import WeightsCopy
-from nae_tf.training.distribution import broadcast_from_chief
-
-
-def selection_key(outliers: str) -> str:
-    """Return the name of a selection set's AUROC in the logs of an epoch."""
-    return f"outliers/{outliers}/auroc"
-
-
-class SelectionAuroc(keras.callbacks.Callback):
-    """Add the AUROC of validation inliers against the selection outliers.
-
-    The mean over the selection sets selects the best epoch (section 6.3). The
-    outliers of the final table have no part in it.
-    """
-
-    MONITOR = "selection_auroc"
-
-    def __init__(self, task: Task, batch_size: int, limit: int | None = None):
-        """Prepare the scores of every epoch.
-
-        Args:
-            task: task with validation inliers and selection outliers.
-            batch_size: examples per batch, > 0.
-            limit: largest number of examples of each set; None means all.
-        """
-        super().__init__()
-        self.task = task
-        self.batch_size = batch_size
-        self.limit = limit
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Score, and add the metrics to `logs` for later callbacks."""
-        inliers = self._scores(self.task.validation)
-        values = {
-            selection_key(name): auroc(inliers, self._scores(outliers))
-            for name, outliers in self.task.selection.items()
-        }
-        # Rounding differs between machines, but all must decide alike.
-        shared = broadcast_from_chief(*values.values())
-        values = dict(zip(values, shared, strict=True))
-        logs.update(values)
-        logs[self.MONITOR] = sum(values.values()) / len(values)
-
-    def _scores(self, examples):
-        batches = examples.batches(self.batch_size, self.limit)
-        return self.model.predict_outlier_score(batches)
 
 
 class ResumableCallback(keras.callbacks.Callback):

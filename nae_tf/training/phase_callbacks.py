@@ -9,8 +9,6 @@ from nae_tf.training.callbacks import (
     AveragedWeights,
     EarlyStopping,
     KeepBest,
-    SelectionAuroc,
-    selection_key,
 )
 from nae_tf.training.divergence import WatchDivergence
 from nae_tf.training.experiment import Experiment, Phase
@@ -19,6 +17,7 @@ from nae_tf.training.records import (
     ReplayBufferMetrics,
     TrainingProgress,
 )
+from nae_tf.training.selection_auroc import SelectionAuroc, selection_key
 from nae_tf.training.snapshots import KeepSnapshots
 from nae_tf.training.tensorboard import (
     TensorBoardConfiguration,
@@ -56,7 +55,7 @@ def phase_callbacks(
     scalars = TensorBoardScalars(run.tensorboard, name)
     callbacks = [
         # The first two add metrics to an epoch's logs, for those that follow.
-        SelectionAuroc(task, phase.batch_size, limit)
+        SelectionAuroc(task, batch_size=phase.batch_size, limit=limit)
         if metric == SelectionAuroc.MONITOR
         else None,
         ReplayBufferMetrics(),

@@ -14,8 +14,9 @@ class MeanDetector:
         self.scale = scale
         self.num_scored = 0
 
-    def predict_outlier_score(self, batches):
-        x = np.concatenate(list(batches.as_numpy_iterator()))
+    def predict_outlier_score(self, x, batch_size=None):
+        if not isinstance(x, np.ndarray):
+            x = np.concatenate(list(x.as_numpy_iterator()))
         self.num_scored += len(x)
         return self.scale * x.mean(axis=tuple(range(1, x.ndim)))
 

@@ -3,11 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from evaluation_stand_in import MeanDetector, examples
 
-from nae_tf.data.task import Task
 from nae_tf.runs.checkpoints import WeightsCopy
-from nae_tf.training.callbacks import EarlyStopping, KeepBest, SelectionAuroc
+from nae_tf.training.callbacks import EarlyStopping, KeepBest
 
 
 @pytest.fixture
@@ -84,36 +82,3 @@ def test_training_stops_after_two_epochs_without_improvement(
         if model.stop_training:
             break
     assert epoch + 1 == epochs
-
-
-@pytest.mark.parametrize(
-    ("limit", "near", "far"),
-    # Of six pairs, an outlier has the higher score in four; of one, in none.
-    [(None, 4 / 6, 1.0), (1, 0.0, 1.0)],
-)
-def test_selection_is_by_the_mean_auroc_of_the_selection_sets(limit, near, far):
-    sets = {"normal": [5, 1, 3], "near": [2, 6], "far": [6, 7], "other": [9]}
-    splits = {
-        name: examples(name, np.reshape(scores, [-1, 1]))
-        for name, scores in sets.items()
-    }
-    task = Task(
-        "task",
-        train=splits["other"],
-        validation=splits["normal"],
-        test=splits["other"],
-        selection={name: splits[name] for name in ("near", "far")},
-        outliers={"final": splits["other"]},
-    )
-    callback = SelectionAuroc(task, batch_size=2, limit=limit)
-    callback.set_model(MeanDetector())
-    logs = {"loss": 0.5}
-    callback.on_epoch_end(0, logs)
-    assert logs == pytest.approx(
-        {
-            "loss": 0.5,
-            "outliers/near/auroc": near,
-            "outliers/far/auroc": far,
-            "selection_auroc": (near + far) / 2,
-        }
-    )
