@@ -31,7 +31,11 @@ from nae_tf.tables import (
 )
 from nae_tf.tables.features import fit_scaler
 from nae_tf.tables.one_nae import fit_phase, make_nae
-from nae_tf.tables.settings import check_settings, setting_or_default
+from nae_tf.tables.settings import (
+    check_settings,
+    ensemble_steps,
+    setting_or_default,
+)
 
 # Path of the samplers' classes in older pickled detectors.
 sys.modules.setdefault("nae_tf.on_manifold", samplers)
@@ -64,12 +68,13 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             with a visible chain of 8 longer steps.
         pretraining_steps: steps of the autoencoders, >= 0, whatever the number
             of rows; None means 300, with `networks` 1,000, with images 500.
-        steps: steps of NAE after them, >= 0; None means 200, with images 50.
+        steps: steps of NAE after them, >= 0; None means 200, but at most 15
+            passes over the rows; with `networks` 200, with images 50.
         batch_size: number of examples per step, > 0; None means 64, with
             `networks` 128.
         pretraining_learning_rate: learning rate of Adam for the autoencoders,
             > 0; None means 2e-3, with `networks` or images 1e-3.
-        learning_rate: learning rate of Adam for NAE, > 0; None means 1e-3, with
+        learning_rate: learning rate of Adam for NAE, > 0; None means 2e-3, with
             `networks` or images 1e-4.
         missing_values: "error" refuses NaN; "mask" leaves NaN out of a row's
             energy, with the mean in its place as input.
@@ -424,7 +429,8 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             )
             pretraining_steps = self._setting("pretraining_steps")
         columns = features.transform(X)
-        steps = self._setting("steps")
+        batch_size = min(self._setting("batch_size"), len(X))
+        steps = ensemble_steps(self, len(X), batch_size)
         self._report(
             f"{len(X):,} examples of {X.shape[1]} features, "
             f"{2 * _NUM_MEMBERS} autoencoders of {pretraining_steps} and "
@@ -437,7 +443,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             steps,
             self._setting("pretraining_learning_rate"),
             self._setting("learning_rate"),
-            min(self._setting("batch_size"), len(X)),
+            batch_size,
             seed,
             new_weights=not goes_on,
         )

@@ -112,7 +112,7 @@ class TableNAE(OutlierDetector):
         pretraining_steps: int,
         steps: int,
         pretraining_learning_rate: float = 2e-3,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         batch_size: int = 64,
         seed: int = 0,
         new_weights: bool = True,

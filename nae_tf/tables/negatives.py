@@ -107,9 +107,9 @@ class Displaced:
 
 
 def _noise(like, noise_range, seed):
-    """Normal noise with one standard deviation per example."""
+    """Normal noise, [1, ...], with one standard deviation per example."""
     seed = randomness.fold_in(seed, Purpose.CHAIN_START)
-    shape = tf.shape(like)
+    shape = tf.shape(like[:1])
     deviation = randomness.uniform(
         tf.concat([shape[:-1], [1]], 0),
         randomness.fold_in(seed, 1),

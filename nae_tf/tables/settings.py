@@ -1,5 +1,7 @@
 """Settings of `NAEDetector`: their defaults, and what goes together."""
 
+import math
+
 from nae_tf.base.setting_checks import (
     check_choice,
     check_flag,
@@ -13,8 +15,10 @@ DEFAULTS: dict[str, tuple] = {
     "steps": (200, 200),
     "batch_size": (64, 128),
     "pretraining_learning_rate": (2e-3, 1e-3),
-    "learning_rate": (1e-3, 1e-4),
+    "learning_rate": (2e-3, 1e-4),
 }
+# Beyond this the members' own rows are worth ever less than those left out.
+_MAX_PASSES = 15
 IMAGE_DEFAULTS = {
     "pretraining_steps": 500,
     "steps": 50,
@@ -38,6 +42,30 @@ def setting_or_default(detector, name: str, has_images: bool):
     if has_images:
         return IMAGE_DEFAULTS[name]
     return DEFAULTS[name][detector.networks is not None]
+
+
+def ensemble_steps(detector, num_rows: int, batch_size: int) -> int:
+    """Return the steps of NAE that an ensemble is trained for.
+
+    Args:
+        detector: `NAEDetector`.
+        num_rows: number of rows, > 0.
+        batch_size: rows per member and step, > 0.
+
+    Returns:
+        The setting; where it is None, 200, or on small tables as many as pass
+        15 times over the rows.
+
+    Example:
+        >>> from nae_tf import NAEDetector
+        >>> from nae_tf.tables.settings import ensemble_steps
+        >>> [ensemble_steps(NAEDetector(), n, 64) for n in (100, 2_000)]
+        [24, 200]
+    """
+    steps = setting_or_default(detector, "steps", has_images=False)
+    if detector.steps is not None:
+        return steps
+    return min(steps, math.ceil(_MAX_PASSES * num_rows / batch_size))
 
 
 def check_settings(detector, for_images: bool, networks):

@@ -491,6 +491,20 @@ def test_it_prints_only_if_asked(capsys):
     assert last.startswith("NAEDetector: trained in ")
 
 
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({}, 15),  # 20 rows are one batch: 15 passes.
+        ({"batch_size": 10}, 30),
+        ({"steps": 40}, 40),
+    ],
+)
+def test_small_tables_have_fewer_steps(capsys, settings, steps):
+    detector = NAEDetector(pretraining_steps=0, verbose=1, **settings)
+    detector.fit(normals(20))
+    assert f" 0 and {steps} steps" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("verbose", [-1, "1", None, 0.5])
 def test_verbose_is_a_level(verbose):
     with pytest.raises(ValueError, match="integer verbose >= 0, received"):
