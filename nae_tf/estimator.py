@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -81,6 +82,11 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         warm_start: whether `fit` goes on from the ensemble of the last call,
             without pre-training, on the same rows or on new ones; `p_values`
             count on rows that a member was never trained on.
+        validation_fraction: share of the examples, in (0, 1), that are not
+            trained on; pre-training keeps the weights that reconstruct them
+            best, and ends early when it makes no progress. For `networks` and
+            images; None trains on all. Each autoencoder of the ensemble leaves
+            out a quarter anyway.
         verbose: 1 prints what is trained and how long it took; 0 nothing.
         random_state: int, `numpy.random.RandomState` or None, as in
             scikit-learn's glossary.
@@ -132,6 +138,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         learning_rate: float | None = None,
         missing_values: str = "error",
         warm_start: bool = False,
+        validation_fraction: float | None = None,
         verbose: int = 0,
         random_state=None,
     ):
@@ -147,6 +154,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         self.learning_rate = learning_rate
         self.missing_values = missing_values
         self.warm_start = warm_start
+        self.validation_fraction = validation_fraction
         self.verbose = verbose
         self.random_state = random_state
 
@@ -297,6 +305,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         state = {
             "missing_values": "error",
             "warm_start": False,
+            "validation_fraction": None,
             "verbose": 0,
         } | state
         if "mean_" in state:
@@ -460,12 +469,17 @@ class NAEDetector(OutlierMixin, BaseEstimator):
     def _fit_networks(self, X, seed):
         if X.ndim == 2:
             self.scaler_ = fit_scaler(X)
+        inputs, left_out = np.nan_to_num(self._network_inputs(X)), None
+        if self.validation_fraction is not None:
+            inputs, left_out = train_test_split(
+                inputs, test_size=self.validation_fraction, random_state=seed
+            )
         examples = ArrayExamples(
             name="training data",
-            size=len(X),
+            size=len(inputs),
             shape=X.shape[1:],
             num_levels=None,
-            read=lambda: np.nan_to_num(self._network_inputs(X)),
+            read=lambda: inputs,
         )
         shape = getattr(self, "image_shape_", (self.n_features_in_,))
         networks: Any = image_networks
@@ -480,14 +494,14 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             seed,
         )
         self._report(
-            f"{len(X):,} examples of shape {X.shape[1:]}, "
+            f"{len(inputs):,} examples of shape {X.shape[1:]}, "
             f"{self._setting('pretraining_steps')} and "
             f"{self._setting('steps')} steps"
         )
         # The second phase has another order of examples.
-        for phase, prefix, order in [
-            (model.autoencoder(), "pretraining_", seed),
-            (model, "", seed + 1),
+        for phase, prefix, order, judges in [
+            (model.autoencoder(), "pretraining_", seed, left_out),
+            (model, "", seed + 1, None),
         ]:
             fit_phase(
                 phase,
@@ -496,6 +510,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 self._setting(f"{prefix}steps"),
                 self._setting("batch_size"),
                 order,
+                judges,
             )
         self.model_ = model
         # An ensemble of an earlier fit is gone.

@@ -3,8 +3,10 @@
 import contextlib
 import dataclasses
 import random
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from nae_tf.nae import NAE
 from nae_tf.samplers import OnManifold
@@ -15,6 +17,10 @@ _IMAGE_DTYPE = "float32"
 # Tracing a training step takes as long as this many steps without a graph.
 _MIN_STEPS_TO_TRACE = 30
 _MAX_LATENT_DIM = 32
+# Examples left out are looked at so often, and so many looks without progress
+# end the training.
+_NUM_LOOKS = 20
+_PATIENCE = 5
 
 
 def make_nae(shape, networks, latent_dim, sampler, latent_space, seed) -> NAE:
@@ -53,7 +59,9 @@ def make_nae(shape, networks, latent_dim, sampler, latent_space, seed) -> NAE:
     return model
 
 
-def fit_phase(model, examples, learning_rate, steps, batch_size, seed):
+def fit_phase(
+    model, examples, learning_rate, steps, batch_size, seed, left_out=None
+):
     """Train a model for a number of steps.
 
     Args:
@@ -63,6 +71,10 @@ def fit_phase(model, examples, learning_rate, steps, batch_size, seed):
         steps: number of steps, >= 0.
         batch_size: examples per step, > 0; all of them where there are fewer.
         seed: int, of the order of the examples.
+        left_out: float [num_examples, *shape], not in `examples`; the model
+            keeps the weights of the smallest loss on them, and training ends
+            when a quarter of the steps has not lowered it. None trains to the
+            end.
     """
     if steps == 0:
         return
@@ -71,7 +83,26 @@ def fit_phase(model, examples, learning_rate, steps, batch_size, seed):
         run_eagerly=steps < _MIN_STEPS_TO_TRACE,
     )
     batches = examples.training_batches(min(batch_size, examples.size), seed)
-    model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
+    looks: dict[str, Any] = {}
+    num_looks = 1
+    if left_out is not None:
+        num_looks = min(_NUM_LOOKS, steps)
+        best = keras.callbacks.EarlyStopping(
+            "val_loss", patience=_PATIENCE, restore_best_weights=True
+        )
+        validation = tf.data.Dataset.from_tensor_slices(left_out)
+        looks = {
+            "epochs": num_looks,
+            "validation_data": validation.batch(batch_size),
+            "callbacks": [best],
+        }
+    model.fit(
+        batches,
+        steps_per_epoch=steps // num_looks,
+        shuffle=False,
+        verbose=0,
+        **looks,
+    )
 
 
 def _image_sampler():

@@ -99,6 +99,12 @@ def check_settings(detector, for_images: bool, networks):
                     f"NAEDetector: {name} is a setting of networks; set "
                     'networks too, for example networks="FCRes2".'
                 )
+        if detector.validation_fraction is not None:
+            raise ValueError(
+                "NAEDetector: validation_fraction is for networks and images; "
+                "each autoencoder of the ensemble leaves out a quarter of the "
+                "rows anyway; leave it at None."
+            )
     elif detector.warm_start:
         raise ValueError(
             "NAEDetector: warm_start=True needs networks=None, because "
@@ -113,10 +119,13 @@ def check_settings(detector, for_images: bool, networks):
         if getattr(detector, name) is not None:
             value = getattr(detector, name)
             check_integer("NAEDetector", name, value, smallest)
-    for name in ("pretraining_learning_rate", "learning_rate"):
+    for name, interval in [
+        ("pretraining_learning_rate", "(0, inf)"),
+        ("learning_rate", "(0, inf)"),
+        ("validation_fraction", "(0, 1)"),
+    ]:
         if getattr(detector, name) is not None:
-            value = getattr(detector, name)
-            check_number("NAEDetector", name, value, "(0, inf)")
+            check_number("NAEDetector", name, getattr(detector, name), interval)
     check_choice(
         "NAEDetector",
         "missing_values",

@@ -255,7 +255,13 @@ def test_a_pickle_with_mean_and_scale_scores_as_before(fitted):
     # So were detectors stored before they had a scaler and more settings.
     train, x = curve(100, 0), curve(20, 5)
     state = fitted.__getstate__().copy()
-    for name in ("scaler_", "missing_values", "warm_start", "verbose"):
+    for name in [
+        "scaler_",
+        "missing_values",
+        "warm_start",
+        "validation_fraction",
+        "verbose",
+    ]:
         del state[name]
     state |= {"mean_": train.mean(0), "scale_": train.std(0)}
     again = NAEDetector.__new__(NAEDetector)
