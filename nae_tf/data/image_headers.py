@@ -15,12 +15,18 @@ EXIF_SEGMENT = 0xE1
 START_OF_SCAN = 0xDA
 # Beginnings of a frame, but for tables (C4, CC) and an extension (C8).
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Baseline, extended and progressive, by Huffman's code or an arithmetic one.
+DECODED_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 ORIENTATION_TAG = 0x0112
 SHORT = 3
 # Types of PNG images whose transparency, if any, is one colour.
 OPAQUE_PNG_TYPES = (0, 2)
 
 ANIMATED = "holds an animation; save the frame that counts as an image"
+UNUSUAL_JPEG = (
+    "is a JPEG file of a kind that is not read: of 12 bits, lossless or "
+    "hierarchical; save it as PNG"
+)
 TRANSPARENT_COLOR = "has a transparent colour; lay the image on a background"
 
 
@@ -101,8 +107,13 @@ def _jpeg_header(encoded):
         (length,) = struct.unpack_from(">H", encoded, start + 2)
         content = start + 4
         if kind in START_OF_FRAME:
-            height, width = struct.unpack_from(">HH", encoded, content + 1)
-            return ImageHeader(height, width, 8, exif_orientation(exif or b""))
+            bits, height, width = struct.unpack_from(">BHH", encoded, content)
+            fault = None
+            if bits != 8 or kind not in DECODED_FRAMES:
+                fault = UNUSUAL_JPEG
+            return ImageHeader(
+                height, width, 8, exif_orientation(exif or b""), fault
+            )
         if kind == START_OF_SCAN:
             return None
         is_exif = encoded.startswith(EXIF_SIGNATURE, content)

@@ -241,17 +241,17 @@ def user_data_holdout(
             f"{files.title} has no classes; set label_key, or sort images "
             "into subfolders."
         )
-    is_outlier = files.labels == str(held_out_class)
+    name = str(held_out_class).strip()
+    is_outlier = files.labels == name
     classes = np.unique(files.labels).tolist()
     if not is_outlier.any():
         raise ValueError(
-            f"{files.title} has no class {str(held_out_class)!r}; it has "
+            f"{files.title} has no class {name!r}; it has "
             f"{classes[:20]}{' and more' if len(classes) > 20 else ''}."
         )
     fractions = {"validation": validation_fraction, "test": test_fraction}
     inliers = np.flatnonzero(~is_outlier)
     splits = _split(files, inliers, fractions, split_seed)
-    name = str(held_out_class)
     return task.Task(
         name=f"{files.title} without {name}",
         **splits,

@@ -10,7 +10,7 @@ import scipy.io
 import scipy.sparse
 import tensorflow as tf
 from data_files import write_tfrecord
-from science_files import read
+from science_files import read, refused, write_dicom
 
 from nae_tf.data import read_files
 
@@ -18,12 +18,6 @@ X = np.arange(6.0).reshape(3, 2)
 ROWS = np.array(
     [(1, 2.5, "u"), (3, 4.5, "v")], [("a", "<i4"), ("b", ">f8"), ("kind", "U1")]
 )
-
-
-def refused(message, path, *arguments, **settings):
-    with pytest.raises(ValueError, match=f"{path.name}.*{message}") as caught:
-        read(path, *arguments, **settings)
-    assert "\n" not in str(caught.value)
 
 
 # NumPy.
@@ -384,28 +378,6 @@ def test_slices_of_nifti_whatever_its_axes(tmp_path):
     (tmp_path / "c.nii").write_bytes(b"hello")
     refused("is damaged or no NIfTI file", tmp_path / "c.nii")
     refused("holds an image alone", tmp_path / "a.nii", "x")
-
-
-def write_dicom(path, pixels, bits, photometric="MONOCHROME2", **elements):
-    pydicom = pytest.importorskip("pydicom")
-    file = pydicom.Dataset()
-    file.file_meta = pydicom.dataset.FileMetaDataset()
-    file.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    file.file_meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
-    file.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    file.SOPClassUID = pydicom.uid.CTImageStorage
-    file.SOPInstanceUID = "1.2.3"
-    file.Rows, file.Columns = pixels.shape[-2:]
-    file.SamplesPerPixel = 1
-    file.PhotometricInterpretation = photometric
-    file.BitsAllocated = 8 * pixels.itemsize
-    file.BitsStored, file.HighBit = bits, bits - 1
-    file.PixelRepresentation = int(pixels.dtype.kind == "i")
-    for name, value in elements.items():
-        setattr(file, name, value)
-    file.PixelData = pixels.tobytes()
-    file.save_as(path, enforce_file_format=True)
-    return path
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import h5py
 import numpy as np
+import pytest
 
 from nae_tf.data.readers.arrays import read_array
 from nae_tf.data.readers.columns import Columns
@@ -11,6 +12,13 @@ def read(path, key=None, label_key=None, drop=(), names=None):
     """All examples of a file."""
     columns = Columns(drop=drop, names=names)
     return read_array(path, key, label_key, columns=columns)
+
+
+def refused(message, path, *arguments, **settings):
+    """Assert that a file is refused in one line that names it."""
+    with pytest.raises(ValueError, match=f"{path.name}.*{message}") as caught:
+        read(path, *arguments, **settings)
+    assert "\n" not in str(caught.value)
 
 
 def write_hdf5(path, **arrays):
@@ -56,4 +64,27 @@ def write_pandas_fixed(path, blocks, key="df"):
             group[f"block{number}_items"] = np.array(block, dtype="S")
             group[f"block{number}_values"] = values
             group[f"block{number}_values"].attrs["transposed"] = 1
+    return path
+
+
+def write_dicom(path, pixels, bits, photometric="MONOCHROME2", **elements):
+    """A DICOM file of one image, or of frames, and further elements."""
+    pydicom = pytest.importorskip("pydicom")
+    file = pydicom.Dataset()
+    file.file_meta = pydicom.dataset.FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    file.file_meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
+    file.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    file.SOPClassUID = pydicom.uid.CTImageStorage
+    file.SOPInstanceUID = "1.2.3"
+    file.Rows, file.Columns = pixels.shape[-2:]
+    file.SamplesPerPixel = 1
+    file.PhotometricInterpretation = photometric
+    file.BitsAllocated = 8 * pixels.itemsize
+    file.BitsStored, file.HighBit = bits, bits - 1
+    file.PixelRepresentation = int(pixels.dtype.kind == "i")
+    for name, value in elements.items():
+        setattr(file, name, value)
+    file.PixelData = pixels.tobytes()
+    file.save_as(path, enforce_file_format=True)
     return path

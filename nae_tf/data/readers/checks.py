@@ -127,7 +127,27 @@ def checked_examples(
     return resize_images(values, image_shape).numpy()
 
 
+def refuse_identifiers(title, values: np.ndarray):
+    """Refuse integers that floats cannot tell apart.
+
+    Args:
+        title: name of the array or column, used in error messages.
+        values: its numbers, of any type.
+
+    Raises:
+        ValueError: if there is an integer of 2**53 or more.
+    """
+    if values.dtype.kind not in "iu" or values.itemsize < 8 or not values.size:
+        return
+    if values.max() >= 2**53 or values.min() <= -(2**53):
+        raise ValueError(
+            f"{title} holds integers of 2**53 or more, which floats cannot "
+            "tell apart; leave it out, by drop if it is a column."
+        )
+
+
 def _finite(title, values, start):
+    refuse_identifiers(title, values)
     with np.errstate(over="ignore"):  # Infinite values are refused below.
         values = np.asarray(values, np.float32)
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)

@@ -12,7 +12,7 @@ from nae_tf.base.feature_names import (
 )
 
 # What pandas and R call a column of row numbers that nobody has named.
-_NAMELESS = re.compile(r"(Unnamed: \d+)?")
+_NAMELESS = re.compile(r"(Unnamed: \d+|__index_level_\d+__)?")
 
 
 class Columns(NamedTuple):

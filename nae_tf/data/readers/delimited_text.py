@@ -15,6 +15,8 @@ from nae_tf.data.readers.text_blocks import count_lines, line_blocks
 _ROWS = 1_000
 _SEPARATORS = ("\t", ";", "|")
 _COMMA_NUMBER = re.compile(r"\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*")
+_POINTS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*")
+_BELOW_THOUSAND = re.compile(r"\s*[+-]?\d{1,3}\s*")
 _THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+\s*")
 
 
@@ -87,6 +89,7 @@ def open_text(
             "remove them, and a mark before names of columns."
         )
     decimal_point = _decimal_point(title, separator, rows)
+    _refuse_points_of_thousands(title, separator, rows)
     if len(first) == 1 and re.search("[,;\t|]", first[0]):
         raise ValueError(
             f"{place} has one column, {first[0][:40]!r}; separate the fields "
@@ -176,6 +179,26 @@ def _decimal_point(title, separator, rows):
             "write numbers without commas."
         )
     return ","
+
+
+def _refuse_points_of_thousands(title, separator, rows):
+    """Refuse 1.234 in a column of whole numbers, where it may be 1234."""
+    if separator == ",":
+        return
+    width = len(rows[0][1])
+    whole = [row for _, row in rows[1:] if len(row) == width]
+    for column in zip(*whole, strict=True):
+        with_points = [text for text in column if "." in text]
+        if (
+            with_points
+            and all(map(_POINTS.fullmatch, with_points))
+            and any(map(_BELOW_THOUSAND.fullmatch, column))
+        ):
+            raise ValueError(
+                f"{title}: {with_points[0]!r} beside whole numbers may be "
+                "thousands or a fraction; write numbers without points between "
+                "thousands, and fractions in all lines alike, as 1.0."
+            )
 
 
 def _integer_columns(rows: Sequence[Sequence[str]], count):

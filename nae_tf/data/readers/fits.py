@@ -8,6 +8,8 @@ from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.tabular import Fields, joined
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
+_DATES = np.dtype("M8[s]")
+_TIME_SCALES = ("TAI", "TCB", "TCG", "TDB", "TT", "UT1", "UTC", "LOCAL")
 # What astropy raises for damaged files.
 _DAMAGED = (IndexError, KeyError, OSError, TypeError, ValueError)
 
@@ -108,20 +110,29 @@ def _table(title, unit):
         # Lists of any length are descriptors of two numbers in the table.
         if "P" in column.format or "Q" in column.format:
             return np.dtype(object)
+        if column.coord_type in _TIME_SCALES:  # Two numbers for one time.
+            return _DATES
         values = data[column.name]
         return np.dtype((values.dtype, values.shape[1:]))
 
+    def is_null(name):
+        null = columns[name].null
+        if stored[name].dtype.kind == "S" and null not in (None, ""):
+            texts = np.char.strip(stored[name])
+            return texts == str(null).strip().encode()
+        if null not in (None, ""):
+            return stored[name] == null
+        if columns[name].format.format == "L":
+            return stored[name] == 0  # "T" and "F" are the truth values.
+        return np.zeros(1, bool)
+
     def read_columns(names, start, stop):
         for name in names:
-            null = columns[name].null
-            if null in (None, ""):
-                continue
-            count = np.count_nonzero(stored[name] == null)
+            count = np.count_nonzero(is_null(name))
             if count:
                 raise ValueError(
                     f"{title}: {count} of {len(data)} values of the column "
-                    f"{name!r} are missing (TNULL); repair or remove those "
-                    "rows."
+                    f"{name!r} are missing; repair or remove those rows."
                 )
         return {name: np.asarray(data[name][start:stop]) for name in names}
 

@@ -20,7 +20,7 @@ from nae_tf.data.readers.hdf5_anndata import (
     is_anndata,
     is_categorical,
 )
-from nae_tf.data.readers.packing import packing_of
+from nae_tf.data.readers.packing import check_attributes, packing_of
 from nae_tf.data.readers.tabular import (
     Fields,
     Source,
@@ -246,7 +246,9 @@ def _array(title, item) -> Source:
         return hdf5_matlab.source(title, item)
     shape = item.shape or ()
     unwritten = hdf5_links.fill_value(item)
-    packing = packing_of(item.dtype, dict(item.attrs), unwritten)
+    attributes = _radar_packing(item) | dict(item.attrs)
+    check_attributes(title, item.dtype, attributes)
+    packing = packing_of(item.dtype, attributes, unwritten)
 
     def read_part(start, stop):
         values = item[start:stop]
@@ -255,6 +257,21 @@ def _array(title, item) -> Source:
         return packing.unpack(title, values, start)
 
     return Source(shape, packing.dtype if packing else item.dtype, read_part)
+
+
+def _radar_packing(item) -> dict:
+    """How the convention of radars (ODIM) packs an array, in netCDF's words."""
+    what = dict(item.parent["what"].attrs) if "what" in item.parent else {}
+    if not {"gain", "offset"} <= what.keys():
+        return {}
+    return {
+        "scale_factor": what["gain"],
+        "add_offset": what["offset"],
+        # "undetect" is a measurement, but of no known value.
+        "missing_value": [
+            what[name] for name in ("nodata", "undetect") if name in what
+        ],
+    }
 
 
 def read_labels(path, file, label_key: str) -> np.ndarray:

@@ -39,6 +39,11 @@ _PHOTOGRAPHS = (
     *(".heic", ".heif", ".avif", ".jxl", ".jp2"),
     *(".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw"),
 )
+# Kinds of files that are read, but by their own names.
+_NO_IMAGES = (
+    *(".dcm", ".nii", ".gz", ".fits", ".npy", ".npz", ".h5", ".hdf5", ".mat"),
+    *(".csv", ".tsv", ".parquet", ".feather", ".arrow", ".root", ".tfrecord"),
+)
 
 
 def _files_below(folder, above=()):
@@ -99,6 +104,9 @@ def list_images(
 def _remedy(path, folder):
     if path.suffix.lower() in _PHOTOGRAPHS:
         return "convert it to PNG (8 or 16 bits) or JPEG"
+    if path.suffix.lower() in _NO_IMAGES:
+        pattern = path.parent / f"*{path.suffix}"
+        return f"name files of arrays by themselves, in training by '{pattern}'"
     return f"move it out of {folder}"
 
 

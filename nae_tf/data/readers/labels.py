@@ -35,8 +35,10 @@ def with_checked_labels(
         )
     labels = labels.reshape(-1)
     missing = _is_missing(labels)
+    # Blanks around a text come from how it was written.
+    texts = np.char.strip(labels.astype(str))
     if not missing.any():
-        return dataclasses.replace(contents, labels=labels.astype(str))
+        return dataclasses.replace(contents, labels=texts)
     if not drop_unlabelled:
         raise ValueError(
             f"{title}: {missing.sum()} of {len(labels)} examples have no "
@@ -50,7 +52,7 @@ def with_checked_labels(
         len(labels),
     )
     return dataclasses.replace(
-        contents, values=values[~missing], labels=labels[~missing].astype(str)
+        contents, values=values[~missing], labels=texts[~missing]
     )
 
 

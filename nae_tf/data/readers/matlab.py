@@ -34,6 +34,12 @@ def check_axes(title, shape: tuple[int, ...]):
             f"{'x'.join(map(str, shape))}, which counts the images along its "
             "last axis; save permute(x, [4 1 2 3])."
         )
+    if len(shape) == 3 and shape[0] == shape[1] != shape[2]:
+        raise ValueError(
+            f"{title}: expected [number, height, width], received "
+            f"{'x'.join(map(str, shape))}, which looks like images counted "
+            "along the last axis; save permute(x, [3 1 2])."
+        )
 
 
 def read(path, key, label_key, columns: Columns) -> Contents:

@@ -83,6 +83,11 @@ def read_dicom(
             raise ValueError(f"{path} holds no image.")
         if "PALETTE" in file.PhotometricInterpretation:
             raise ValueError(f"{path} has a palette; convert it to colours.")
+        if "ModalityLUTSequence" in file:
+            raise ValueError(
+                f"{path} has a table of values (Modality LUT); apply it, as by "
+                "pydicom.pixels.apply_modality_lut, and save an array."
+            )
         stored = pydicom.pixels.pixel_array(file)
     except (
         pydicom.errors.InvalidDicomError,
@@ -97,9 +102,9 @@ def read_dicom(
         if str(error).startswith(str(path)):
             raise
         raise _damage(path, "DICOM", error) from error
-    values = _levels(file, stored, max_level)
-    is_stack = int(file.get("NumberOfFrames") or 1) > 1
-    return Contents(values if is_stack else values[None])
+    if int(file.get("NumberOfFrames") or 1) == 1:
+        stored = stored[None]
+    return Contents(_levels(file, stored, max_level))
 
 
 def _levels(file, stored, max_level):
@@ -109,14 +114,37 @@ def _levels(file, stored, max_level):
     high = low + 2**bits - 1
     if file.PhotometricInterpretation == "MONOCHROME1":
         stored = (low + high - stored.astype(np.int64)).astype(stored.dtype)
-    slope = float(file.get("RescaleSlope", 1.0))
-    intercept = float(file.get("RescaleIntercept", 0.0))
-    if (slope, intercept) != (1.0, 0.0):
-        return (stored * slope + intercept).astype(np.float32)
+    slopes, intercepts = _rescales(file, len(stored), stored.ndim)
+    if (slopes != 1).any() or (intercepts != 0).any():
+        return (stored * slopes + intercepts).astype(np.float32)
     levels = stored.astype(np.int64) - low
+    if bits > 16:
+        # More levels than images of levels have.
+        white = 1 if max_level is not None else 2**bits - 1
+        return (levels / white).astype(np.float32)
     if max_level is None and bits not in (8, 16):
         levels = np.round(levels * (65_535 / (2**bits - 1)))
     return levels.astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def _rescales(file, num_frames, ndim):
+    """Slopes and intercepts of the frames, [frames, 1, ...]; 1 and 0 for none.
+
+    Enhanced images have them in groups, for all frames or for each; doses have
+    a scaling alone.
+    """
+    shared = [file, *file.get("SharedFunctionalGroupsSequence", ())]
+    frames = file.get("PerFrameFunctionalGroupsSequence") or [{}] * num_frames
+    pairs = []
+    for frame in frames:
+        slope, intercept = float(file.get("DoseGridScaling", 1.0)), 0.0
+        for group in (*shared, frame):
+            steps = group.get("PixelValueTransformationSequence", ())
+            for holder in (group, *steps):
+                slope = float(holder.get("RescaleSlope", slope))
+                intercept = float(holder.get("RescaleIntercept", intercept))
+        pairs.append((slope, intercept))
+    return np.reshape(np.transpose(pairs), (2, -1) + (1,) * (ndim - 1))
 
 
 def _damage(path, kind, error):

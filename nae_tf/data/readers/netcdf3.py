@@ -4,7 +4,7 @@ import numpy as np
 
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
-from nae_tf.data.readers.packing import packing_of
+from nae_tf.data.readers.packing import check_attributes, packing_of
 from nae_tf.data.readers.tabular import only_array
 
 SIGNATURE = b"CDF"
@@ -27,6 +27,12 @@ def read(path, key, label_key, columns: Columns) -> Contents:
 
     if columns.drop:
         raise ValueError(f"{path} has no columns that could be dropped.")
+    with path.open("rb") as file:
+        if file.read(4) == SIGNATURE + b"\5":
+            raise ValueError(
+                f"{path} is of netCDF's 64-bit data format, which SciPy does "
+                "not read; convert it by nccopy -k nc4."
+            )
     try:
         with scipy.io.netcdf_file(path, mmap=False) as file:
             arrays = file.variables
@@ -66,6 +72,7 @@ def _values(title, variable):
         for name in _ATTRIBUTES
         if hasattr(variable, name)
     }
+    check_attributes(title, stored.dtype, attributes)
     packing = packing_of(stored.dtype, attributes, _unwritten(stored.dtype))
     return stored if packing is None else packing.unpack(title, stored)
 
@@ -85,7 +92,7 @@ def _labels(values):
 
 _ATTRIBUTES = (
     *("scale_factor", "add_offset", "_FillValue", "missing_value"),
-    *("valid_min", "valid_max", "valid_range", "_Unsigned"),
+    *("valid_min", "valid_max", "valid_range", "_Unsigned", "flag_values"),
 )
 _FILLS = {
     "i2": -32767,

@@ -41,6 +41,12 @@ def read_npy(path, key, label_key, columns: Columns) -> Contents:
         raise ValueError(
             f"{path} is not a .npy file but an archive; rename it to *.npz."
         )
+    # np.save writes several arrays into one open file; np.load reads the first.
+    if _header(path)[-1] > values.nbytes:
+        raise ValueError(
+            f"{path} goes on behind its first array; save each array in a file "
+            "of its own, or all of them by np.savez."
+        )
     if values.dtype.names is not None:
         return _from_fields(path, values, label_key, columns)
     if label_key is not None:
@@ -113,23 +119,27 @@ def _load(path, expected):
 
 def _reason(path, expected):
     """What is wrong with a file that NumPy cannot load."""
-    with path.open("rb") as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            read_header = getattr(
-                np.lib.format, f"read_array_header_{version[0]}_0"
-            )
-            shape, _, dtype = read_header(file)
-        except (AttributeError, *_DAMAGED):
-            return f"{path} is not {expected}."
-        if dtype.hasobject:
-            return (
-                f"{path} is not {expected}: it holds Python objects, which "
-                "are not unpickled."
-            )
-        needed = math.prod(shape) * dtype.itemsize
-        found = path.stat().st_size - file.tell()
+    try:
+        shape, dtype, found = _header(path)
+    except (AttributeError, *_DAMAGED):
+        return f"{path} is not {expected}."
+    if dtype.hasobject:
+        return (
+            f"{path} is not {expected}: it holds Python objects, which are not "
+            "unpickled."
+        )
+    needed = math.prod(shape) * dtype.itemsize
     return f"{path} is cut off: it has {found} of {needed} bytes of values."
+
+
+def _header(path):
+    """Shape and type of an array, and the number of bytes behind them."""
+    with path.open("rb") as file:
+        major, _ = np.lib.format.read_magic(file)
+        # The third version differs from the second in its encoding alone.
+        read = getattr(np.lib.format, f"read_array_header_{min(major, 2)}_0")
+        shape, _, dtype = read(file)
+        return shape, dtype, path.stat().st_size - file.tell()
 
 
 def _from_fields(title, values, label_key, columns):

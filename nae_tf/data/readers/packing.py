@@ -2,12 +2,26 @@
 
 See "Packed Data" and "Missing Data" in the CF conventions: a value is
 stored * scale_factor + add_offset, and some stored values mean "missing".
+Others write the names of attributes in other ways: ScaleFactor and MissingValue
+in HDF-EOS 5, CodeMissingValue in GPM, fill_value, NoDataValue.
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+
+# Names of attributes without underscores, in lower case.
+_MISSING = (
+    *("fillvalue", "missingvalue", "codemissingvalue"),
+    *("nodata", "nodatavalue"),
+)
+# Some subtract an offset before they multiply, some add one after it.
+_UNCLEAR = (
+    ("slope", "intercept"),
+    ("gain", "offset"),
+    ("scalingfactor", "offset"),
+)
 
 
 class Packing(NamedTuple):
@@ -75,20 +89,24 @@ def packing_of(
     """
     if dtype.kind not in "iuf":
         return None
-    is_unsigned = str(_text(attributes.get("_Unsigned", ""))).lower() == "true"
+    attributes = _plain(attributes)
+    is_unsigned = str(_text(attributes.get("unsigned", ""))).lower() == "true"
     if is_unsigned:
         dtype = np.dtype(f"{dtype.byteorder}u{dtype.itemsize}")
     missing = [
         value
-        for name in ("_FillValue", "missing_value")
+        for name in _MISSING
         for value in _numbers(attributes, name, dtype)
     ]
     # netCDF reserves no value of bytes: all 256 are data unless it says so.
     if unwritten is not None and dtype.itemsize > 1:
         missing.append(unwritten)
     low, high = _valid_range(attributes, dtype)
-    scale = _numbers(attributes, "scale_factor")
-    offset = _numbers(attributes, "add_offset")
+    scale = _numbers(attributes, "scalefactor")
+    offset = _numbers(attributes, "addoffset")
+    if scale and not offset:
+        offset = _numbers(attributes, "offset")  # HDF-EOS 5
+    scale = scale or _numbers(attributes, "scalingfactor")  # NeXus
     is_packed = bool(scale or offset)
     if not (is_packed or is_unsigned or missing) and low is high is None:
         return None
@@ -103,12 +121,58 @@ def packing_of(
     )
 
 
+def check_attributes(title, dtype: np.dtype, attributes: Mapping[str, Any]):
+    """Refuse an array whose attributes say that its values are something else.
+
+    Args:
+        title: name of the array, used in error messages.
+        dtype: type of the stored values.
+        attributes: attributes of the array by name.
+
+    Raises:
+        ValueError: if they are codes, or packed in a way that is not clear.
+    """
+    plain = _plain(attributes)
+    if "enum" in (dtype.metadata or {}) or "flagvalues" in plain:
+        raise ValueError(
+            f"{title} holds codes of categories; leave it out, or store "
+            "numbers in their place."
+        )
+    if b"IMAGE_INDEXED" in np.ravel(plain.get("imagesubclass", ())):
+        raise ValueError(
+            f"{title} holds indices of a palette; store levels of grey or "
+            "colours."
+        )
+    if np.any(plain.get("imagewhiteiszero", 0)):
+        raise ValueError(
+            f"{title} has 0 as white (IMAGE_WHITE_IS_ZERO); invert its levels."
+        )
+    for pair in _UNCLEAR if dtype.kind in "iu" else ():
+        numbers = [_numbers(plain, name) for name in pair]
+        if all(numbers) and (float(numbers[0][0]), float(numbers[1][0])) != (
+            1,
+            0,
+        ):
+            raise ValueError(
+                f"{title} is packed: it has the attributes {' and '.join(pair)}"
+                ", of which writers use different formulas; store the values "
+                "themselves."
+            )
+
+
+def _plain(attributes):
+    return {
+        name.lower().replace("_", ""): value
+        for name, value in attributes.items()
+    }
+
+
 def _valid_range(attributes, dtype):
-    both = _numbers(attributes, "valid_range", dtype)
+    both = _numbers(attributes, "validrange", dtype)
     if len(both) == 2:
         return both[0], both[1]
     low, high = (
-        _numbers(attributes, name, dtype) for name in ("valid_min", "valid_max")
+        _numbers(attributes, name, dtype) for name in ("validmin", "validmax")
     )
     return (low[0] if low else None), (high[0] if high else None)
 
@@ -118,6 +182,11 @@ def _numbers(attributes, name, dtype=None):
     if name not in attributes:
         return []
     found = np.ravel(np.asarray(attributes[name]))
+    if found.dtype.kind in "SUO":
+        try:
+            found = np.array([float(text) for text in found.tolist()])
+        except (TypeError, ValueError):
+            return []
     if found.dtype.kind not in "iuf":
         return []
     if dtype is not None and dtype.kind in "iu":

@@ -5,6 +5,7 @@ Pillow, in turn, cuts 16-bit colours to 8 bits: those are refused.
 """
 
 import io
+import re
 import struct
 
 import numpy as np
@@ -31,9 +32,13 @@ _CONVERTED = {
     "RGBX": "RGB",
     "YCbCr": "RGB",
 }
+_NETPBM = (b"P4", b"P5", b"P6")
 # Tags of TIFF.
-_SUBFILE_TYPE, _BITS, _PHOTOMETRIC = 254, 258, 262
-_WHITE_IS_ZERO = 0
+_SUBFILE_TYPE, _BITS, _PHOTOMETRIC, _DESCRIPTION = 254, 258, 262, 270
+_NUM_BANDS, _SAMPLE_FORMAT, _DEPTH, _NO_DATA = 277, 339, 32997, 42113
+_WHITE_IS_ZERO, _SIGNED = 0, 2
+# One page that stands for many, as ImageJ and tifffile write large stacks.
+_STACK = re.compile(r"^images=(?!1$)|\"truncated\": true", re.MULTILINE)
 
 
 def decode_by_pillow(encoded: bytes, title: str, max_pixels: int) -> np.ndarray:
@@ -56,10 +61,11 @@ def decode_by_pillow(encoded: bytes, title: str, max_pixels: int) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
-            fault = _fault(image, max_pixels)
+            fault = _fault(image, encoded, max_pixels)
             if fault is not None:
                 raise ValueError(f"{title} {fault}.")
             values = _values(image)
+            _refuse_no_data(title, image, values)
     except Image.DecompressionBombError as error:
         raise ValueError(
             f"{title} has more than {max_pixels} pixels; make it smaller."
@@ -67,20 +73,42 @@ def decode_by_pillow(encoded: bytes, title: str, max_pixels: int) -> np.ndarray:
     except _DAMAGED as error:
         if str(error).startswith(title):
             raise
-        raise ValueError(
-            f"{title} is not an image or is damaged ({_reason(error)})."
-        ) from error
+        raise ValueError(f"{title} {_reason(error, encoded)}.") from error
     return values[..., None] if values.ndim == 2 else values
 
 
-def _reason(error):
+def _refuse_no_data(title, image, values):
+    """Refuse pixels that a GeoTIFF file calls missing."""
+    try:
+        no_data = float(_tag(image, _NO_DATA, "").strip("\0 "))
+    except ValueError:
+        return
+    values = values.reshape(image.width * image.height, -1)
+    count = np.count_nonzero((values == no_data).all(axis=1))
+    if count:
+        raise ValueError(
+            f"{title}: {count} pixels are missing (GDAL_NODATA {no_data:g}); "
+            "cut them off, or fill them and remove that tag."
+        )
+
+
+def _reason(error, encoded):
     text = " ".join(str(error).split())
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "Pillow does not know this kind of file"
-    return f"Pillow: {text.rstrip('.')[:200]}"
+    if not isinstance(error, Image.UnidentifiedImageError):
+        text = f"Pillow: {text.rstrip('.')[:200]}"
+        return f"is not an image or is damaged ({text})"
+    if encoded.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return (
+            "is damaged, or a TIFF file that Pillow does not read: other "
+            "numbers of bands or bits, or another compression; save it as grey "
+            "or RGB of 8 or 16 bits"
+        )
+    return (
+        "is not an image or is damaged (Pillow does not know this kind of file)"
+    )
 
 
-def _fault(image, max_pixels):
+def _fault(image, encoded, max_pixels):
     """Return why an image is not read, or None."""
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
@@ -95,6 +123,8 @@ def _fault(image, max_pixels):
         )
     if _tag(image, _SUBFILE_TYPE, 0) & 1:
         return "holds a preview; save the image itself as a PNG file"
+    if image.format == "TIFF" and (fault := _tiff_fault(image)):
+        return fault
     if image.mode in (*_LEVELS, *_CONVERTED):
         if _is_cut(image):
             return "has colours of 16 bits; save it as a 16-bit PNG file"
@@ -107,7 +137,39 @@ def _fault(image, max_pixels):
             f"has pixels of a kind that Pillow calls {image.mode}; convert it "
             "to grey or RGB of 8 or 16 bits"
         )
+    if image.format == "PPM" and _goes_on(image, encoded):
+        return "holds several images; save each as a file of its own"
     return None
+
+
+def _tiff_fault(image):
+    """Return what Pillow would pass over in a TIFF file, or None."""
+    description = str(_tag(image, _DESCRIPTION, ""))
+    if _tag(image, _DEPTH, 1) > 1 or _STACK.search(description):
+        return "holds a stack of images in one; save each as a file of its own"
+    num_bands = _tag(image, _NUM_BANDS, 1)
+    if num_bands != len(image.getbands()) or image.mode == "RGBX":
+        return (
+            f"has {num_bands} bands, of which some are neither colours nor "
+            "transparency; save grey or RGB alone"
+        )
+    is_signed = _SIGNED in np.ravel(_tag(image, _SAMPLE_FORMAT, 1))
+    if is_signed and image.mode in _LEVELS:
+        return "has signed levels; shift them to start at 0"
+    return None
+
+
+def _goes_on(image, encoded):
+    """Return whether another image follows in a file of Netpbm's formats."""
+    row = image.width * len(image.getbands())
+    if image.mode == "1":
+        row = -(-row // 8)
+    if image.mode == "I":
+        row *= 2
+    # Numbers that are written as text have no fixed length.
+    is_binary = encoded[:2] in _NETPBM
+    end = image.tile[0].offset + row * image.height if is_binary else None
+    return is_binary and encoded[end:].lstrip()[:2] in _NETPBM
 
 
 def _is_cut(image):

@@ -12,6 +12,7 @@ from nae_tf.data.readers.columnar import open_arrow, open_parquet
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.delimited_text import open_text
+from nae_tf.data.readers.tabular import refuse_counter
 
 _COLUMNAR = {
     ".parquet": open_parquet,
@@ -75,9 +76,14 @@ def read_table(path: pathlib.Path, label_key, columns: Columns) -> Contents:
     """
     names, _, pieces = open_table(path, label_key, columns)
     empty = np.zeros((0, len(names or ()))), np.zeros(0, object)
-    values, labels = zip(*(list(pieces) or [empty]), strict=True)
+    parts, labels = zip(*(list(pieces) or [empty]), strict=True)
+    values = np.concatenate(parts)
+    if names:
+        refuse_counter(
+            path, names[0], lambda rows: values[:rows, 0], len(values)
+        )
     return Contents(
-        np.concatenate(values),
+        values,
         None if label_key is None else np.concatenate(labels),
         names,
     )

@@ -12,6 +12,7 @@ from nae_tf.base.feature_names import (
     listed,
     positions_of,
 )
+from nae_tf.data.readers.checks import refuse_identifiers
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
 
@@ -23,6 +24,7 @@ _NO_NUMBERS = {
     "M": "dates",
     "m": "durations",
     "V": "fields of their own",
+    "enum": "codes of categories",
 }
 # Columns in which a table's writer counts the rows.
 _COUNTERS = ("", "index", "level_0", "Unnamed: 0")
@@ -175,7 +177,12 @@ def joined(
     types = {name: table.types[name] for name in kept}
     _check_types(title, types)
     _check_masks(title, table, kept)
-    _check_counters(title, table, kept)
+    refuse_counter(
+        title,
+        kept[0],
+        lambda size: table.read(kept[:1], 0, size)[kept[0]],
+        table.size,
+    )
     shapes = [types[name].shape for name in kept]
     dtype = np.result_type(*(types[name].base for name in kept))
     if len(kept) == 1 and len(shapes[0]) > 1:
@@ -194,6 +201,7 @@ def joined(
         for name, shape in zip(kept, shapes, strict=True):
             width = math.prod(shape)
             part = np.asarray(parts[name]).reshape(stop - start, width)
+            refuse_identifiers(f"{title}: column {name!r}", part)
             values[:, place : place + width] = part
             place += width
         return values
@@ -203,10 +211,14 @@ def joined(
 
 
 def _check_types(title, types):
+    kinds = {
+        name: "enum"
+        if "enum" in (dtype.base.metadata or {})
+        else dtype.base.kind
+        for name, dtype in types.items()
+    }
     for kind, what in _NO_NUMBERS.items():
-        found = [
-            name for name, dtype in types.items() if dtype.base.kind == kind
-        ]
+        found = [name for name in kinds if kinds[name] == kind]
         if found:
             raise ValueError(
                 f"{title}: expected columns of numbers, but {listed(found)} "
@@ -229,15 +241,26 @@ def _check_masks(title, table, kept):
                 )
 
 
-def _check_counters(title, table, kept):
-    """Refuse a column that counts the rows: it is no feature."""
-    rows = min(table.size, _ROWS_COMPARED)
-    if kept[0] not in _COUNTERS or rows < 2:
-        return
-    column = np.asarray(table.read(kept[:1], 0, rows)[kept[0]])
-    if np.array_equal(column, np.arange(rows)):
+def refuse_counter(title, name, read: Callable[[int], np.ndarray], size: int):
+    """Refuse a first column that counts the rows: it is no feature.
+
+    Args:
+        title: name of the table, used in error messages.
+        name: name of its first column.
+        read: function of a number of rows that returns so many of the column.
+        size: number of rows.
+
+    Raises:
+        ValueError: if the column has the name of a counter, and counts.
+    """
+    rows = min(size, _ROWS_COMPARED)
+    if (
+        name in _COUNTERS
+        and rows > 1
+        and np.array_equal(np.asarray(read(rows)), np.arange(rows))
+    ):
         raise ValueError(
-            f"{title}: the column {kept[0]!r} counts the rows; name it in drop."
+            f"{title}: the column {name!r} counts the rows; name it in drop."
         )
 
 
