@@ -37,6 +37,42 @@ def decode_images(
     )
 
 
+def decode_images_apart(
+    image_bytes, image_shape: ImageShape, max_level: int | None = None
+):
+    """Decode files as `decode_images`, and mark those that cannot be decoded.
+
+    A server may join the requests of several clients: one damaged file must
+    not end the request of the others.
+
+    Arguments are those of `decode_images`.
+
+    Returns:
+        float32 `[batch, *image_shape]` in [0, 1]; zeros for marked files.
+        bool [batch], whether a file was decoded.
+    """
+
+    def decode(encoded):
+        return _decode(encoded, image_shape, max_level), True
+
+    def decode_or_mark(encoded):
+        # A graph cannot catch an error; a data set in it can leave it out.
+        decoded = tf.data.Dataset.from_tensors(encoded).map(decode)
+        marked = tf.data.Dataset.from_tensors((tf.zeros(image_shape), False))
+        either = decoded.ignore_errors().concatenate(marked).take(1)
+        return either.get_single_element()
+
+    return tf.map_fn(
+        decode_or_mark,
+        image_bytes,
+        parallel_iterations=1,
+        fn_output_signature=(
+            tf.TensorSpec(image_shape, tf.float32),
+            tf.TensorSpec((), tf.bool),
+        ),
+    )
+
+
 def _decode(encoded, image_shape, max_level):
     is_deep = has_16_bits(encoded)
     encoded, orientation = checked_header(encoded, MAX_PIXELS)

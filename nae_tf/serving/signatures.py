@@ -16,9 +16,10 @@ import tensorflow as tf
 from nae_tf.base.input_checks import example_status
 from nae_tf.energy import error_map
 from nae_tf.serving.calibration import Calibration, lowest_equal
-from nae_tf.serving.encoded_images import decode_images
+from nae_tf.serving.encoded_images import decode_images_apart
 
 MAX_SAMPLES = 256
+_IS_UNDECODED = 3
 
 
 def make_signatures(
@@ -98,9 +99,11 @@ def make_signatures(
     if takes_images(model):
 
         def score_encoded_image(image_bytes):
-            images = decode_images(image_bytes, model.example_shape, max_level)
+            images, is_image = decode_images_apart(
+                image_bytes, model.example_shape, max_level
+            )
             x = model.shaped_examples(tf.cast(images, dtype))
-            return score_outputs(model, calibration, x)
+            return score_outputs(model, calibration, x, ~is_image)
 
         signatures["score_encoded_image"] = _trace(
             score_encoded_image,
@@ -125,7 +128,9 @@ def takes_images(model) -> bool:
     )
 
 
-def score_outputs(model, calibration: Calibration, x) -> dict:
+def score_outputs(
+    model, calibration: Calibration, x, is_undecoded=False
+) -> dict:
     """Score examples and compare them with the calibration scores.
 
     The comparisons are counted one by one: no converter knows the operation of
@@ -135,6 +140,8 @@ def score_outputs(model, calibration: Calibration, x) -> dict:
         model: an `OutlierDetector`.
         calibration: scores of held-out inliers under `model`.
         x: float [batch, ...], examples of the model's shape.
+        is_undecoded: bool [batch], which examples stand for files that could
+            not be decoded.
 
     Returns:
         energy: float [batch], the outlier score; infinite where it overflows,
@@ -145,9 +152,10 @@ def score_outputs(model, calibration: Calibration, x) -> dict:
         is_outlier: bool [batch], whether the energy exceeds the threshold; true
             for bad examples.
         status: int32 [batch], 0 for a scored example; `example_status` says
-            what is wrong with others.
+            what is wrong with others, and 3 that a file was not decoded.
     """
     x, status = _repaired(model, x)
+    status = tf.where(is_undecoded, _IS_UNDECODED, status)
     energy = model.outlier_score(x)
     # NaN is not greater than any threshold, but it comes from values near the
     # largest float, and these are outliers.

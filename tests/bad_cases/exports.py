@@ -1,8 +1,6 @@
 """Exported models: writing, loading, asking and serving them."""
 
 import shutil
-import struct
-import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -20,14 +18,6 @@ from nae_tf.serving.scoring import score_batches
 
 CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
 IMAGES = np.zeros((2, 12, 12, 1), np.float32)
-
-
-def hidden_bomb():
-    """An image of 20 million pixels; a chunk before its header says one."""
-    (data,) = image_file(tf.io.encode_png, 5000, 4000, 1)()
-    body = b"teSt" + struct.pack(">II", 1, 1)
-    chunk = struct.pack(">I", 8) + body + struct.pack(">I", zlib.crc32(body))
-    return np.array([data[:8] + chunk + data[8:]])
 
 
 def export(version, built=True):
@@ -169,15 +159,6 @@ def request(signature, **inputs):
     return call
 
 
-def image_file(encode, *shape):
-    return lambda: np.array([encode(np.zeros(shape, np.uint8)).numpy()])
-
-
-def half_a_jpeg():
-    data = tf.io.encode_jpeg(np.zeros((20, 20, 1), np.uint8)).numpy()
-    return np.array([data[: len(data) // 2]])
-
-
 CASES = {
     # --- Writing and loading ---
     "a version that exists": (
@@ -270,28 +251,6 @@ CASES = {
         r"\.partial', line 3: this is not an unfinished output",
     ),
     # --- Serving ---
-    **{
-        f"served {name}": (request("score_encoded_image", image_bytes=data), m)
-        for name, data, m in [
-            ("half a JPEG", half_a_jpeg, "Invalid JPEG data"),
-            (
-                "GIF",
-                lambda: np.array([b"GIF89a" + bytes(40)]),
-                "not a PNG or JPEG image",
-            ),
-            (
-                "bomb",
-                image_file(tf.io.encode_png, 5000, 4000, 1),
-                r"1 \.\.\. 16777216 pixels",
-            ),
-            ("hidden bomb", hidden_bomb, "not a PNG or JPEG image"),
-            (
-                "colours",
-                image_file(tf.io.encode_png, 9, 9, 3),
-                "1 channels, received",
-            ),
-        ]
-    },
     "served low images": (
         request("score", examples=lambda: IMAGES[:, :5]),
         "expected examples of shape",

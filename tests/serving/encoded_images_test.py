@@ -1,6 +1,7 @@
-"""Images as files: what is refused for its size before it is decoded."""
+"""Images as files: what a server refuses, and what it does to their batch."""
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tiny_models import image_networks
 from nae_tf import Autoencoder, Calibration, ExportedModel, export_model
 from nae_tf.data import Schema, user_data
 from nae_tf.data.readers.stream import open_stream
-from nae_tf.serving.encoded_images import decode_images
+from nae_tf.serving.encoded_images import decode_images, decode_images_apart
 
 
 def claimed_png(height, width):
@@ -46,6 +47,45 @@ def test_an_image_is_refused_for_the_size_that_its_header_claims(
         match=rf"height and width\W+{height}\W+{width}\b",
     ):
         decode_images(tf.constant([claimed(height, width)]), (4, 4, 1))
+
+
+def half_a_jpeg():
+    data = tf.io.encode_jpeg(np.zeros((20, 20, 1), np.uint8)).numpy()
+    return data[: len(data) // 2]
+
+
+def png(*shape):
+    return tf.io.encode_png(np.full(shape, 51, np.uint8)).numpy()
+
+
+def hidden_bomb():
+    """An image of 20 million pixels; a chunk before its header says one."""
+    data = png(5000, 4000, 1)
+    body = b"teSt" + struct.pack(">II", 1, 1)
+    chunk = struct.pack(">I", 8) + body + struct.pack(">I", zlib.crc32(body))
+    return data[:8] + chunk + data[8:]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (half_a_jpeg, "Invalid JPEG data"),
+        (lambda: b"GIF89a" + bytes(40), "not a PNG or JPEG image"),
+        (lambda: png(5000, 4000, 1), r"1 \.\.\. 16777216 pixels"),
+        (hidden_bomb, "not a PNG or JPEG image"),
+        (lambda: png(9, 9, 3), "1 channels, received"),
+        (lambda: png(9, 9, 1)[:-20], "PNG"),
+        (bytes, "not a PNG or JPEG image"),
+    ],
+)
+def test_a_bad_file_does_not_spoil_the_files_joined_with_it(bad, message):
+    shape = (4, 5, 1)
+    files = tf.constant([png(*shape), bad(), png(*shape)])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        decode_images(files, shape)
+    images, is_image = decode_images_apart(files, shape)
+    assert is_image.numpy().tolist() == [True, False, True]
+    np.testing.assert_allclose(images[::2], np.full((2, *shape), 0.2))
 
 
 def test_the_largest_image_is_decoded():

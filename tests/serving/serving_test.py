@@ -112,6 +112,24 @@ def test_an_encoded_image_scores_as_its_pixels(client, model, images):
     )
 
 
+def test_a_damaged_image_does_not_spoil_requests_joined_with_its(
+    client, model, images
+):
+    files = [png(image) for image in images[:3]]
+    files[1] = files[1][:40]
+    rows = client.rest(
+        signature_name="score_encoded_image",
+        instances=[{"image_bytes": encoded(file)} for file in files],
+    )["predictions"]
+    assert [row["status"] for row in rows] == [0, 3, 0]
+    assert rows[1]["is_outlier"] and np.isnan(float(rows[1]["energy"]))
+    np.testing.assert_allclose(
+        [row["energy"] for row in rows[::2]],
+        model.predict_outlier_score(images[:3:2]),
+        atol=1e-5,
+    )
+
+
 def test_samples_are_those_of_the_model(client, model):
     served = client.rest(
         signature_name="sample", inputs={"count": 3, "seed": 5}
