@@ -139,12 +139,14 @@ class Autoencoder(OutlierDetector):
         """Map examples to the latent space.
 
         Args:
-            x: float [batch, ...].
+            x: float [batch, ...], as `as_examples` returns it if the model
+                standardises.
             training: whether the encoder runs in training mode.
 
         Returns:
             float [batch, latent_dim], in the type of `x`.
         """
+        self.refuse_raw("encode", x)
         z = self.latent_part(call_network(self.encoder, x, training))
         return self.latent_space.project(tf.cast(z, x.dtype))
 
@@ -156,7 +158,8 @@ class Autoencoder(OutlierDetector):
             training: whether the decoder runs in training mode.
 
         Returns:
-            float [batch, ...], in the type of `z`.
+            float [batch, ...], in the type of `z`; standardised if the model
+            standardises (`unstandardized` has the inverse).
         """
         return tf.cast(call_network(self.decoder, z, training), z.dtype)
 
@@ -164,24 +167,27 @@ class Autoencoder(OutlierDetector):
         """Reconstruct examples.
 
         Args:
-            x: float [batch, ...].
+            x: float [batch, ...], in the units of the data.
             training: whether the networks run in training mode.
 
         Returns:
-            decode(encode(x)), shape of `x`.
+            decode(encode(x)), shape and units of `x`.
         """
-        return self.decode(self.encode(x, training), training)
+        z = self.encode(self.standardized(x), training)
+        return self.unstandardized(self.decode(z, training))
 
     def energy(self, x, training=False):
         """Compute the energy of examples, their reconstruction error (Eq. 9).
 
         Args:
-            x: float [batch, ...].
+            x: float [batch, ...], as `as_examples` returns it if the model
+                standardises.
             training: whether the networks run in training mode.
 
         Returns:
             float [batch], in the type of `x`.
         """
+        self.refuse_raw("energy", x)
         x = tf.convert_to_tensor(x)
         return self.energy_of_latent(x, self.encode(x, training), training)
 

@@ -229,6 +229,7 @@ class NAE(Autoencoder):
         )
         # What pre-training sees in one order, training must see in the same.
         model.frame_columns = self.frame_columns
+        model.standardization = self.standardization
         return model
 
     def log_density(self, x):
@@ -285,7 +286,18 @@ class NAE(Autoencoder):
         )
         dtype = self.variable_dtype
         with kernels_cast_once(self):
-            return self.sampler.generate(self, num_samples, seed, dtype)
+            negative = self.sampler.generate(self, num_samples, seed, dtype)
+        return self._in_units_of_data(negative)
+
+    def _in_units_of_data(self, negative: NegativeSample) -> NegativeSample:
+        return NegativeSample(
+            self.unstandardized(negative.x),
+            self.unstandardized(negative.x0),
+            negative.visible,
+            negative.z,
+            negative.z0,
+            negative.latent,
+        )
 
     @functools.cached_property
     def _compiled_generate(self):
@@ -311,7 +323,8 @@ class NAE(Autoencoder):
         def draw(x, seed):
             # Training steps count from 0, `generate` uses -1.
             seed = randomness.step_seed(seed, -2)
-            return self.sampler.draw(self, x, self.replay_buffer, seed)
+            negative = self.sampler.draw(self, x, self.replay_buffer, seed)
+            return self._in_units_of_data(negative)
 
         return tf.function(draw, autograph=False)
 

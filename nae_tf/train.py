@@ -16,7 +16,11 @@ from absl import flags
 from nae_tf.evaluation.evaluate import evaluate, format_table
 from nae_tf.runs.command_line import run_command
 from nae_tf.runs.configuration import parse_config
-from nae_tf.runs.disk import explain_file_errors, write_atomically
+from nae_tf.runs.disk import (
+    explain_data_errors,
+    explain_file_errors,
+    write_atomically,
+)
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.distribution import make_strategy, shared_run
 from nae_tf.training.experiment import Experiment
@@ -29,6 +33,8 @@ from nae_tf.training.run_data import (
     with_data_of_run,
     with_samples,
 )
+
+_BATCH_SIZE = 1024
 
 
 def train(
@@ -128,6 +134,10 @@ def prepare(
         if trained
         else with_samples(experiment)
     )
+    if experiment.standardize:
+        task = experiment.task
+        with explain_data_errors(task.name):
+            model.standardize(task.train.batches(_BATCH_SIZE))
     trainings = [
         PhaseTraining(run, experiment, *phase, interruption) for phase in phases
     ]

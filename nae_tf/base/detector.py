@@ -25,18 +25,19 @@ from nae_tf.base.input_checks import (
     shape_checks,
     value_checks,
 )
-from nae_tf.base.keras_ways import KerasWays, warn_of_distribution
+from nae_tf.base.keras_ways import warn_of_distribution
 from nae_tf.base.saving import (
     deserialize_arguments,
     rebuild,
     serialize_arguments,
 )
+from nae_tf.base.standardization import ROWS, FeatureUnits, moments
 
 # Prefix of the names of cached properties that hold a `tf.function`.
 _COMPILED = "_compiled_"
 
 
-class OutlierDetector(KerasWays):
+class OutlierDetector(FeatureUnits):
     """A Keras model with an outlier score.
 
     Example:
@@ -145,6 +146,74 @@ class OutlierDetector(KerasWays):
     def predict(self, x, *args, **kwargs):
         """Call the model on batches, with the arguments of `keras.Model`."""
         return super().predict(self._values(x), *args, **kwargs)
+
+    # --- Units of features --------------------------------------------------
+
+    def standardize(self, x, key: str | None = None):
+        """Learn mean and standard deviation of every feature, and use them.
+
+        From then on the model takes features in their own units: `fit`,
+        `evaluate`, `predict`, `predict_outlier_score`, calls and exports
+        standardise them first. Reconstructions and samples come in the units of
+        the data. Energies, and so scores, are those of standardised features,
+        and chains move in these. Methods on tensors of a graph, such as
+        `energy` and `encode`, take what `as_examples` returns.
+
+        The moments are saved with the weights: in `.keras` and `.weights.h5`
+        files, in checkpoints and exports. `NAE.autoencoder` shares them.
+
+        Args:
+            x: the training data, as `predict_outlier_score` takes them. The
+                features of images are their channels.
+            key: name of the examples in dictionaries, as in `fit`.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            ValueError: if there are no examples, they do not fit the model, or
+                it takes values of a fixed range only.
+
+        Example:
+            >>> import numpy as np
+            >>> from nae_tf import NAE, OnManifold
+            >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+            >>> rng = np.random.default_rng(0)
+            >>> x = rng.normal([300.0, 5e4], [2.0, 1e3], size=(64, 2))
+            >>> model = NAE(
+            ...     MLPEncoder(latent_dim=2, example_shape=(2,)),
+            ...     MLPDecoder(latent_dim=2, example_shape=(2,)),
+            ...     sampler=OnManifold.for_tables(),
+            ... )
+            >>> model = model.standardize(x)
+            >>> model.compile("adam")
+            >>> history = model.fit(x, epochs=1, verbose=0)
+            >>> scores = model.predict_outlier_score([[300.0, 5e4], [9.0, 0.0]])
+            >>> bool(scores[0] < scores[1])
+            True
+        """
+        if self.value_range is not None:
+            low, high = self.value_range
+            raise ValueError(
+                f"{type(self).__name__}.standardize: expected chains without "
+                f"bounds, received bounds ({low:g}, {high:g}), which "
+                "standardised features leave; choose "
+                "sampler=OnManifold.for_tables()."
+            )
+        if isinstance(x, Mapping):
+            x, key = pick(x, key), None
+
+        def checked(batch):
+            batch, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+            batch = self.shaped_examples(pick(batch, key))
+            value_checks(batch, None)  # Not in a graph, so they run at once.
+            return batch.numpy()
+
+        batches = as_batches(self._values(x, learn=True), ROWS)
+        with explain_bad_input():
+            found = moments(map(checked, batches))
+        self.reserve_standardization().assign(*found)
+        return self
 
     # --- Training -----------------------------------------------------------
 
@@ -412,13 +481,14 @@ class OutlierDetector(KerasWays):
     def as_examples(self, x):
         """Check a batch of examples and bring it to the model's state type.
 
-        Shape and dtype are checked at once, values when the graph runs.
+        Shape and dtype are checked at once, values when the graph runs. A model
+        that standardises does it here.
 
         Args:
-            x: array or tensor [batch, ...].
+            x: array or tensor [batch, ...], in the units of the data.
 
         Returns:
-            float tensor, shape of `x`.
+            float tensor, shape of `x`, in the units of the networks.
 
         Raises:
             ValueError: if shape or dtype do not fit.
@@ -427,10 +497,10 @@ class OutlierDetector(KerasWays):
         """
         x = self.shaped_examples(x)
         with tf.control_dependencies(value_checks(x, self.value_range)):
-            return tf.identity(x)
+            return self.standardized(tf.identity(x))
 
     def shaped_examples(self, x):
-        """Do what `as_examples` does, except for the check of values.
+        """Check shape and dtype as `as_examples` does, and change no value.
 
         Args:
             x: array or tensor [batch, ...].

@@ -156,7 +156,7 @@ class OutlierScore(Serializable, keras.layers.Layer):
 
     def call(self, x):
         """Score examples, float [batch, ...] -> float [batch]."""
-        return self.detector.outlier_score(x)
+        return self.detector.outlier_score(self.detector.standardized(x))
 
     def compute_output_spec(self, x):
         """Return the shape and dtype of the scores of examples."""

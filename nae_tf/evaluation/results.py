@@ -261,7 +261,9 @@ def _extremes(model, examples: Examples, scores):
     reconstructions = None
     if hasattr(model, "encode") and hasattr(model, "decode"):
         x = model.as_examples(chosen)
-        reconstructions = model.decode(model.encode(x)).numpy()
+        reconstructions = model.unstandardized(
+            model.decode(model.encode(x))
+        ).numpy()
         # In double precision, models compute in another type than the data's.
         reconstructions = reconstructions.astype(chosen.dtype)
     return [

@@ -75,8 +75,8 @@ def draw_samples(
             stages |= {
                 "z": negative.z,
                 "z0": negative.z0,
-                "decoded_z0": model.sampler.visible_chain.clamp(
-                    model.decode(negative.z0)
+                "decoded_z0": model.unstandardized(
+                    model.sampler.visible_chain.clamp(model.decode(negative.z0))
                 ),
             }
         yield {name: stage.numpy() for name, stage in stages.items()}

@@ -74,7 +74,8 @@ def make_signatures(
             x, status = _repaired(model, _fed(model, examples))
             reconstruction = model.decode(model.encode(x))
             outputs = {
-                "reconstruction": reconstruction,
+                "reconstruction": model.unstandardized(reconstruction),
+                # In the units of the energy, which is its mean.
                 "error_map": error_map(x, reconstruction),
             }
             return {name: _or_nan(status, y) for name, y in outputs.items()}
@@ -182,12 +183,13 @@ def _repaired(model, x):
     """Replace bad examples by valid values, which the networks can take.
 
     Returns:
-        x: float, shape of `x`.
+        x: float, shape of `x`, in the units of the networks.
         status: int32 [batch], `example_status` of the given ones.
     """
     status = example_status(x, model.value_range)
     low, high = model.value_range or (0.0, 0.0)
-    return _where_good(status, x, min(max(0.0, low), high)), status
+    valid = _where_good(status, x, min(max(0.0, low), high))
+    return model.standardized(valid), status
 
 
 def _or_nan(status, values):

@@ -219,15 +219,16 @@ def reconstruction_spread(model: keras.Model, x) -> float:
 
     Args:
         model: an autoencoder.
-        x: float [batch, ...].
+        x: float [batch, ...], in the units of the data.
 
     Returns:
         Variance of the reconstructions divided by that of `x`, each over the
-        batch and summed over the elements. It is near 1 if reconstructions are
-        good, 0 if all are equal, and NaN if all examples are equal.
+        batch and summed over the elements, in the units of the networks. It is
+        near 1 if reconstructions are good, 0 if all are equal, and NaN if all
+        examples are equal.
     """
     reconstructed, given = (
-        np.var(np.asarray(values, np.float64), axis=0).sum()
+        np.var(np.asarray(model.standardized(values), np.float64), axis=0).sum()
         for values in (model(x), x)
     )
     return float(reconstructed / given) if given else math.nan

@@ -120,6 +120,9 @@ class Experiment:
             and test set, > 0, a seeded sample of the set; None means all. An
             export is calibrated with all.
         checkpoints: schedule by which the progress is saved.
+        standardize: whether the model standardises features by the training
+            data, as `OutlierDetector.standardize` does: for vectors, whose
+            chains have no bounds.
         guard: guard against divergence; None for none.
         picture_interval: number of training steps between two sets of
             TensorBoard's pictures and histograms, > 0.
@@ -133,6 +136,7 @@ class Experiment:
     precision: str = "float32"
     jit_compile: bool = False
     evaluation_limit: int | None = None
+    standardize: bool = False
     # By gin, so that bindings of these classes take effect by themselves.
     checkpoints: CheckpointSchedule = dataclasses.field(
         default_factory=lambda: gin.get_configurable(CheckpointSchedule)()
@@ -167,6 +171,7 @@ class Experiment:
                     f"received {getattr(self, name)!r}."
                 )
         check_flag("Experiment", "jit_compile", self.jit_compile)
+        check_flag("Experiment", "standardize", self.standardize)
         interval, limit = self.picture_interval, self.evaluation_limit
         check_integer("Experiment", "picture_interval", interval, 1)
         if limit is not None:
@@ -206,4 +211,7 @@ class Experiment:
                 f"those of {self.task.name!r} have {self.task.example_shape}; "
                 "choose other networks or another image size."
             )
+        if self.standardize:
+            # The moments come from the training data or from a checkpoint.
+            model.reserve_standardization()
         return model

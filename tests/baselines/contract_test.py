@@ -117,6 +117,19 @@ def test_an_image_scores_alone_as_in_a_batch_and_always_the_same(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_raw_features_score_as_standardised_ones(method):
+    raw = 300 + 50 * images(12).astype(np.float64)
+    model = experiment(method).build_model().standardize(raw)
+    scores = model.predict_outlier_score(raw)
+    model.standardization = None
+    model.forget_graphs()
+    x = ((raw - raw.mean()) / raw.std()).astype(np.float32)
+    np.testing.assert_allclose(
+        scores, model.predict_outlier_score(x), rtol=1e-3
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_the_loss_falls_on_a_fixed_batch(method):
     if method in GAMES:
         pytest.skip(GAMES[method])

@@ -38,10 +38,12 @@ def flat(weights):
     return np.concatenate([np.ravel(weight) for weight in weights]).tolist()
 
 
-def without_noise(strategy):
+def without_noise(strategy, standardize=False):
     """What training gives where replicas have no noise of their own."""
     # The last batch has one example: nothing for the second replica.
     x = np.random.default_rng(1).normal(size=(17, 3))
+    if standardize:
+        x = 300 + 50 * x
     model = linear_nae(
         strategy,
         sampler=ContrastiveDivergence(visible_chain=LangevinChain(2, 0.1, 0.0)),
@@ -49,6 +51,8 @@ def without_noise(strategy):
         encoder_l2=0.1,
         temperature_learning_rate=0.1,
     )
+    if standardize:
+        model.standardize(x)
     history = model.fit(x, epochs=2, batch_size=8, shuffle=False, verbose=0)
     means = model.evaluate(x, batch_size=8, verbose=0, return_dict=True)
     return {
@@ -158,6 +162,10 @@ print(
     json.dumps(
         {
             "without_noise": list(map(without_noise, (one_device, strategy))),
+            "standardized": [
+                without_noise(each, standardize=True)
+                for each in (one_device, strategy)
+            ],
             "convolutions": of_convolutions,
             "step": [by_hand, step],
             "means": [means, means_again, means_of_one],

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pandas
 import pytest
+from sklearn.preprocessing import StandardScaler
 from tiny_runs import run_module
 
 from nae_tf import Calibration, ExportedModel, export_model, train
@@ -15,6 +16,7 @@ from nae_tf.data import Schema
 from nae_tf.data.readers.stream import open_stream
 from nae_tf.evaluation.evaluate import evaluate
 from nae_tf.runs import configuration
+from nae_tf.runs.checkpoints import restore
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.serving.scoring import score_batches, stream_in_order
 from nae_tf.training.experiment import Experiment
@@ -119,6 +121,20 @@ def test_an_export_is_calibrated_without_what_was_trained_on(grown):
     assert schema.names == tuple(NAMES)
     number = accepted.stdout.split(" by ")[1].split()[0]
     assert number in ("30", "31")
+
+
+def test_features_stay_standardised_by_what_was_trained_on(grown):
+    run = RunDirectory(grown / "run")
+    write(grown / "inliers.csv", table())
+    scaler = StandardScaler().fit(experiment(grown).task.train.array)
+    write(grown / "inliers.csv", 1e3 * table())  # Nothing of it was seen.
+    model = experiment(grown).build_model()
+    restore(model, run.checkpoints("training"))
+    mean, scale = (
+        getattr(model.standardization, name) for name in ("mean", "scale")
+    )
+    np.testing.assert_allclose(mean, scaler.mean_, atol=1e-6)
+    np.testing.assert_allclose(scale, scaler.scale_, rtol=1e-6)
 
 
 def test_an_export_of_another_shape_is_refused(trained, tmp_path):

@@ -96,6 +96,12 @@ def test_two_replicas_train_as_one_device_does(two_replicas):
     assert_equal_metrics(*two_replicas["without_noise"])
 
 
+def test_two_replicas_standardise_as_one_device_does(two_replicas):
+    assert_equal_metrics(*two_replicas["standardized"])
+    errors = two_replicas["standardized"][0]["positive_energy"]
+    assert errors[-1] < 10  # In units of the data it would be thousands.
+
+
 def test_a_replica_without_examples_runs_convolutions(two_replicas):
     one, two = two_replicas["convolutions"]
     assert one.keys() == two.keys()

@@ -47,6 +47,19 @@ def test_a_signal_saves_and_exits_with_75(
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_a_training_that_standardises_is_resumed(tmp_path, monkeypatch):
+    standardize = "Experiment.standardize=True"
+    train_autoencoder(tmp_path / "alone", standardize)
+    send_once(monkeypatch, lambda *at: at == (1, 4))
+    with pytest.raises(SystemExit):
+        train_autoencoder(tmp_path / "run", standardize)
+    train_autoencoder(tmp_path / "run", standardize, resume=True)
+    assert_same_end(tmp_path / "run", tmp_path / "alone")
+    _, state = final_state(tmp_path / "run")
+    held = [name for name in state if "standardization" in name]
+    assert len(held) == 2
+
+
 def test_a_signal_after_the_last_step_comes_before_the_evaluation(
     tmp_path, monkeypatch
 ):
