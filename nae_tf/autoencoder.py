@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from nae_tf import losses
 from nae_tf.base.detector import OutlierDetector
+from nae_tf.base.network_checks import check_input, check_network, only_output
 from nae_tf.base.replicas import call_network
 from nae_tf.base.setting_checks import check_choice, check_number
 from nae_tf.energy import DISTANCES, reconstruction_error
@@ -79,6 +80,8 @@ class Autoencoder(OutlierDetector):
         """
         super().__init__(name=name, dtype=dtype)
         owner = type(self).__name__
+        check_network(owner, "encoder", encoder)
+        check_network(owner, "decoder", decoder)
         check_choice(owner, "distance", distance, DISTANCES)
         check_choice(owner, "reduction", reduction, ["mean", "sum"])
         if not hasattr(latent_space or Sphere(), "project"):
@@ -109,12 +112,16 @@ class Autoencoder(OutlierDetector):
         """Build the networks for examples of shape `input_shape[1:]`.
 
         Raises:
-            ValueError: if the decoder's output has another shape than the
-                encoder's input.
+            ValueError: if a network has several outputs, the decoder does not
+                take the encoder's latents, or its output has another shape than
+                the encoder's input.
         """
+        owner = type(self).__name__
         example = keras.KerasTensor((None, *input_shape[1:]))
-        latent = self.latent_part(self.encoder(example))
-        reconstruction = self.decoder(latent)
+        outputs = only_output(owner, "encoder", self.encoder(example))
+        latent = self.latent_part(outputs)
+        check_input(owner, self.decoder, latent)
+        reconstruction = only_output(owner, "decoder", self.decoder(latent))
         if tuple(reconstruction.shape[1:]) != tuple(example.shape[1:]):
             raise ValueError(
                 f"{type(self).__name__}: the decoder must return the shape of "
@@ -146,7 +153,7 @@ class Autoencoder(OutlierDetector):
         Returns:
             float [batch, latent_dim], in the type of `x`.
         """
-        self.refuse_raw("encode", x)
+        x = self.checked_tensor("encode", x)
         z = self.latent_part(call_network(self.encoder, x, training))
         return self.latent_space.project(tf.cast(z, x.dtype))
 
@@ -187,8 +194,7 @@ class Autoencoder(OutlierDetector):
         Returns:
             float [batch], in the type of `x`.
         """
-        self.refuse_raw("energy", x)
-        x = tf.convert_to_tensor(x)
+        x = self.checked_tensor("energy", x)
         return self.energy_of_latent(x, self.encode(x, training), training)
 
     def energy_of_latent(self, x, z, training=False):

@@ -18,6 +18,7 @@ from nae_tf.base.input_checks import (
     as_batches,
     explain_bad_input,
     is_empty,
+    not_floating,
     pick,
     pick_in_all,
     refuse_masked,
@@ -514,11 +515,7 @@ class OutlierDetector(FeatureUnits):
         refuse_masked(x)
         x = tf.convert_to_tensor(self._values(x))
         if not x.dtype.is_floating:
-            raise ValueError(
-                f"{BAD_INPUT} expected floating-point examples, received "
-                f"{x.dtype.name}; convert them first, 8-bit images by "
-                "x.astype('float32') / 255."
-            )
+            raise ValueError(not_floating(x.dtype))
         if not self.built:
             with tf.init_scope():
                 self.build((None, *x.shape[1:]))

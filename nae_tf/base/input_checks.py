@@ -52,7 +52,9 @@ def shape_checks(x, example_shape):
     expected = f"[{', '.join(map(str, ('batch', *example_shape)))}]"
     message = f"{BAD_INPUT} expected examples of shape {expected}, received "
     if not x.shape.is_compatible_with(shape):
-        raise ValueError(f"{message}{list(x.shape)}.")
+        is_one = x.shape.is_compatible_with(shape[1:])
+        remedy = "; give a single example as x[None]" if is_one else ""
+        raise ValueError(f"{message}{list(x.shape)}{remedy}.")
     if x.shape[1:].is_fully_defined():
         return []
     # Keras may trace one graph for batches of several shapes. Compared as
@@ -62,6 +64,14 @@ def shape_checks(x, example_shape):
     fits = tf.strings.regex_full_match(received, rf"\[{' '.join(sizes)}\]")
     text = tf.strings.format(message + "{}.", tf.shape(x))
     return [tf.debugging.Assert(fits, [text])]
+
+
+def not_floating(dtype: tf.DType) -> str:
+    """Return a message about examples of another type."""
+    return (
+        f"{BAD_INPUT} expected floating-point examples, received {dtype.name}; "
+        "convert them first, 8-bit images by x.astype('float32') / 255."
+    )
 
 
 def value_checks(x, value_range):

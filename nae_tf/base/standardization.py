@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.preprocessing import StandardScaler
 
-from nae_tf.base.input_checks import BAD_INPUT
+from nae_tf.base.input_checks import BAD_INPUT, not_floating, shape_checks
 from nae_tf.base.keras_ways import KerasWays
 
 # Names in the Keras files of models.
@@ -151,17 +151,17 @@ class FeatureUnits(KerasWays):
             return x
         return self.standardization.apply(tf.convert_to_tensor(x))
 
-    def refuse_raw(self, name: str, x):
-        """Refuse an array where a method takes what `as_examples` returns.
-
-        Its scores would look right and be wrong.
+    def checked_tensor(self, name: str, x):
+        """Return the argument of a method that takes tensors of the networks.
 
         Args:
             name: name of the method, used in the message.
-            x: argument of the method.
+            x: float [batch, ...], as `as_examples` returns it.
 
         Raises:
-            ValueError: if the model standardises, and `x` is no tensor.
+            ValueError: if shape or type do not fit; or if the model
+                standardises and `x` is an array, whose scores would look right
+                and be wrong.
         """
         if self.standardization is not None and not tf.is_tensor(x):
             raise ValueError(
@@ -169,6 +169,12 @@ class FeatureUnits(KerasWays):
                 f"examples, received {type(x).__name__}; pass "
                 "model.as_examples(x), or call predict_outlier_score(x)."
             )
+        x = tf.convert_to_tensor(x)
+        if not x.dtype.is_floating:
+            raise ValueError(not_floating(x.dtype))
+        if self.built:
+            shape_checks(x, self.example_shape)  # The known part of the shape.
+        return x
 
     def unstandardized(self, x):
         """Bring what the networks compute back to the units of the data.

@@ -1,5 +1,6 @@
 """Tasks on the user's own files, named by one line of a gin file."""
 
+import os
 from collections.abc import Mapping, Sequence
 
 import gin
@@ -89,6 +90,17 @@ def user_data(
         10
     """
     _refuse_parts_that_do_not_fit(inliers, train, validation, test)
+    for name, paths in {
+        "inliers": inliers,
+        "train": train,
+        "validation": validation,
+        "test": test,
+    }.items():
+        if paths is not None:
+            _check_paths(name, paths, "photos/good")
+    for name, sets in {"outliers": outliers, "selection": selection}.items():
+        if sets is not None:
+            _check_sets(name, sets)
 
     def read(paths, names=None):
         return read_files(
@@ -102,12 +114,6 @@ def user_data(
         )
 
     def read_all(named):
-        for name in named or {}:
-            if not isinstance(name, str):
-                raise ValueError(
-                    "user_data: expected sets of outliers by name, received "
-                    f"the name {name!r}; put it into quotes."
-                )
         files = {
             name: read(paths, inlier_files.names)
             for name, paths in (named or {}).items()
@@ -149,6 +155,33 @@ def user_data(
         outliers=read_all(outliers),
         files=counts,
     )
+
+
+def _check_sets(argument: str, sets):
+    """Refuse outliers that are not paths by name."""
+    if not isinstance(sets, Mapping):
+        given = sets if isinstance(sets, str) else "photos/scratch"
+        raise ValueError(
+            f"user_data: expected {argument} by name, received {sets!r}; write "
+            f"user_data.{argument} = {{'scratch': {given!r}}}."
+        )
+    for name, paths in sets.items():
+        if not isinstance(name, str):
+            raise ValueError(
+                "user_data: expected sets of outliers by name, received "
+                f"the name {name!r}; put it into quotes."
+            )
+        _check_paths(f"{argument}[{name!r}]", paths, "photos/scratch")
+
+
+def _check_paths(argument: str, paths, example: str):
+    several = isinstance(paths, (list, tuple))
+    kinds = (str, os.PathLike)
+    if not all(isinstance(x, kinds) for x in (paths if several else [paths])):
+        raise ValueError(
+            f"user_data: expected {argument} a path or a list of paths, "
+            f"received {paths!r}; write {example!r}, for example."
+        )
 
 
 def _refuse_parts_that_do_not_fit(inliers, train, validation, test):

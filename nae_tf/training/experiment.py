@@ -209,9 +209,17 @@ class Experiment:
             raise ValueError(
                 f"the model takes examples of shape {model.example_shape}, but "
                 f"those of {self.task.name!r} have {self.task.example_shape}; "
-                "choose other networks or another image size."
+                f"{_remedy(model.example_shape, self.task.example_shape)}."
             )
         if self.standardize:
             # The moments come from the training data or from a checkpoint.
             model.reserve_standardization()
         return model
+
+
+def _remedy(taken: tuple, given: tuple) -> str:
+    """Say what to do about examples of another shape than the model takes."""
+    if len(given) != 1:
+        return "choose other networks or another image size"
+    preset = "" if len(taken) == 1 else "take the preset vectors.gin and "
+    return f"{preset}bind num_features={given[0]}"

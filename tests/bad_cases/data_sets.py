@@ -9,6 +9,9 @@ import numpy as np
 from nae_tf.data import image_arrays, image_tasks, synthetic, task, tfds_images
 from nae_tf.data.digits import digits_holdout
 from nae_tf.data.sources import ArrayExamples
+from nae_tf.data.user_tasks import user_data
+from nae_tf.runs import configuration
+from nae_tf.training.experiment import Experiment
 
 
 def zeros(count, size):
@@ -26,6 +29,34 @@ def training_batches(count=3, **arguments):
 def task_of(name):
     narrow, wide = zeros(3, 1), zeros(3, 2)
     return lambda: task.Task("t", narrow, narrow, narrow, **{name: {"w": wide}})
+
+
+def own_data(**arguments):
+    """A task of a table of ten rows."""
+
+    def call(tmp_path):
+        path = tmp_path / "normal.csv"
+        np.savetxt(path, np.eye(10), delimiter=",")
+        user_data(**({"inliers": str(path)} | arguments))
+
+    return call
+
+
+def model_for_other_data(preset, *bindings):
+    def call(tmp_path):
+        path = tmp_path / "normal.csv"
+        np.savetxt(path, np.eye(10), delimiter=",")
+        configuration.parse_config(
+            [preset],
+            [
+                "Experiment.task=@user_data()",
+                f"user_data.inliers={str(path)!r}",
+                *bindings,
+            ],
+        )
+        Experiment.from_config().build_model()
+
+    return call
 
 
 def broken_tensorflow_datasets(monkeypatch):
@@ -116,6 +147,32 @@ DAMAGED_SETS = {
 }
 
 CASES = {
+    **{
+        f"{argument} that are {value!r}": (
+            own_data(**{argument: value}),
+            rf"expected {argument} by name, received .*; write user_data\."
+            rf"{argument} = {{'scratch': ",
+        )
+        for argument in ("outliers", "selection")
+        for value in ("a.csv", ["a.csv"])
+    },
+    "outliers without a path": (
+        own_data(outliers={"a": None}),
+        r"expected outliers\['a'\] a path or a list of paths, received None",
+    ),
+    "inliers by name": (
+        own_data(inliers={"a": "a.csv"}),
+        "expected inliers a path or a list of paths, received {'a': 'a.csv'}",
+    ),
+    "rows for a model of images": (
+        model_for_other_data("mnist.gin"),
+        r"\(28, 28, 1\), but those of '.*normal.csv' have \(10,\); take the "
+        r"preset vectors\.gin and bind num_features=10\.",
+    ),
+    "rows for a model of fewer features": (
+        model_for_other_data("vectors.gin", "num_features=7"),
+        r"\(7,\), but those of '.*' have \(10,\); bind num_features=10\.",
+    ),
     "batch size": (
         training_batches(batch_size=0),
         "size 1: expected an integer batch_size >= 1, received 0",

@@ -1,10 +1,12 @@
 """Models and their networks, those of the other methods too."""
 
+import functools
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
-from tiny_models import vector_networks
+from tiny_models import short_sampler, vector_networks
 
 from nae_tf import NAE, Autoencoder
 from nae_tf.baselines import (
@@ -61,6 +63,28 @@ def ganomaly(second_encoder=None, discriminator=None, **settings):
     )
 
 
+def with_heads(count):
+    """An encoder of several outputs."""
+    x = keras.Input([4])
+    heads = [keras.layers.Dense(3)(x) for _ in range(count)]
+    return keras.Model(x, heads)
+
+
+def two_inputs():
+    inputs = [keras.Input([4]), keras.Input([4])]
+    return keras.Model(inputs, keras.layers.Dense(3)(inputs[0]))
+
+
+def asked(method, x):
+    """A method on tensors, called with an array."""
+    return lambda: getattr(nae()(), method)(np.asarray(x))
+
+
+def standardised(method):
+    model = nae(sampler=short_sampler())().standardize(np.eye(4))
+    return getattr(model, method)(np.eye(4))
+
+
 def matrices():
     """A discriminator without a feature vector."""
     return keras.Sequential([keras.Input([4]), keras.layers.Reshape([2, 2])])
@@ -88,6 +112,54 @@ CASES = {
         ),
         r"expected \[4\], received \[5\]",
     ),
+    "latents that do not fit": (
+        lambda: NAE(
+            vector_networks(latent_dim=3)[0], vector_networks(latent_dim=5)[1]
+        ),
+        r"latents, which have the shape \[3\], received .* takes \[5\]; give",
+    ),
+    "an encoder of two outputs": (
+        lambda: NAE(with_heads(2), vector_networks()[1]),
+        r"encoder a network of one output, .* 2 outputs; .*outputs\[0\]",
+    ),
+    "an encoder of two inputs": (
+        lambda: NAE(two_inputs(), vector_networks()[1]),
+        "encoder a network of one input, .* 2 inputs; join them",
+    ),
+    "a decoder of two outputs": (
+        lambda: NAE(vector_networks(latent_dim=4)[0], with_heads(2)),
+        "decoder a network of one output",
+    ),
+    "a function as network": (
+        lambda: NAE(lambda x: x, vector_networks()[1]),
+        "encoder a Keras model or layer, received a function; make",
+    ),
+    "a class as network": (
+        lambda: Autoencoder(vector_networks()[0], keras.layers.Dense),
+        "decoder a Keras model or layer, received the class Dense",
+    ),
+    **{
+        f"{method} of one example": (
+            asked(method, np.zeros(4, np.float32)),
+            r"shape \[batch, 4\], received \[4\]; give a single .* x\[None\]",
+        )
+        for method in ("energy", "encode", "outlier_score", "log_density")
+    },
+    "energy of other features": (
+        asked("energy", np.zeros([2, 5], np.float32)),
+        r"\[batch, 4\], received \[2, 5\]\.$",
+    ),
+    "energy of integers": (
+        asked("energy", np.zeros([2, 4], np.int64)),
+        "floating-point examples, received int64; convert",
+    ),
+    **{
+        f"{method} of raw features": (
+            functools.partial(standardised, method),
+            rf"{method}: expected standardised examples.*as_examples\(x\)",
+        )
+        for method in ("energy", "encode")
+    },
     "temperature 0": (nae(temperature=0.0), "temperature > 0, received 0.0"),
     "temperature NaN": (nae(temperature=NAN), "temperature > 0"),
     "infinite temperature": (nae(temperature=INFINITY), "temperature > 0"),
