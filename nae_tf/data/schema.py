@@ -15,6 +15,7 @@ import numpy as np
 from nae_tf.base.feature_names import positions_of
 from nae_tf.data.examples import Examples
 from nae_tf.data.fingerprints import digest_of
+from nae_tf.data.readers.units import refuse_other_units
 from nae_tf.data.sources import ArrayExamples
 from nae_tf.data.task import Task
 
@@ -48,6 +49,7 @@ class Schema:
         sets: records of the sets of a training, by name; empty for a model
             without a run.
         files: number of inliers by file or folder.
+        units: units of features by name, "" for all values without names.
 
     Example:
         >>> from nae_tf.data import Schema
@@ -65,6 +67,7 @@ class Schema:
     names: tuple[str, ...] | None = None
     sets: Mapping[str, SetRecord] = dataclasses.field(default_factory=dict)
     files: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of_task(
@@ -86,6 +89,7 @@ class Schema:
                 for name, values in (hashes or {}).items()
             },
             dict(task.files),
+            dict(task.units),
         )
 
     @property
@@ -98,6 +102,14 @@ class Schema:
         if not self.files or self.num_levels in (None, 256, 65_536):
             return None
         return self.num_levels - 1
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Names of the features with their units, as "pt [GeV]"."""
+        return tuple(
+            f"{name} [{self.units[name]}]" if name in self.units else name
+            for name in self.names or ()
+        )
 
     def order(
         self, title: str, names: Sequence[str] | None
@@ -118,6 +130,19 @@ class Schema:
         if names is None or self.names in (None, tuple(names)):
             return None
         return np.array(positions_of(title, tuple(names), self.names))
+
+    def check_units(self, title: str, units: Mapping[str, str]):
+        """Refuse features in other units than those of the training.
+
+        Args:
+            title: name of the file, used in error messages.
+            units: units of its features by name; what has none is accepted.
+
+        Raises:
+            ValueError: if two differ, such as "pt is in MeV, the model's is in
+                GeV".
+        """
+        refuse_other_units(title, units, self.units, "the model's")
 
     def difference(
         self, shape: Sequence[int], num_levels: int | None = None
@@ -170,6 +195,7 @@ class Schema:
                 raise ValueError(
                     f"it has version {version}, expected {_VERSION}"
                 )
+            content.setdefault("units", {})  # Schemas of old have none.
             arguments: dict[str, Any] = {
                 field.name: content[field.name]
                 for field in dataclasses.fields(cls)

@@ -21,6 +21,8 @@ class Task:
             those of the final table.
         outliers: outliers of the final table, by name.
         files: number of inliers by file or folder, where they come from some.
+        units: units of features by name, "" for all values without names;
+            empty where nobody says them.
 
     Example:
         >>> import numpy as np
@@ -46,6 +48,7 @@ class Task:
     selection: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
     outliers: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
     files: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         """Refuse data sets whose examples have different shapes."""

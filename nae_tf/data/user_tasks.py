@@ -13,6 +13,7 @@ from nae_tf.data.readers.paths import (
     read_files,
     refuse_shared_paths,
 )
+from nae_tf.data.readers.units import refuse_other_units
 
 
 @gin.register(module="nae_tf")
@@ -102,20 +103,25 @@ def user_data(
         if sets is not None:
             _check_sets(name, sets)
 
-    def read(paths, names=None):
-        return read_files(
+    def read(paths, like=None):
+        files = read_files(
             paths,
             key,
             image_shape=image_shape,
-            names=names,
+            names=like and like.names,
             drop=drop,
             header=header,
             max_level=max_level,
         )
+        if like is not None:
+            refuse_other_units(
+                files.title, files.units, like.units, f"that of {like.title}"
+            )
+        return files
 
     def read_all(named):
         files = {
-            name: read(paths, inlier_files.names)
+            name: read(paths, inlier_files)
             for name, paths in (named or {}).items()
         }
         return {
@@ -140,7 +146,7 @@ def user_data(
     for name, paths in given.items():
         if paths is not None:
             del fractions[name]
-            files = read(paths, inlier_files.names)
+            files = read(paths, inlier_files)
             counts |= files.counts
             title = f"{files.title}, {name}"
             splits[name] = files.select(title, np.arange(files.size))
@@ -154,6 +160,7 @@ def user_data(
         else _default_selection(splits["train"].shape),
         outliers=read_all(outliers),
         files=counts,
+        units=inlier_files.units,
     )
 
 
@@ -291,6 +298,7 @@ def user_data_holdout(
         selection=_default_selection(splits["train"].shape),
         outliers={name: files.select(name, np.flatnonzero(is_outlier))},
         files=files.counts,
+        units=files.units,
     )
 
 

@@ -28,7 +28,8 @@ def stream_in_order(
         stream: all examples.
 
     Raises:
-        ValueError: if the name of a feature is missing or unknown.
+        ValueError: if the name of a feature is missing or unknown, or a
+            feature is in another unit.
     """
     if schema is None:
         print_status(
@@ -39,8 +40,9 @@ def stream_in_order(
     if schema.names and stream.names is None:
         print_status(
             f"note: {title} does not name its features; they are taken as "
-            f"{listed(schema.names)}, in this order."
+            f"{listed(schema.titles)}, in this order."
         )
+    schema.check_units(title, stream.units)
     order = schema.order(title, stream.names)
     if order is None:
         return stream

@@ -73,10 +73,11 @@ def of_kind(schema: Schema, task: Task) -> Task:
         task: task, of which nothing is read.
 
     Raises:
-        ValueError: if shape or levels differ, or names of features.
+        ValueError: if shape or levels differ, or names or units of features.
     """
     if schema.names and task.train.names:
         task = _each(task, lambda examples: in_order(examples, schema.names))
+    schema.check_units(task.name, task.units)
     if difference := schema.difference(
         task.example_shape, task.train.num_levels
     ):
@@ -121,7 +122,7 @@ def with_data_of_run(
     if schema.names and not task.train.names:
         print_status(
             f"note: {task.name} does not name its features; those of the "
-            f"training were {listed(schema.names)}, in this order."
+            f"training were {listed(schema.titles)}, in this order."
         )
     hashes = _fingerprints(task, with_selection=resuming)
     changed = [

@@ -2,9 +2,11 @@
 
 import contextlib
 import functools
+import json
 import os
 
 from nae_tf.base.data_frames import without_index
+from nae_tf.data.readers.units import UNIT_NAMES, known_units, unit_of
 
 # Rows that are read at a time.
 _ROWS = 65_536
@@ -31,8 +33,9 @@ def open_parquet(path):
         path: path of the file.
 
     Returns:
-        Names of the columns but an index of pandas, the number of rows, and a
-        function of some names that yields these columns as `pyarrow.Table`s.
+        Names of the columns but an index of pandas, the number of rows, a
+        function of some names that yields these columns as `pyarrow.Table`s,
+        and the units of columns by name.
 
     Raises:
         ValueError: if it is not a Parquet file.
@@ -48,7 +51,8 @@ def open_parquet(path):
         with file:
             yield from file.iter_batches(_ROWS, columns=list(names))
 
-    return _names(schema), size, functools.partial(_pieces, path, batches)
+    read = functools.partial(_pieces, path, batches)
+    return _names(schema), size, read, _units(schema)
 
 
 def open_arrow(path):
@@ -98,11 +102,23 @@ def open_arrow(path):
                     yield batch.select(names)
 
     names = _names(reader.schema)
-    return names, None, functools.partial(_pieces, path, batches)
+    read = functools.partial(_pieces, path, batches)
+    return names, None, read, _units(reader.schema)
 
 
 def _names(schema):
     return without_index(schema.empty_table()).column_names
+
+
+def _units(schema):
+    """Units in the metadata of columns, or in attrs of a pandas DataFrame."""
+    attributes = json.loads((schema.metadata or {}).get(b"PANDAS_ATTRS", "{}"))
+    units = {field.name: unit_of(field.metadata or {}) for field in schema}
+    for name in UNIT_NAMES:
+        found = attributes.get(name)
+        if isinstance(found, dict):
+            units |= {key: str(found[key]) for key in found if key in units}
+    return known_units(units)
 
 
 def _pieces(path, batches, names):

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from nae_tf.base.feature_names import Names, positions_of
+from nae_tf.data.readers.units import Units
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -16,11 +17,13 @@ class Contents:
         labels: classes, [number], or None.
         names: names of the features of vectors, in their order; None for
             images and for features without names.
+        units: units of features by name, "" for all values without names.
     """
 
     values: np.ndarray
     labels: np.ndarray | None = None
     names: Names | None = None
+    units: Units = dataclasses.field(default_factory=dict)
 
     def in_order(self, title, expected: Names | None) -> "Contents":
         """Return the same examples with their features in another order.

@@ -6,6 +6,7 @@ from nae_tf.base.feature_names import listed
 from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.tabular import Fields, joined
+from nae_tf.data.readers.units import known_units
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 _DATES = np.dtype("M8[s]")
@@ -45,7 +46,8 @@ def read(path, key, label_key, columns: Columns) -> Contents:
             if unit.is_image:
                 if label_key is not None or columns.drop:
                     raise ValueError(f"{title} is an image; it has no columns.")
-                return Contents(_images(title, unit))
+                units = known_units({"": unit.header.get("BUNIT")})
+                return Contents(_images(title, unit), units=units)
             table = _table(title, unit)
             labels = None if label_key is None else _labels(table, label_key)
             return joined(title, table, label_key, columns).contents(labels)
@@ -137,7 +139,8 @@ def _table(title, unit):
         return {name: np.asarray(data[name][start:stop]) for name in names}
 
     types = {name: type_of(column) for name, column in columns.items()}
-    return Fields(len(data), types, read_columns)
+    units = known_units({name: columns[name].unit for name in columns})
+    return Fields(len(data), types, read_columns, units)
 
 
 def _labels(table, label_key):

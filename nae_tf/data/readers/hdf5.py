@@ -30,6 +30,7 @@ from nae_tf.data.readers.tabular import (
     split,
     structured,
 )
+from nae_tf.data.readers.units import known_units, unit_of
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc4", ".h5ad")
@@ -229,7 +230,8 @@ def _group(title, group, left_out):
         for name, source in arrays.items()
     }
     others = dict.fromkeys(items.keys() - arrays.keys(), np.dtype("V1"))
-    return Fields(min(sizes.values()), types | others, read_columns)
+    units = known_units({n: arrays[n].units.get("") for n in arrays})
+    return Fields(min(sizes.values()), types | others, read_columns, units)
 
 
 def _array(title, item) -> Source:
@@ -256,7 +258,12 @@ def _array(title, item) -> Source:
             return np.asarray(values)
         return packing.unpack(title, values, start)
 
-    return Source(shape, packing.dtype if packing else item.dtype, read_part)
+    return Source(
+        shape,
+        packing.dtype if packing else item.dtype,
+        read_part,
+        units=known_units({"": unit_of(attributes)}),
+    )
 
 
 def _radar_packing(item) -> dict:

@@ -6,6 +6,7 @@ from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.packing import check_attributes, packing_of
 from nae_tf.data.readers.tabular import only_array
+from nae_tf.data.readers.units import known_units, unit_of
 
 SIGNATURE = b"CDF"
 
@@ -45,7 +46,10 @@ def read(path, key, label_key, columns: Columns) -> Contents:
             if label_key is not None:
                 labels = _labels(np.array(arrays[label_key].data))
             names = _names(arrays, arrays[key])
-            return Contents(values, labels, names)
+            units = {"": unit_of(vars(arrays[key])["_attributes"])}
+            if names is not None:
+                units = dict.fromkeys(names, units[""])
+            return Contents(values, labels, names, known_units(units))
     except (IndexError, KeyError, OSError, TypeError, ValueError) as error:
         if str(error).startswith(str(path)):
             raise

@@ -19,6 +19,7 @@ from nae_tf.data.readers.arrays import read_array
 from nae_tf.data.readers.checks import num_levels
 from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.images import list_images, read_images, stream_images
+from nae_tf.data.readers.units import Units, refuse_other_units
 
 Paths = str | Sequence[str]
 
@@ -35,6 +36,7 @@ class UserFiles(NamedTuple):
         names: names of the features in their order; None for images and for
             features without names.
         counts: number of examples by file or folder.
+        units: units of features by name, where a file has some.
     """
 
     title: str
@@ -43,6 +45,7 @@ class UserFiles(NamedTuple):
     select: Callable[[str, np.ndarray], examples.Examples]
     names: Names | None = None
     counts: Mapping[str, int] = types.MappingProxyType({})
+    units: Units = types.MappingProxyType({})
 
 
 def read_files(
@@ -252,6 +255,10 @@ def _from_arrays(title, paths, read, names, max_level):
     for path in paths:
         contents.append(read(path, names))
         names = names or contents[-1].names
+    units: dict[str, str] = {}
+    for path, part in zip(paths, contents, strict=True):
+        refuse_other_units(path, part.units, units, f"that of {paths[0]}")
+        units = {**part.units, **units}
     arrays = [part.values for part in contents]
     kinds = {(array.shape[1:], array.dtype) for array in arrays}
     if len(kinds) > 1:
@@ -284,4 +291,5 @@ def _from_arrays(title, paths, read, names, max_level):
             str(path): len(read.values)
             for path, read in zip(paths, contents, strict=True)
         },
+        units,
     )

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import types
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from nae_tf.base.feature_names import Names
 from nae_tf.data.readers import checks, hdf5, paths, tables
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.images import list_images, read_image
+from nae_tf.data.readers.units import Units
 
 
 class Batch(NamedTuple):
@@ -39,11 +41,13 @@ class ExampleStream(NamedTuple):
         batches: iterator over the batches, which can be used once.
         names: names of the features in their order; None for images and for
             features without names.
+        units: units of features by name, where a file has some.
     """
 
     size: int | None
     batches: Iterator[Batch]
     names: Names | None = None
+    units: Units = types.MappingProxyType({})
 
 
 def open_stream(
@@ -124,7 +128,7 @@ def _hdf5_stream(path, example_shape, batch_size, key, columns, max_level):
         _read_slice, path, source, example_shape, max_level
     )
     slices = _slices(load, size, batch_size)
-    return ExampleStream(size, slices, source.names)
+    return ExampleStream(size, slices, source.names, source.units)
 
 
 def _array_stream(path, example_shape, batch_size, key, columns, max_level):
@@ -145,7 +149,7 @@ def _array_stream(path, example_shape, batch_size, key, columns, max_level):
             start += len(values)
             yield Batch(ids, functools.partial(np.asarray, values))
 
-    return ExampleStream(files.size, batches(), files.names)
+    return ExampleStream(files.size, batches(), files.names, files.units)
 
 
 def _slices(load, size, batch_size):
@@ -183,7 +187,7 @@ def _table_stream(path, batch_size, columns):
             yield Batch(ids, functools.partial(np.asarray, values))
             start += len(values)
 
-    return ExampleStream(table.size, batches(), table.names)
+    return ExampleStream(table.size, batches(), table.names, table.units)
 
 
 def _regrouped(pieces, batch_size):

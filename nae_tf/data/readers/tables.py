@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.delimited_text import open_text
 from nae_tf.data.readers.tabular import refuse_counter
+from nae_tf.data.readers.units import Units, known_units
 
 _COLUMNAR = {
     ".parquet": open_parquet,
@@ -31,11 +33,13 @@ class Table(NamedTuple):
         size: number of rows, or None if it is not known.
         pieces: iterator over consecutive rows, which can be used once: float32
             [rows, features], and labels, object [rows], or None.
+        units: units of columns by name.
     """
 
     names: Names | None
     size: int | None
     pieces: Iterator[tuple[np.ndarray, np.ndarray | None]]
+    units: Units = MappingProxyType({})
 
 
 def is_table(path: pathlib.Path) -> bool:
@@ -61,10 +65,12 @@ def open_table(
     """
     suffix = "" if path == "-" else pathlib.Path(path).suffix.lower()
     if suffix in _COLUMNAR:
-        found, size, read = _COLUMNAR[suffix](path)
+        found, size, read, units = _COLUMNAR[suffix](path)
         names = columns.features(path, found, label_key)
         wanted = [*names, *([] if label_key is None else [label_key])]
-        return Table(names, size, _columnar(path, read(wanted), label_key))
+        pieces = _columnar(path, read(wanted), label_key)
+        units = known_units({name: units.get(name) for name in names})
+        return Table(names, size, pieces, units)
     return _open_text(path, label_key, columns)
 
 
@@ -74,7 +80,7 @@ def read_table(path: pathlib.Path, label_key, columns: Columns) -> Contents:
     Raises:
         ValueError: if it is not a table of numbers.
     """
-    names, _, pieces = open_table(path, label_key, columns)
+    names, _, pieces, units = open_table(path, label_key, columns)
     empty = np.zeros((0, len(names or ()))), np.zeros(0, object)
     parts, labels = zip(*(list(pieces) or [empty]), strict=True)
     values = np.concatenate(parts)
@@ -86,6 +92,7 @@ def read_table(path: pathlib.Path, label_key, columns: Columns) -> Contents:
         values,
         None if label_key is None else np.concatenate(labels),
         names,
+        units,
     )
 
 

@@ -15,6 +15,7 @@ from nae_tf.base.feature_names import (
 from nae_tf.data.readers.checks import refuse_identifiers
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.units import Units, known_units
 
 # What a column cannot hold, by NumPy's letters for kinds of types.
 _NO_NUMBERS = {
@@ -41,12 +42,14 @@ class Source:
         read: function of the first position and the one after the last, that
             returns the examples between them.
         names: names of the features of vectors, or None.
+        units: units of features by name, "" for all values without names.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     read: Callable[[int, int], np.ndarray]
     names: Names | None = None
+    units: Units = dataclasses.field(default_factory=dict)
 
     def in_order(self, title, expected: Names | None) -> "Source":
         """Return the same examples with their features in another order.
@@ -65,7 +68,7 @@ class Source:
     def contents(self, labels: np.ndarray | None = None) -> Contents:
         """Read all examples."""
         size = self.shape[0] if self.shape else 0
-        return Contents(self.read(0, size), labels, self.names)
+        return Contents(self.read(0, size), labels, self.names, self.units)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +81,13 @@ class Fields:
             with their shape.
         read: function of names, the first row and the one after the last, that
             returns the columns [rows, ...] by name.
+        units: units of columns by name.
     """
 
     size: int
     types: Mapping[str, np.dtype]
     read: Callable[[Sequence[str], int, int], Mapping[str, np.ndarray]]
+    units: Units = dataclasses.field(default_factory=dict)
 
     def column(self, name: str) -> np.ndarray:
         """Read a whole column."""
@@ -128,7 +133,8 @@ def split(source: Source, names: Names) -> Fields:
         return {name: part[:, places[name]] for name in wanted}
 
     types = dict.fromkeys(names, source.dtype)
-    return Fields(source.shape[0], types, read)
+    units = dict.fromkeys(names, source.units.get("", ""))
+    return Fields(source.shape[0], types, read, known_units(units))
 
 
 def structured(array) -> Fields:
@@ -191,8 +197,10 @@ def joined(
             (table.size, *shapes[0]),
             dtype,
             lambda start, stop: np.asarray(table.read(kept, start, stop)[name]),
+            units=known_units({"": table.units.get(name)}),
         )
-    names = _feature_names(title, kept, shapes)
+    names_of = _feature_names(title, kept, shapes)
+    names = checked_names(title, [n for some in names_of for n in some])
 
     def read(start, stop):
         parts = table.read(kept, start, stop)
@@ -206,7 +214,14 @@ def joined(
             place += width
         return values
 
-    source = Source((table.size, len(names)), dtype, read, names)
+    units = {
+        feature: table.units.get(name)
+        for name, features in zip(kept, names_of, strict=True)
+        for feature in features
+    }
+    source = Source(
+        (table.size, len(names)), dtype, read, names, known_units(units)
+    )
     return source.in_order(title, columns.names)
 
 
@@ -265,6 +280,7 @@ def refuse_counter(title, name, read: Callable[[int], np.ndarray], size: int):
 
 
 def _feature_names(title, kept, shapes):
+    """Names of the features of every column."""
     names = []
     for name, shape in zip(kept, shapes, strict=True):
         if len(shape) > 1:
@@ -272,11 +288,9 @@ def _feature_names(title, kept, shapes):
                 f"{title}: the column {name!r} holds arrays of shape {shape} "
                 "beside other columns; name it, or the others, in drop."
             )
-        if shape:
-            names += [f"{name}[{number}]" for number in range(shape[0])]
-        else:
-            names.append(name)
-    return checked_names(title, names)
+        places = range(shape[0]) if shape else ()
+        names.append([f"{name}[{place}]" for place in places] or [name])
+    return names
 
 
 def check_end(title, source: Source):
