@@ -97,10 +97,30 @@ def clip_by_example_norm(gradient, limit):
     return tf.clip_by_norm(gradient, limit, axes=axes)
 
 
+def scale_to_norm(gradient, norm):
+    """Give every example's gradient the same norm, small ones too.
+
+    A move then has a length that does not depend on the scale of the energy.
+
+    Args:
+        gradient: float [batch, ...].
+        norm: float > 0.
+
+    Returns:
+        Scaled gradient, same shape; where it is zero, it stays zero.
+    """
+    axes = list(range(1, gradient.shape.rank))
+    # Divided by its largest element first: the square of a small one is 0.
+    largest = tf.reduce_max(tf.abs(gradient), axes, keepdims=True)
+    scaled = tf.math.divide_no_nan(gradient, largest)
+    return norm * tf.math.l2_normalize(scaled, axes)
+
+
 GRADIENT_CLIPS: dict[str, Callable] = {
     "element": clip_by_element,
     "row_norm": clip_by_row_norm,
     "example_norm": clip_by_example_norm,
+    "fixed_norm": scale_to_norm,
 }
 
 # Factor of the noise of step t = 0, 1, ...

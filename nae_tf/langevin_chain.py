@@ -79,9 +79,10 @@ class LangevinChain(Serializable):
             for which the chain targets exp(-E / T).
         noise_schedule: "constant"; "reciprocal", sigma / (1 + t) as in the
             paper; or "delayed_reciprocal", as in the authors' code.
-        gradient_clip: rule of clipping: None, "element", "row_norm" or
-            "example_norm".
-        clip_limit: bound of the clipping rule, > 0.
+        gradient_clip: rule of clipping: None, "element", "row_norm",
+            "example_norm", or "fixed_norm", which scales small gradients up,
+            too.
+        clip_limit: bound of the clipping rule, > 0; the norm of "fixed_norm".
         metropolis_hastings: whether each move is accepted or rejected, so that
             the chain targets exp(-E / T) exactly.
         bounds: ends (low, high) of the box that holds every element, or None.

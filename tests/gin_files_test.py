@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from image_set_stand_in import stand_in
 
-from nae_tf import OnManifold
+from nae_tf import NAE, OnManifold
+from nae_tf.baselines import ProjectionDiffusion
 from nae_tf.data import tfds_images
 from nae_tf.evaluation.evaluate import evaluate
 from nae_tf.evaluation.results import aurocs
@@ -134,6 +135,18 @@ def test_other_chain_starts_are_one_binding_away(start, all_sets, tmp_path):
     assert type(model.sampler).__name__ == start
     assert model.sampler.visible_chain.step_size == 10.0
     train(run_directory.RunDirectory(tmp_path / "run"), experiment)
+
+
+def test_mpdr_is_nae_with_another_sampler(tmp_path):
+    files = [str(GIN / f"{name}.gin") for name in ("digits", "methods/mpdr")]
+    configuration.parse_config(files, NARROW)
+    model = Experiment.from_config().build_model()
+    assert type(model) is NAE
+    assert model.sampler == ProjectionDiffusion.for_images()
+    configuration.parse_config([*files, SMOKE], NARROW)
+    experiment = Experiment.from_config()
+    results = train(run_directory.RunDirectory(tmp_path / "run"), experiment)
+    assert list(aurocs(results)["NAE"]) == ["digit 9"]
 
 
 def test_a_preset_trains_as_on_a_gpu(tmp_path):

@@ -2,7 +2,8 @@
 
 There is one file per method, in reading order `dae`, `vae`, `wae`, `rae`,
 `vqvae`, `memae`, `dagmm`, `ganomaly`; no file imports another. The plain
-autoencoder is `nae_tf.Autoencoder`.
+autoencoder is `nae_tf.Autoencoder`. `projection_diffusion` is no method of its
+own but a sampler of `NAE`, which makes it MPDR.
 
 The requirements of a method:
 
@@ -35,6 +36,7 @@ from nae_tf.baselines.dae import DAE
 from nae_tf.baselines.dagmm import DAGMM
 from nae_tf.baselines.ganomaly import GANomaly
 from nae_tf.baselines.memae import MemAE
+from nae_tf.baselines.projection_diffusion import ProjectionDiffusion
 from nae_tf.baselines.rae import RAE
 from nae_tf.baselines.vae import VAE, gaussian_encoder
 from nae_tf.baselines.vqvae import VQVAE
@@ -49,5 +51,6 @@ __all__ = [
     "WAE",
     "GANomaly",
     "MemAE",
+    "ProjectionDiffusion",
     "gaussian_encoder",
 ]

@@ -302,6 +302,21 @@ def test_a_chain_clips_by_the_rule_that_it_is_given(rule, axes):
     np.testing.assert_allclose(moved, x - 0.5 * clipped, rtol=1e-12)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_a_fixed_norm_moves_every_example_equally_far(scale):
+    x = np.random.default_rng(0).normal(size=(3, 2, 4)).astype(np.float32)
+    x[2] = 0
+    chain = LangevinChain(
+        1, 0.5, 0.0, gradient_clip="fixed_norm", clip_limit=0.2
+    )
+    moved, _ = chain.run(
+        tf.constant(x), lambda x: scale * quadratic_energy(x), SEED
+    )
+    norm = np.sqrt(np.sum(x[:2] ** 2, (1, 2), keepdims=True))
+    np.testing.assert_allclose(moved[:2], x[:2] * (1 - 0.1 / norm), rtol=1e-5)
+    np.testing.assert_array_equal(moved[2], 0)
+
+
 def test_adjusted_chain_anneals_its_noise():
     # Under constant energy every move is accepted, and variances add up.
     chain = LangevinChain(3, 0.5, 1.0, "reciprocal", metropolis_hastings=True)

@@ -83,7 +83,8 @@ def digits_aurocs(
                 "--show: AE and NAE are not stored; run without --show first."
             )
         models = results[method, digit, seed]["auroc"]
-        model = models[name] if name else next(iter(models.values()))
+        # MPDR's cells have the autoencoder that it starts from, too.
+        model = models[name] if name else list(models.values())[-1]
         return model[f"digit {digit}"]
 
     return np.array(
