@@ -61,9 +61,9 @@ def train(
             it.
         SystemExit: if SIGTERM or SIGINT came; the progress is saved.
     """
-    if set("*?[]") & set(str(run.path)):
+    if set("*?[]\\") & set(run.path.as_posix()):
         raise ValueError(
-            f"the run directory {str(run.path)!r} has one of * ? [ ] in its "
+            f"the run directory {str(run.path)!r} has one of * ? [ ] \\ in its "
             "name, which TensorFlow takes for a pattern when it reads a "
             "checkpoint; choose a different --run_dir."
         )

@@ -279,7 +279,7 @@ def read(checkpoint: tf.train.Checkpoint, saved: SavedCheckpoint):
     try:
         with explain_file_errors(
             f"cannot read the checkpoint {str(saved.path)!r}",
-            "Fix its permissions; rename a path with *, ?, [ or ], which "
+            "Fix its permissions; rename a path with *, ?, [, ] or \\, which "
             "TensorFlow takes for a pattern.",
         ):
             # An evaluation does not load the optimizer.

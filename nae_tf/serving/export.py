@@ -65,7 +65,8 @@ def export_model(
     """
     directory = pathlib.Path(directory)
     version = _next_version(directory) if version is None else version
-    check_integer("export_model", "version", version, 1)
+    # A server reads it as an integer of 64 bits.
+    check_integer("export_model", "version", version, 1, 2**63 - 1)
     path = directory / str(version)
     if path.exists():
         raise FileExistsError(

@@ -307,10 +307,13 @@ CASES = {
         checkpoint_of_an_unfinished_training,
         "is not over.*epoch 3, step 17. Continue it with --resume",
     ),
-    "a run directory that is a pattern": (
-        run_in("rate[1e-3]"),
-        r"has one of \* \? \[ \] in its name.*different --run_dir",
-    ),
+    **{
+        f"a run directory that is a pattern: {name}": (
+            run_in(name),
+            r"has one of \* \? \[ \] \\ in its name.*different --run_dir",
+        )
+        for name in ("rate[1e-3]", "rate\\1")
+    },
     "a phase without checkpoint": (
         lambda tmp_path: restore(keras.Sequential(), tmp_path),
         "holds no checkpoint",

@@ -3,6 +3,7 @@
 Each is read as its own convention means it, or refused in one line.
 """
 
+import os
 import struct
 
 import h5py
@@ -13,6 +14,7 @@ from science_files import read, refused, write_dicom
 
 from nae_tf.data import read_files
 from nae_tf.data.readers.images import decode_image
+from nae_tf.data.readers.stream import open_stream
 
 X = np.array([[1, 2.5], [3, 4.5]])
 PACKED = (X * 10).astype("i2")
@@ -393,3 +395,27 @@ def test_arrays_in_a_folder_are_named_by_themselves(tmp_path):
     (tmp_path / "slices" / "a.dcm").write_bytes(b"")
     with pytest.raises(ValueError, match=r"in training by '.*slices/\*\.dcm'"):
         read_files(tmp_path / "slices")
+
+
+# What is no file.
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.h5", "a.npy", "a.png"])
+def test_pipes_are_refused_at_once(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    path = str(tmp_path if name == "a.png" else tmp_path / name)
+    message = f"{name} is a pipe or a device, not a file"
+    with pytest.raises(ValueError, match=message):
+        read_files(path)
+    with pytest.raises(ValueError, match=message):
+        open_stream(path, (3, 4, 1), 2)
+
+
+def test_links_that_lead_nowhere(tmp_path):
+    for name in ("b.csv", "photos/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to("missing")
+    with pytest.raises(FileNotFoundError, match="is a link to a file"):
+        read_files(tmp_path / "photos")
+    with pytest.raises(FileNotFoundError, match="is a link to a file"):
+        read_files(f"{tmp_path}/*.csv")

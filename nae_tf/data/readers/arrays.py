@@ -21,7 +21,7 @@ from nae_tf.data.readers import (
 )
 from nae_tf.data.readers.checks import checked_examples, warn_of_dark_levels
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
-from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.contents import Contents, refuse_special
 from nae_tf.data.readers.labels import with_checked_labels
 from nae_tf.data.readers.tables import SUFFIXES, is_table, read_table
 
@@ -65,6 +65,7 @@ def read_array(
             f"{path}: expected a folder of images or a file named "
             f"{', '.join('*' + suffix for suffix in (*_READERS, *SUFFIXES))}."
         )
+    refuse_special(path)
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty.")
     try:

@@ -1,11 +1,31 @@
 """What a file of examples holds, and the order of its named features."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 
 from nae_tf.base.feature_names import Names, positions_of
 from nae_tf.data.readers.units import Units
+
+
+def refuse_special(path: pathlib.Path):
+    """Refuse what is no file on a disk: reading it may take for ever.
+
+    Args:
+        path: path that exists, or a link that leads nowhere.
+
+    Raises:
+        FileNotFoundError: if a link leads nowhere.
+        ValueError: if it is a pipe, a socket or a device.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is a link to a file that is missing.")
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is a pipe or a device, not a file; write its contents "
+            "into a file. nae-tf score reads a table from --input=-."
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

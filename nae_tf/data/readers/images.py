@@ -23,6 +23,7 @@ from nae_tf.data.image_headers import (
     read_header,
 )
 from nae_tf.data.readers.checks import checked_levels, warn_of_dark_levels
+from nae_tf.data.readers.contents import refuse_special
 from nae_tf.data.readers.pillow_images import decode_by_pillow
 
 IMAGE_SUFFIXES = (
@@ -92,6 +93,7 @@ def list_images(
                 f"{path} is not an image ({', '.join(IMAGE_SUFFIXES)}); "
                 f"{_remedy(path, folder)}."
             )
+        refuse_special(path)
         files.append(path)
         parts = path.relative_to(folder).parts
         labels.append(parts[0] if len(parts) > 1 else None)

@@ -11,6 +11,7 @@ import numpy as np
 from nae_tf.base.feature_names import Names
 from nae_tf.data.readers import checks, hdf5, paths, tables
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
+from nae_tf.data.readers.contents import refuse_special
 from nae_tf.data.readers.images import list_images, read_image
 from nae_tf.data.readers.units import Units
 
@@ -82,6 +83,7 @@ def open_stream(
         raise FileNotFoundError(f"there is no file or folder {path!r}.")
     if found.is_dir():
         return _folder_stream(found, example_shape, batch_size, max_level)
+    refuse_special(found)
     if tables.is_table(found):
         return _table_stream(found, batch_size, columns)
     if found.suffix.lower() in hdf5.SUFFIXES:
