@@ -10,11 +10,50 @@ The paper's own files stand beside this one, in reading order `energy`,
 `baselines`, `metrics`, `data` and `serving` have public names.
 """
 
+import contextlib
 import os
 import pathlib
 import sys
+import tempfile
 
 __version__ = "0.1.0"
+
+
+def _is_command():
+    """Return whether this process is a command of the package."""
+    name = "".join(sys.argv[:1])
+    started = any(x.startswith("nae_tf.") for x in sys.orig_argv)
+    return (name == "-m" and started) or name.startswith("nae-tf ")
+
+
+@contextlib.contextmanager
+def _silent_tensorflow():
+    """Keep TensorFlow's own log lines out of what a command prints.
+
+    Its libraries print some while they are loaded, at every level of logging.
+    With TF_CPP_MIN_LOG_LEVEL in the environment they are shown.
+    """
+    if not _is_command() or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    try:
+        terminal = os.dup(2)
+    except OSError:  # The process that started the command has closed it.
+        yield
+        return
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            if failed:
+                log.seek(0)
+                os.write(2, log.read())
 
 
 def _choose_backend():
@@ -25,9 +64,7 @@ def _choose_backend():
     Raises:
         ImportError: if Keras is to compute by something else.
     """
-    name = "".join(sys.argv[:1])
-    started = any(x.startswith("nae_tf.") for x in sys.orig_argv)
-    if (name == "-m" and started) or name.startswith("nae-tf "):
+    if _is_command():
         os.environ["KERAS_BACKEND"] = "tensorflow"
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if "keras" in sys.modules or backend == "tensorflow":
@@ -48,28 +85,29 @@ def _choose_backend():
 # `nae-tf --help` answers without TensorFlow, which takes seconds to import. For
 # a command runs/console_script.py renames the program and reloads this file.
 if pathlib.PurePath(*sys.argv[:1]).name not in ("nae-tf", "nae-tf.exe"):
-    _choose_backend()
-    from nae_tf import baselines, data, metrics, networks, serving, tables
-    from nae_tf.autoencoder import Autoencoder
-    from nae_tf.base import OutlierDetector
-    from nae_tf.estimator import NAEDetector
-    from nae_tf.langevin_chain import LangevinChain
-    from nae_tf.latent_space import Euclidean, Sphere
-    from nae_tf.nae import NAE
-    from nae_tf.replay_buffer import ReplayBuffer
-    from nae_tf.samplers import (
-        ContrastiveDivergence,
-        NegativeSample,
-        OnManifold,
-        PersistentContrastiveDivergence,
-        Sampler,
-    )
-    from nae_tf.serving import (
-        Calibration,
-        ExportedModel,
-        benjamini_hochberg,
-        export_model,
-    )
+    with _silent_tensorflow():
+        _choose_backend()
+        from nae_tf import baselines, data, metrics, networks, serving, tables
+        from nae_tf.autoencoder import Autoencoder
+        from nae_tf.base import OutlierDetector
+        from nae_tf.estimator import NAEDetector
+        from nae_tf.langevin_chain import LangevinChain
+        from nae_tf.latent_space import Euclidean, Sphere
+        from nae_tf.nae import NAE
+        from nae_tf.replay_buffer import ReplayBuffer
+        from nae_tf.samplers import (
+            ContrastiveDivergence,
+            NegativeSample,
+            OnManifold,
+            PersistentContrastiveDivergence,
+            Sampler,
+        )
+        from nae_tf.serving import (
+            Calibration,
+            ExportedModel,
+            benjamini_hochberg,
+            export_model,
+        )
 
 __all__ = [
     "NAE",

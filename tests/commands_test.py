@@ -101,6 +101,52 @@ def test_a_command_is_a_module_with_flags_and_main(name):
     assert callable(module.define_flags) and callable(module.main)
 
 
+@pytest.fixture
+def as_command(monkeypatch):
+    """This process, as if it were a command, without a level of logging."""
+    monkeypatch.setattr(sys, "argv", ["nae-tf train"])
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")  # Restored at the end.
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+
+
+def test_logs_of_tensorflow_are_not_the_first_lines(nae_tf_command, as_command):
+    done = nae_tf_command("train", "--gin_file=digits.gin", "stray")
+    assert done.stderr.startswith("error: unexpected argument 'stray'")
+
+
+def test_what_is_printed_while_a_command_is_loaded_is_dropped(
+    as_command, capfd
+):
+    with nae_tf._silent_tensorflow():
+        os.write(2, b"a log line\n")
+    os.write(2, b"a line of ours\n")
+    assert capfd.readouterr().err == "a line of ours\n"
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
+
+
+def test_it_is_shown_if_loading_fails(as_command, capfd):
+    with (
+        pytest.raises(ImportError, match="no such library"),
+        nae_tf._silent_tensorflow(),
+    ):
+        os.write(2, b"a log line\n")
+        raise ImportError("no such library")
+    assert capfd.readouterr().err == "a log line\n"
+
+
+def test_it_is_shown_to_those_who_ask_and_to_other_programs(
+    as_command, monkeypatch, capfd
+):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with nae_tf._silent_tensorflow():
+        os.write(2, b"asked for\n")
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    monkeypatch.setattr(sys, "argv", ["my_script.py"])
+    with nae_tf._silent_tensorflow():
+        os.write(2, b"of a script\n")
+    assert capfd.readouterr().err == "asked for\nof a script\n"
+
+
 def test_a_preparation_that_fails_says_so_in_a_line(tmp_path, nae_tf_command):
     pytest.importorskip("importlib_resources")
     done = nae_tf_command(

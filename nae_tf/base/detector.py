@@ -27,6 +27,7 @@ from nae_tf.base.input_checks import (
     value_checks,
 )
 from nae_tf.base.keras_ways import warn_of_distribution
+from nae_tf.base.retracing import without_retracing_warnings
 from nae_tf.base.saving import (
     deserialize_arguments,
     rebuild,
@@ -87,6 +88,7 @@ class OutlierDetector(FeatureUnits):
         """
         raise NotImplementedError
 
+    @without_retracing_warnings()
     def predict_outlier_score(
         self, x, batch_size: int = 256, key: str | None = None
     ) -> np.ndarray:
@@ -144,6 +146,7 @@ class OutlierDetector(FeatureUnits):
         name = type(self).__name__
         return self.frame_columns.values(name, x, self.variable_dtype, learn)
 
+    @without_retracing_warnings()
     def predict(self, x, *args, **kwargs):
         """Call the model on batches, with the arguments of `keras.Model`."""
         return super().predict(self._values(x), *args, **kwargs)
@@ -296,6 +299,7 @@ class OutlierDetector(FeatureUnits):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
+    @without_retracing_warnings()
     def fit(self, x=None, y=None, *args, key: str | None = None, **kwargs):
         """Train with the arguments of `keras.Model.fit`; labels are ignored.
 
@@ -342,6 +346,7 @@ class OutlierDetector(FeatureUnits):
             raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
         return history
 
+    @without_retracing_warnings()
     def evaluate(
         self,
         x=None,

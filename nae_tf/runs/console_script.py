@@ -8,6 +8,7 @@ The second line is the same as `python -m nae_tf.train --gin_file=digits.gin`.
 
 import difflib
 import importlib
+import os
 import sys
 from importlib import metadata
 
@@ -25,7 +26,11 @@ def main():
     """Run the command that the command line names."""
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("--help", "-h", "help"):
-        print(_help())
+        try:
+            print(_help(), flush=True)
+        except BrokenPipeError:
+            # Python flushes once more at its end, which would fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     elif name == "--version":
         print(f"nae-tf {metadata.version('nae-tf')}")
     elif name in COMMANDS:

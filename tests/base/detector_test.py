@@ -1,5 +1,6 @@
 """The contract of every method, on a detector with a single weight."""
 
+import logging
 import types
 
 import keras
@@ -137,6 +138,33 @@ def test_scores_of_a_table(x):
     scores = detector().predict_outlier_score(pandas.DataFrame(x))
     expected = np.mean((x - [0.0, 0.5, 1.0]) ** 2, 1)
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
+
+
+def test_models_in_a_loop_bring_no_warnings_of_retracing(x):
+    warned = []
+
+    class Collect(logging.Handler):
+        def emit(self, record):
+            warned.append(record.getMessage())
+
+    def trace():
+        # What TensorFlow warns of: a function that is traced at every call.
+        tf.function(lambda y: y + 1)(1.0)
+
+    handler = Collect()
+    tf.get_logger().addHandler(handler)
+    try:
+        for _ in range(7):
+            model = detector()
+            model.fit(x, verbose=0)
+            model.evaluate(x, verbose=0)
+            model.predict_outlier_score(x)
+        assert not warned
+        for _ in range(7):
+            trace()
+        assert "retracing" in warned[0]
+    finally:
+        tf.get_logger().removeHandler(handler)
 
 
 def test_an_array_is_cut_into_batches(x):
