@@ -7,7 +7,6 @@ the AUROC of both on test data. Everything goes into --run_dir. A training that
 was killed continues with --resume; SIGTERM saves and exits with status 75.
 """
 
-import os
 import pathlib
 
 import gin
@@ -21,7 +20,8 @@ from nae_tf.runs.disk import (
     explain_file_errors,
     write_atomically,
 )
-from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.runs.progress import print_status
+from nae_tf.runs.run_directory import RunDirectory, default_run_dir
 from nae_tf.training.distribution import make_strategy, shared_run
 from nae_tf.training.experiment import Experiment
 from nae_tf.training.interruption import Interruption, InterruptionOfEvaluation
@@ -145,6 +145,8 @@ def prepare(
         write_atomically(run.config, config)
     if not trained:
         record_data(run, recorded.task)
+    for line in recorded.task.counts():
+        print_status(line)
     return trainings
 
 
@@ -166,8 +168,9 @@ def define_flags():
     flags.DEFINE_string(
         "run_dir",
         None,
-        "The folder that the run is written to. The default is "
-        "runs/<name of the first gin file>.",
+        "The folder that the run is written to. The default is runs/<name of "
+        "the first gin file>, or runs/<name of the folder or file> for data of "
+        "yours.",
     )
     flags.DEFINE_bool(
         "resume",
@@ -188,17 +191,20 @@ def main():
     """Train what --gin_file and --gin_bindings describe."""
     # First of all, because TensorFlow sets up its devices at the first use.
     strategy = make_strategy(flags.FLAGS.num_replicas)
-    gin_files = flags.FLAGS.gin_file
+    gin_files, resume = flags.FLAGS.gin_file, flags.FLAGS.resume
     parse_config(gin_files, flags.FLAGS.gin_bindings)
-    name = pathlib.Path(gin_files[0]).stem
-    run_dir = flags.FLAGS.run_dir or os.path.join("runs", name)
-    with strategy.scope(), shared_run(pathlib.Path(run_dir)) as path:
-        run = RunDirectory(path)
-        results = train(run, Experiment.from_config(), flags.FLAGS.resume)
-        print(
-            f"\n{format_table(results)}\n\nreport: {run.report}\n"
-            f"run directory: {run.path}"
+    with strategy.scope():
+        experiment = Experiment.from_config()
+        run_dir = flags.FLAGS.run_dir or default_run_dir(
+            gin_files[0], experiment.task.files, resume
         )
+        with shared_run(pathlib.Path(run_dir)) as path:
+            run = RunDirectory(path)
+            results = train(run, experiment, resume)
+            print(
+                f"\n{format_table(results)}\n\nreport: {run.report}\n"
+                f"run directory: {run.path}"
+            )
 
 
 if __name__ == "__main__":

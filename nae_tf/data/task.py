@@ -70,6 +70,39 @@ class Task:
         """Shape of one example."""
         return tuple(self.train.shape)
 
+    def counts(self) -> list[str]:
+        """Return lines that say how many examples there are of what.
+
+        Example:
+            >>> from nae_tf.data import digits_holdout
+            >>> digits_holdout(9).counts()[0]
+            "1,132 training, 162 validation, 323 test inliers; 180 'digit 9'"
+        """
+        parts = {
+            "training": self.train,
+            "validation": self.validation,
+            "test": self.test,
+        }
+        inliers = ", ".join(f"{x.size:,} {name}" for name, x in parts.items())
+        lines = [f"{inliers} inliers; {_sizes(self.outliers) or 'no outliers'}"]
+        if self.selection:
+            lines.append(f"to choose an epoch by: {_sizes(self.selection)}")
+        if self.files:
+            files = list(self.files.items())
+            shown = [f"{count:,} in {path}" for path, count in files[:_SHOWN]]
+            if len(files) > _SHOWN:
+                shown.append(f"{len(files) - _SHOWN} more files")
+            lines.append(f"inliers: {', '.join(shown)}")
+        return lines
+
+
+# Files of which a line gives the counts.
+_SHOWN = 5
+
+
+def _sizes(sets: Mapping[str, Examples]) -> str:
+    return ", ".join(f"{x.size:,} {name!r}" for name, x in sets.items())
+
 
 def split_indices(
     num_examples: int, sizes: Sequence[int], seed: int

@@ -4,11 +4,56 @@ import contextlib
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from nae_tf.runs.configuration import default_text, parse_config
 from nae_tf.runs.disk import explain_file_errors
 from nae_tf.runs.locks import ProcessLock
+
+# Names of folders and files that say what part of the data is in them.
+_PARTS = {"data", "good", "inliers", "normal", "ok", "train", "training"}
+
+
+def default_run_dir(
+    gin_file: str, files: Iterable[str], resume: bool = False
+) -> pathlib.Path:
+    """Return the folder of a run whose user named none.
+
+    Args:
+        gin_file: path of the first gin file, which names the run of a preset.
+        files: paths of the user's own data, which name the run if there are
+            some: "photos/good" that in runs/photos.
+        resume: whether a run is continued. Those of earlier versions have the
+            name of the gin file.
+
+    Example:
+        >>> from nae_tf.runs.run_directory import default_run_dir
+        >>> default_run_dir("gin/digits.gin", []).as_posix()
+        'runs/digits'
+        >>> default_run_dir("mnist.gin", ["/home/me/photos/good"]).as_posix()
+        'runs/photos'
+        >>> default_run_dir("vectors.gin", ["normal.csv"]).as_posix()
+        'runs/normal'
+    """
+    runs = pathlib.Path("runs")
+    earlier = runs / pathlib.Path(gin_file).stem
+    first = next(iter(files), None)
+    if first is None:
+        return earlier
+    path = pathlib.Path(first)
+    names = [part for part in (*path.parent.parts, path.stem) if _is_name(part)]
+    telling = [name for name in names if name.lower() not in _PARTS]
+    if not names:
+        return earlier
+    named = runs / (telling or names)[-1]
+    if resume and not named.exists() and (earlier / "config.gin").exists():
+        return earlier
+    return named
+
+
+def _is_name(part: str) -> bool:
+    """Return whether a part of a path can name a folder."""
+    return part not in ("..", ".") and not set(part) & set("*?[]/\\:")
 
 
 class RunDirectory:

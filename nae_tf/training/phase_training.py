@@ -22,6 +22,7 @@ from nae_tf.training.experiment import Experiment, Phase
 from nae_tf.training.interruption import Interruption, SaveProgress
 from nae_tf.training.phase_callbacks import phase_callbacks
 from nae_tf.training.phase_checkpoints import PhaseCheckpoints
+from nae_tf.training.records import explanation
 from nae_tf.training.roll_back import RollBackRemedy
 from nae_tf.training.running_means import RestoreMeans
 
@@ -79,10 +80,13 @@ class PhaseTraining:
         """
         saved = self.checkpoints.newest()
         if saved is None:
+            task, phase = self.experiment.task, self.phase
             print_status(
-                f"{self.name}: {self.phase.epochs} epochs on "
-                f"{self.experiment.task.name}"
+                f"{self.name}: {phase.epochs} epochs of "
+                f"{phase.steps(task.train)} steps on {task.name}"
             )
+            if text := explanation(self.model.means):
+                print_status(f"({text})")
             progress = self.checkpoints.save(0, 0, self.phase.epochs == 0)
         else:
             progress = self._restore(saved, saved.progress.roll_backs)

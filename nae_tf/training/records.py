@@ -3,6 +3,7 @@
 import csv
 import sys
 import time
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -12,6 +13,72 @@ from tqdm import tqdm
 from nae_tf.runs.disk import explain_write_errors
 from nae_tf.runs.progress import print_status, terminal_bar
 from nae_tf.training.callbacks import ResumableCallback
+
+# Metrics on the terminal, in this order, and what a line calls them. Those of
+# other methods follow under their own names, as far as they fit.
+_TERMS = {
+    "loss": "loss",
+    "reconstruction_error": "error",
+    "val_reconstruction_error": "validation error",
+    "positive_energy": "E data",
+    "negative_energy": "E samples",
+    "val_positive_energy": "E validation",
+    "selection_auroc": "selection AUROC",
+    "temperature": "T",
+    "val_loss": "validation loss",
+}
+# Metrics that a line says by others: the gap is a difference of energies.
+_IMPLIED = {"energy_gap"}
+_EXPLANATIONS = {
+    "reconstruction_error": "error: mean squared error of reconstructions",
+    "positive_energy": "E: energy, the reconstruction error; data: training "
+    "examples; samples: negative samples",
+}
+_WIDTH = 99
+
+
+def explanation(names) -> str | None:
+    """Return a line that explains what the lines of epochs will call metrics.
+
+    Args:
+        names: names of the metrics of a model.
+    """
+    for name, text in _EXPLANATIONS.items():
+        if name in names:
+            return text
+    return None
+
+
+def epoch_line(title: str, logs: Mapping, end: str = "") -> str:
+    """Lay out the metrics of an epoch in a line of less than 100 characters.
+
+    Args:
+        title: beginning of the line.
+        logs: metrics by name.
+        end: end of the line.
+
+    Example:
+        >>> from nae_tf.training.records import epoch_line
+        >>> epoch_line("training 1/9", {"loss": 0.5, "val_loss": 2 / 3})
+        'training 1/9  loss 0.5  validation loss 0.6667'
+    """
+    shown = [name for name in _TERMS if name in logs]
+    # Without validation's twins, and without the parts of a mean.
+    shown += [
+        name
+        for name in logs
+        if name not in _TERMS
+        and name not in _IMPLIED
+        and not name.startswith(("val_", "outliers/"))
+    ]
+    if "val_reconstruction_error" in shown and "val_loss" in shown:
+        shown.remove("val_loss")
+    line = title
+    for name in shown:
+        part = f"  {_TERMS.get(name, name)} {float(logs[name]):.4g}"
+        if len(line) + len(part) + len(end) <= _WIDTH:
+            line += part
+    return line + end
 
 
 class ReplayBufferMetrics(keras.callbacks.Callback):
@@ -133,17 +200,14 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Print the metrics of the epoch, and without a bar the time left."""
-        metrics = "  ".join(
-            f"{name} {float(value):.4g}" for name, value in logs.items()
-        )
-        line = f"{self.title} {epoch + 1}/{self.epochs}  {metrics}"
+        title = f"{self.title} {epoch + 1}/{self.epochs}"
         if not self.bar.disable:
-            self.bar.write(line, file=sys.stderr)
+            self.bar.write(epoch_line(title, logs), file=sys.stderr)
             return
         step = self._step()
         pace = (time.monotonic() - self.start) / max(step - self.first_step, 1)
         left = tqdm.format_interval(pace * (self.total - step))
-        print_status(f"{line}  ({left} left)")
+        print_status(epoch_line(title, logs, f"  ({left} left)"))
 
     def on_train_end(self, logs=None):
         """Remove the bar."""

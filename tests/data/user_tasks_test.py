@@ -1,6 +1,7 @@
 """Tests of nae_tf/data/user_tasks.py and the readers of images and arrays."""
 
 import csv
+import dataclasses
 
 import gin
 import numpy as np
@@ -22,6 +23,25 @@ def hashes(split):
 
 
 # Tasks.
+
+
+def test_a_task_says_how_many_examples_there_are_of_what(tmp_path):
+    for name, count in {"a": 30, "b": 20, "scratch": 7}.items():
+        write_folder(tmp_path / name, random_images(count, 6, 5, 3))
+    task = user_tasks.user_data(
+        [str(tmp_path / "a"), str(tmp_path / "b")],
+        {"scratch": str(tmp_path / "scratch")},
+        selection={},
+    )
+    assert task.counts() == [
+        "35 training, 5 validation, 10 test inliers; 7 'scratch'",
+        f"inliers: 30 in {tmp_path / 'a'}, 20 in {tmp_path / 'b'}",
+    ]
+    alone = user_tasks.user_data(str(tmp_path / "a"))
+    assert alone.counts()[0].endswith(" inliers; no outliers")
+    files = {f"{number}.csv": 1 for number in range(9)}
+    (_, line) = dataclasses.replace(task, files=files).counts()
+    assert line.endswith("1 in 4.csv, 4 more files")
 
 
 def test_a_folder_is_split_at_random_and_completely(tmp_path):

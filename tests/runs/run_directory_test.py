@@ -1,5 +1,7 @@
 """A run directory is not overwritten, and runs no code of its own."""
 
+import pathlib
+
 import gin
 import pytest
 
@@ -62,3 +64,35 @@ def test_a_parameter_that_the_code_has_got_since_has_its_default(tmp_path):
     run.check_config(given.format(None))
     with pytest.raises(ValueError, match=r"bounds is 4, but .* not set"):
         run.check_config(given.format(4))
+
+
+@pytest.mark.parametrize(
+    ("gin_file", "files", "name"),
+    [
+        ("gin/digits.gin", [], "digits"),
+        ("mnist.gin", ["photos/good", "more"], "photos"),
+        ("mnist.gin", ["/data/bottle/train/good"], "bottle"),
+        ("mnist.gin", ["photos/*.png"], "photos"),
+        ("vectors.gin", ["tables/normal.csv"], "tables"),
+        ("vectors.gin", ["normal.csv"], "normal"),
+        ("vectors.gin", ["../good"], "good"),
+        ("vectors.gin", ["*.csv"], "vectors"),
+    ],
+)
+def test_a_run_is_named_by_its_data(gin_file, files, name):
+    path = run_directory.default_run_dir(gin_file, files)
+    assert path == pathlib.Path("runs", name)
+
+
+def test_a_run_of_an_earlier_version_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    earlier = pathlib.Path("runs", "vectors")
+    earlier.mkdir(parents=True)
+    arguments = ("vectors.gin", ["normal.csv"])
+    new = run_directory.default_run_dir(*arguments, resume=True)
+    assert new.name == "normal"
+    (earlier / "config.gin").touch()
+    assert run_directory.default_run_dir(*arguments, resume=True) == earlier
+    assert run_directory.default_run_dir(*arguments) == new
+    new.mkdir()
+    assert run_directory.default_run_dir(*arguments, resume=True) == new

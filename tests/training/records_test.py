@@ -64,7 +64,7 @@ def test_training_in_a_pipe_is_a_line_an_epoch_with_the_time_left(display):
         "training 1/3",
         "training 2/3",
     ]
-    assert "energy_gap" in lines[0] and lines[0].endswith(" left)")
+    assert "E samples" in lines[0] and lines[0].endswith(" left)")
 
 
 def test_the_time_left_is_by_the_pace_since_it_went_on(display, monkeypatch):
@@ -81,6 +81,48 @@ def test_the_time_left_is_by_the_pace_since_it_went_on(display, monkeypatch):
     callback.on_epoch_end(1, {"loss": 0.5})
     # Three steps took a minute, three are left.
     assert shown.getvalue() == "training 2/3  loss 0.5  (01:00 left)\n"
+
+
+def test_a_line_of_nae_has_the_energies_and_fits_a_terminal():
+    logs = {
+        "energy_gap": -1.234e-05,
+        "latent_gradient_norm": 1.234e-05,
+        "loss": -1.234e-05,
+        "negative_energy": 1.234e-05,
+        "positive_energy": 1.235e-05,
+        "val_positive_energy": 1.236e-05,
+        "visible_gradient_norm": 1.234e-05,
+        "replay_buffer_age": 1.234e05,
+        "outliers/chimera/auroc": 0.75,
+        "selection_auroc": 0.125,
+    }
+    line = records.epoch_line("training 1000/1000", logs, "  (10:10:10 left)")
+    assert line.endswith("  (10:10:10 left)") and len(line) < 100
+    for part in ("loss -1.2", "E data 1.235e-05", "E samples 1.234e-05"):
+        assert part in line
+    line = records.epoch_line("training 1/40", logs)
+    assert len(line) < 100
+    assert "E validation 1.236e-05" in line and "energy_gap" not in line
+
+
+def test_a_line_of_another_method_has_its_own_metrics():
+    logs = {"loss": 2.0, "kl_divergence": 0.5, "val_kl_divergence": 0.25}
+    line = records.epoch_line("training 1/9", logs | {"val_loss": 3.0})
+    assert line == (
+        "training 1/9  loss 2  validation loss 3  kl_divergence 0.5"
+    )
+    logs = {"loss": 2.0, "val_loss": 3.0, "reconstruction_error": 1.0}
+    line = records.epoch_line(
+        "pretraining 1/9", logs | {"val_reconstruction_error": 4.0}
+    )
+    assert line == "pretraining 1/9  loss 2  error 1  validation error 4"
+
+
+def test_every_short_name_is_explained():
+    assert "negative samples" in records.explanation(vector_nae().means)
+    of_autoencoder = vector_nae().autoencoder().means
+    assert records.explanation(of_autoencoder).startswith("error: ")
+    assert records.explanation(["loss", "denoising_error"]) is None
 
 
 def test_training_on_a_terminal_counts_steps_and_resumes_where_it_was(display):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
-from tiny_runs import DIGITS, TINY_DIGITS, run_module
+from tiny_runs import DIGITS, TINY_DIGITS, run_module, train_autoencoder
 
 from nae_tf import train
 from nae_tf.evaluation.results import aurocs
@@ -31,6 +31,18 @@ def run(tmp_path_factory):
     )
     assert finished.returncode == 0, finished.stderr
     return run_dir, finished.stdout
+
+
+def test_a_training_says_what_there_is_in_short_lines(tmp_path, capsys):
+    train_autoencoder(tmp_path / "run")
+    lines = capsys.readouterr().err.splitlines()
+    counts = "1,132 training, 162 validation, 323 test inliers; 180 'digit 9'"
+    assert lines[0] == counts
+    assert lines[1].startswith("to choose an epoch by: ")
+    assert lines[2] == "training: 4 epochs of 5 steps on digits without 9"
+    assert lines[3] == "(error: mean squared error of reconstructions)"
+    assert lines[4].startswith("training 1/4  loss ")
+    assert max(map(len, lines)) < 100
 
 
 def rows(run_dir):
