@@ -422,7 +422,7 @@ def test_frames_of_dicom_are_examples(tmp_path):
     [
         ("a.h5", "h5py", "hdf5"),
         ("a.root", "uproot", "root"),
-        ("a.fits", "astropy.io", "fits"),
+        ("a.fits", "astropy.io.fits", "fits"),
         ("a.nii", "nibabel", "medical"),
         ("a.dcm", "pydicom", "medical"),
     ],

@@ -5,6 +5,7 @@ import numpy as np
 from nae_tf.base.feature_names import listed
 from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.optional import library
 from nae_tf.data.readers.tabular import Fields, joined
 from nae_tf.data.readers.units import known_units
 
@@ -32,12 +33,7 @@ def read(path, key, label_key, columns: Columns) -> Contents:
         ModuleNotFoundError: if astropy is not installed.
         ValueError: if there is no such extension, or if values are missing.
     """
-    try:
-        from astropy.io import fits
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{path}: FITS files need astropy; pip install 'nae-tf[fits]'."
-        ) from error
+    fits = library(path, "FITS", "astropy.io.fits", "fits")
 
     try:
         with fits.open(path, memmap=False) as file:

@@ -20,6 +20,7 @@ from nae_tf.data.readers.hdf5_anndata import (
     is_anndata,
     is_categorical,
 )
+from nae_tf.data.readers.optional import library
 from nae_tf.data.readers.packing import check_attributes, packing_of
 from nae_tf.data.readers.tabular import (
     Fields,
@@ -54,12 +55,7 @@ def open_hdf5(path):
         ModuleNotFoundError: if h5py is not installed.
         ValueError: if it is not an HDF5 file.
     """
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{path}: HDF5 files need h5py; pip install 'nae-tf[hdf5]'."
-        ) from error
+    h5py = library(path, "HDF5", "h5py", "hdf5")
 
     with contextlib.suppress(ImportError):
         import hdf5plugin  # noqa: F401  Makes more compressions known.

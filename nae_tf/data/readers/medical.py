@@ -3,6 +3,7 @@
 import numpy as np
 
 from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.optional import library
 
 
 def read_nifti(path, key, label_key, columns) -> Contents:
@@ -22,12 +23,7 @@ def read_nifti(path, key, label_key, columns) -> Contents:
         ModuleNotFoundError: if nibabel is not installed.
         ValueError: if it is no volume.
     """
-    try:
-        import nibabel
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{path}: NIfTI files need nibabel; pip install 'nae-tf[medical]'."
-        ) from error
+    nibabel = library(path, "NIfTI", "nibabel", "medical")
 
     _refuse_names(path, key, label_key, columns)
     try:
@@ -68,13 +64,8 @@ def read_dicom(
     Arguments and errors are those of `read_nifti`, with pydicom; images are
     resized by who calls.
     """
-    try:
-        import pydicom
-        import pydicom.pixels
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{path}: DICOM files need pydicom; pip install 'nae-tf[medical]'."
-        ) from error
+    pydicom = library(path, "DICOM", "pydicom", "medical")
+    pixels = library(path, "DICOM", "pydicom.pixels", "medical")
 
     _refuse_names(path, key, label_key, columns)
     try:
@@ -88,7 +79,7 @@ def read_dicom(
                 f"{path} has a table of values (Modality LUT); apply it, as by "
                 "pydicom.pixels.apply_modality_lut, and save an array."
             )
-        stored = pydicom.pixels.pixel_array(file)
+        stored = pixels.pixel_array(file)
     except (
         pydicom.errors.InvalidDicomError,
         AttributeError,

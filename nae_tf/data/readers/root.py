@@ -5,6 +5,7 @@ import numpy as np
 from nae_tf.base.feature_names import listed
 from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.optional import library
 from nae_tf.data.readers.tabular import Fields, joined
 
 
@@ -22,12 +23,7 @@ def read(path, key, label_key, columns: Columns) -> Contents:
         ModuleNotFoundError: if uproot is not installed.
         ValueError: if there is no such tree, or if a branch is not flat.
     """
-    try:
-        import uproot
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{path}: ROOT files need uproot; pip install 'nae-tf[root]'."
-        ) from error
+    uproot = library(path, "ROOT", "uproot", "root")
 
     with path.open("rb") as file:
         if file.read(4) != b"root":
