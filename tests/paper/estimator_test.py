@@ -26,7 +26,7 @@ SHORT = OnManifold(
 
 def tiny(**settings):
     settings = {
-        "networks": "FCRes2",
+        "networks": "MLP",
         "sampler": SHORT,
         "pretraining_steps": 1,
         "steps": 1,
@@ -89,7 +89,12 @@ def test_it_is_a_scikit_learn_estimator(detector):
     "settings",
     [
         {},
-        {"networks": "FCRes2", "latent_dim": 3, "pretraining_steps": 120},
+        {
+            "networks": "FCRes2",
+            "latent_dim": 3,
+            "pretraining_steps": 120,
+            "steps": 40,
+        },
     ],
 )
 def test_outliers_off_the_curve_get_low_scores(settings):
