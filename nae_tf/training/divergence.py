@@ -8,6 +8,7 @@ back a little, with other noise and smaller steps, usually helps.
 import dataclasses
 import math
 import sys
+from collections.abc import Callable
 
 import gin
 import keras
@@ -194,12 +195,12 @@ class WatchDivergence(ResumableCallback):
         )
 
 
-def warn_of_collapse(name: str, model: keras.Model, x):
+def warn_of_collapse(name: str, model: Callable, x):
     """Warn on standard error if all reconstructions are alike.
 
     Args:
         name: name of the phase, used in the message.
-        model: trained autoencoder.
+        model: trained autoencoder, a function of examples.
         x: float [batch, ...]. There is no warning if all examples are equal.
     """
     spread = reconstruction_spread(model, x)
@@ -214,21 +215,20 @@ def warn_of_collapse(name: str, model: keras.Model, x):
         )
 
 
-def reconstruction_spread(model: keras.Model, x) -> float:
+def reconstruction_spread(model: Callable, x) -> float:
     """Measure how much reconstructions differ from example to example.
 
     Args:
-        model: an autoencoder.
-        x: float [batch, ...], in the units of the data.
+        model: an autoencoder, a function of examples.
+        x: float [batch, ...].
 
     Returns:
         Variance of the reconstructions divided by that of `x`, each over the
-        batch and summed over the elements, in the units of the networks. It is
-        near 1 if reconstructions are good, 0 if all are equal, and NaN if all
-        examples are equal.
+        batch and summed over the elements. It is near 1 if reconstructions are
+        good, 0 if all are equal, and NaN if all examples are equal.
     """
     reconstructed, given = (
-        np.var(np.asarray(model.standardized(values), np.float64), axis=0).sum()
+        np.var(np.asarray(values, np.float64), axis=0).sum()
         for values in (model(x), x)
     )
     return float(reconstructed / given) if given else math.nan

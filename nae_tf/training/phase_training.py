@@ -106,7 +106,12 @@ class PhaseTraining:
             # Of all kinds: those of one may well be drawn alike.
             some = sample(validation, COLLAPSE_EXAMPLES)
             batch = next(iter(some.batches(COLLAPSE_EXAMPLES)))
-            warn_of_collapse(self.name, self.model, batch)
+            # In the units of the networks, where no feature outweighs others.
+            x = self.model.as_examples(batch)
+            warn_of_collapse(self.name, self._reconstruct, x)
+
+    def _reconstruct(self, x):
+        return self.model.decode(self.model.encode(x))
 
     def _fit(self, progress: Progress) -> Progress:
         """Call `fit` for the rest of an epoch and for the epochs after it."""

@@ -19,6 +19,7 @@ from nae_tf.runs import configuration
 from nae_tf.runs.checkpoints import restore
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.serving.scoring import score_batches, stream_in_order
+from nae_tf.training import phase_training
 from nae_tf.training.experiment import Experiment
 
 NUM_ROWS = 300
@@ -63,13 +64,35 @@ def trained(tmp_path_factory):
     return folder
 
 
-def experiment(folder):
+def experiment(folder, bindings=()):
     paths = [
         f"user_data.inliers='{folder}/inliers.csv'",
         f"user_data.outliers={{'far': '{folder}/outliers.csv'}}",
     ]
-    configuration.parse_config(["vectors.gin"], [*TINY, *paths])
+    configuration.parse_config(["vectors.gin"], [*TINY, *paths, *bindings])
     return Experiment.from_config()
+
+
+def test_a_collapse_is_judged_by_standardised_features(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        phase_training,
+        "warn_of_collapse",
+        lambda name, model, x: seen.append((model(x), x)),
+    )
+    # One feature outweighs all others, in its units.
+    write(tmp_path / "inliers.csv", table() * [1, 1, 1e6] + [0, 0, 1e7])
+    write(tmp_path / "outliers.csv", table(20))
+    pretraining = [
+        "Experiment.pretraining=@pretraining/Phase()",
+        "pretraining/Phase.epochs=1",
+    ]
+    train.train(
+        RunDirectory(tmp_path / "run"), experiment(tmp_path, pretraining)
+    )
+    [(reconstructed, x)] = seen
+    np.testing.assert_allclose(np.std(x, axis=0), 1, atol=0.4)
+    assert np.abs(reconstructed).max() < 10
 
 
 @pytest.fixture
