@@ -17,18 +17,18 @@ import tensorflow as tf
 from nae_tf import losses
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.base import randomness
+from nae_tf.base.generation import GeneratesSamples, generation_seed
 from nae_tf.base.mixed_precision import full_precision, kernels_cast_once
-from nae_tf.base.randomness import Purpose
 from nae_tf.base.replicas import batch_share, replica_id
-from nae_tf.base.setting_checks import check_integer, check_number
+from nae_tf.base.setting_checks import check_number
 from nae_tf.energy import unnormalized_log_density
-from nae_tf.replay_buffer import is_stored_ring
+from nae_tf.replay_buffer import HoldsReplayBuffer
 from nae_tf.samplers import NegativeSample, OnManifold, Sampler
 
 
 @gin.register(module="nae_tf")
 @keras.saving.register_keras_serializable(package="nae_tf")
-class NAE(Autoencoder):
+class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
     """Normalized Autoencoder: an autoencoder trained as a normalised density.
 
     Images need pre-training (section 6.1): fit `model.autoencoder()`, which has
@@ -191,30 +191,6 @@ class NAE(Autoencoder):
             self.example_shape, self.latent_shape, self.variable_dtype
         )
 
-    def save_own_variables(self, store):
-        """Write temperature, step counter and replay buffer to a Keras file.
-
-        So `.keras` and `.weights.h5`, and with them Keras's callbacks
-        `BackupAndRestore` and `ModelCheckpoint`, hold all that training needs.
-        """
-        super().save_own_variables(store)
-        if self.replay_buffer is not None:
-            self.replay_buffer.save_into(store)
-
-    def load_own_variables(self, store):
-        """Read what `save_own_variables` wrote.
-
-        Older files have no replay buffer; that of the model stays as it is.
-        """
-        own = {
-            name: store[name]
-            for name in sorted(store.keys())
-            if not is_stored_ring(name)
-        }
-        super().load_own_variables(own)
-        if self.replay_buffer is not None:
-            self.replay_buffer.load_from(store)
-
     def autoencoder(self) -> Autoencoder:
         """Return the autoencoder of the same networks, for pre-training."""
         model = Autoencoder(
@@ -259,16 +235,7 @@ class NAE(Autoencoder):
             ValueError: if the model has no weights yet, `num_samples` is out of
                 range, or the sampler does not generate samples.
         """
-        if not self.built:
-            raise ValueError(
-                "NAE.sample: the model has no weights yet; fit it first, or "
-                "give it networks of known input shape."
-            )
-        check_integer("NAE.sample", "num_samples", num_samples, 1)
-        self.forget_graphs_of_other_networks()
-        return self._compiled_generate(
-            tf.constant(num_samples), tf.constant(seed)
-        )
+        return super().sample(num_samples, seed)
 
     def generate(self, num_samples, seed):
         """Generate samples as `sample` does, inside a graph.
@@ -280,10 +247,7 @@ class NAE(Autoencoder):
         Returns:
             `NegativeSample`.
         """
-        # Training steps count from 0.
-        seed = randomness.fold_in(
-            randomness.step_seed(seed, -1), Purpose.GENERATION
-        )
+        seed = generation_seed(seed)
         dtype = self.variable_dtype
         with kernels_cast_once(self):
             negative = self.sampler.generate(self, num_samples, seed, dtype)
@@ -298,10 +262,6 @@ class NAE(Autoencoder):
             negative.z0,
             negative.latent,
         )
-
-    @functools.cached_property
-    def _compiled_generate(self):
-        return tf.function(self.generate, autograph=False)
 
     def negative_samples(self, x, seed: int = 0) -> NegativeSample:
         """Draw negative samples as a training step would, but store none.
@@ -423,13 +383,6 @@ class NAE(Autoencoder):
         if negative.latent is not None:
             values["latent_gradient_norm"] = negative.latent.gradient_norm
         return {name: values[name] for name in values if name in self.means}
-
-    def saved_children(self, children, save_type):
-        """Leave the replay buffer out of exports, which do not use it."""
-        children = super().saved_children(children, save_type)
-        if save_type == "savedmodel":
-            children.pop("replay_buffer", None)
-        return children
 
     def renamed_arguments(self) -> dict:
         """Return the start value of T, because training may have changed T."""

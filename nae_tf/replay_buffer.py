@@ -10,6 +10,7 @@ import warnings
 import tensorflow as tf
 
 from nae_tf.base import randomness
+from nae_tf.base.detector import OutlierDetector
 from nae_tf.base.private import SavedAsTensors
 from nae_tf.base.replicas import replica_id
 from nae_tf.base.setting_checks import check_integer
@@ -289,3 +290,40 @@ def deal_out(states, num_pushed, replicas: int, capacity: int):
         hands.append(tf.concat([hand, empty], 0))
         counts.append(count)
     return tf.stack(hands), tf.stack(counts)
+
+
+class HoldsReplayBuffer(OutlierDetector):
+    """A detector whose `replay_buffer`, if it is not None, is in its files.
+
+    So `.keras` and `.weights.h5`, and with them Keras's callbacks
+    `BackupAndRestore` and `ModelCheckpoint`, hold all that training needs.
+    """
+
+    replay_buffer: ReplayBuffer | None
+
+    def save_own_variables(self, store):
+        """Write the model's own variables and the replay buffer."""
+        super().save_own_variables(store)
+        if self.replay_buffer is not None:
+            self.replay_buffer.save_into(store)
+
+    def load_own_variables(self, store):
+        """Read what `save_own_variables` wrote.
+
+        Older files have no replay buffer; that of the model stays as it is.
+        """
+        own = {
+            name: store[name]
+            for name in sorted(store.keys())
+            if not is_stored_ring(name)
+        }
+        super().load_own_variables(own)
+        if self.replay_buffer is not None:
+            self.replay_buffer.load_from(store)
+
+    def saved_children(self, children, save_type):
+        """Leave the replay buffer out of exports, which do not use it."""
+        children = super().saved_children(children, save_type)
+        if save_type == "savedmodel":
+            children.pop("replay_buffer", None)
+        return children
