@@ -51,7 +51,10 @@ class DivergenceGuard:
             the mean positive energy of the phase's first epoch.
         max_bound_fraction: largest share of the samples' elements at the
             bounds of the visible chain. Images that are mostly black have many.
-        patience: number of consecutive epochs, > 0, beyond either of these two
+        max_energy: largest mean energy of data or samples, in absolute value;
+            for energies that may be negative, as IGEBM's, and have no natural
+            unit.
+        patience: number of consecutive epochs, > 0, beyond one of these three
             limits that is a divergence.
         max_weight_growth: largest norm of the trained weights, as a multiple
             of their norm at the start of the phase.
@@ -63,6 +66,7 @@ class DivergenceGuard:
     rate_factor: float = 0.5
     max_gap_ratio: float = 50.0
     max_bound_fraction: float = 0.99
+    max_energy: float = math.inf
     patience: int = 3
     max_weight_growth: float = 20.0
     weights_every: int = 100
@@ -81,6 +85,7 @@ class DivergenceGuard:
             ("rate_factor", "(0, 1]"),
             ("max_gap_ratio", "[0, inf]"),
             ("max_bound_fraction", "[0, inf]"),
+            ("max_energy", "(0, inf]"),
             ("max_weight_growth", "[1, inf]"),
         ]:
             check_number(owner, name, getattr(self, name), interval)
@@ -100,7 +105,8 @@ class WatchDivergence(ResumableCallback):
         self.epoch = 0
         self.first_norm: float | None = None
         self.first_energy: float | None = None
-        self.suspicious = {"energy_gap": 0, "visible_fraction_at_bound": 0}
+        # Number of epochs in a row beyond the limit, by metric.
+        self.suspicious: dict[str, int] = {}
         self.history: list[dict[str, float]] = []
 
     @property
@@ -144,6 +150,13 @@ class WatchDivergence(ResumableCallback):
                 > self.guard.max_bound_fraction,
                 "the samples are stuck at the bounds of the visible chain",
             )
+        for name in ("positive_energy", "negative_energy"):
+            if name in metrics:
+                self._count(
+                    name,
+                    abs(metrics[name]) > self.guard.max_energy,
+                    f"{name} ran away beyond {self.guard.max_energy:.3g}",
+                )
 
     def check_weights(self):
         """Raise `DivergenceError` if the weights are infinite or too large."""
@@ -178,7 +191,8 @@ class WatchDivergence(ResumableCallback):
         self.history = list(state["history"])
 
     def _count(self, name, beyond, meaning):
-        self.suspicious[name] = self.suspicious[name] + 1 if beyond else 0
+        before = self.suspicious.get(name, 0)
+        self.suspicious[name] = before + 1 if beyond else 0
         epochs = self.suspicious[name]
         if epochs >= self.guard.patience:
             self._report(f"{meaning} for {epochs} epochs in a row", name)

@@ -151,6 +151,18 @@ def test_what_a_phase_started_from_survives_an_interruption(model, watch):
         again.check_weights()
 
 
+@pytest.mark.parametrize("name", ["positive_energy", "negative_energy"])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_energies_without_a_unit_have_a_limit_of_their_own(model, name, sign):
+    watch = WatchDivergence(DivergenceGuard(max_energy=10.0))
+    watch.set_model(model)
+    watch.set_params({"steps": 10})
+    near, far = ({name: sign * value, "energy_gap": 0.0} for value in (9.9, 11))
+    epochs(watch, {}, near, near, near, far, far)
+    with pytest.raises(DivergenceError, match=f"{name} ran away beyond 10"):
+        watch.on_epoch_end(6, HEALTHY | far)
+
+
 @pytest.mark.parametrize(
     ("slope", "offset", "spread"), [(1, 0, 1), (0.5, 3, 0.25), (0, 7, 0)]
 )
