@@ -337,6 +337,7 @@ class OutlierDetector(FeatureUnits):
         refuse_sample_weight(kwargs.get("sample_weight"))
         try:
             with explain_bad_input():
+                x = self.prepare_fit(x)
                 history = super().fit(x, y, *args, **kwargs)
         except BaseException:
             # Keras would use a step again that is traced only in part.
@@ -345,6 +346,17 @@ class OutlierDetector(FeatureUnits):
         if history.epoch and not history.history:
             raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
         return history
+
+    def prepare_fit(self, x):
+        """Do what a method does once, before its first step of training.
+
+        Args:
+            x: examples or batches of them, as `fit` has checked them.
+
+        Returns:
+            `x`, or the same examples where reading has used some up.
+        """
+        return x
 
     @without_retracing_warnings()
     def evaluate(

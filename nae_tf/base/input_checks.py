@@ -257,7 +257,7 @@ def as_batches(x, batch_size: int):
             f"{BAD_INPUT} the dataset has no end; leave repeat() out, or end "
             "it by take()."
         )
-    if isinstance(x, Iterable) and not _is_array(x):
+    if isinstance(x, Iterable) and not is_array(x):
         return x
     check_integer("predict_outlier_score", "batch_size", batch_size, 1)
     refuse_masked(x)
@@ -266,6 +266,6 @@ def as_batches(x, batch_size: int):
     return (x[start : start + batch_size] for start in starts)
 
 
-def _is_array(x) -> bool:
+def is_array(x) -> bool:
     """Return whether NumPy can convert a value to an array."""
     return isinstance(x, Sequence) or hasattr(x, "__array__")

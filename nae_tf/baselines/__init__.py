@@ -1,15 +1,18 @@
-"""Other methods on the networks that NAE takes (section 6.3, appendix D.4).
+"""Other methods, most on the networks of NAE (section 6.3, appendix D.4).
 
 There is one file per method, in reading order `dae`, `vae`, `wae`, `rae`,
-`vqvae`, `memae`, `dagmm`, `ganomaly`; no file imports another. The plain
-autoencoder is `nae_tf.Autoencoder`. `projection_diffusion` is no method of its
-own but a sampler of `NAE`, which makes it MPDR.
+`vqvae`, `memae`, `dagmm`, `ganomaly`, `igebm`, `glow`; none imports another.
+The plain autoencoder is `nae_tf.Autoencoder`. `projection_diffusion` is no
+method of its own but a sampler of `NAE`, which makes it MPDR. Other files are
+the mathematics of methods: `gaussian_mixture` of DAGMM; `spectral_norm` of
+IGEBM; `likelihood_model`, `flow_layers` and `flow_couplings` of Glow.
 
 The requirements of a method:
 
 - An `OutlierDetector`, or an `Autoencoder` where it scores by reconstruction
-  error, whose constructor takes `encoder` and `decoder` first. It is registered
-  for gin (`@gin.register(module="nae_tf")`, outermost) and for Keras.
+  error. Its constructor takes `encoder` and `decoder` first, or no network. The
+  class is registered for gin (`@gin.register(module="nae_tf")`, outermost) and
+  for Keras.
 - Every argument of its constructor is an attribute of the same name: saved
   models are rebuilt from these.
 - `objective(x, training)` returns its loss and the other metrics of `fit`, by
@@ -26,7 +29,8 @@ The requirements of a method:
       DAE.encoder = %encoder
       DAE.decoder = %decoder
 
-  `%encoder`, `%decoder`, `%latent_dim` and `%seed` are macros of the presets;
+  `%encoder`, `%decoder`, `%latent_dim`, `%num_levels` (grey levels of images,
+  or None) and `%seed` are macros of the presets;
   `baseline/Phase` has as many steps as both phases of NAE together.
 
 `tests/baselines/contract_test.py` checks every method file.
@@ -35,6 +39,8 @@ The requirements of a method:
 from nae_tf.baselines.dae import DAE
 from nae_tf.baselines.dagmm import DAGMM
 from nae_tf.baselines.ganomaly import GANomaly
+from nae_tf.baselines.glow import Glow
+from nae_tf.baselines.igebm import IGEBM, energy_network
 from nae_tf.baselines.memae import MemAE
 from nae_tf.baselines.projection_diffusion import ProjectionDiffusion
 from nae_tf.baselines.rae import RAE
@@ -45,12 +51,15 @@ from nae_tf.baselines.wae import WAE
 __all__ = [
     "DAE",
     "DAGMM",
+    "IGEBM",
     "RAE",
     "VAE",
     "VQVAE",
     "WAE",
     "GANomaly",
+    "Glow",
     "MemAE",
     "ProjectionDiffusion",
+    "energy_network",
     "gaussian_encoder",
 ]

@@ -24,6 +24,7 @@ from nae_tf.runs.disk import (
 )
 from nae_tf.runs.progress import progress_bar
 from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.samplers import NegativeSample
 
 _BATCH_SIZE = 256
 
@@ -51,10 +52,9 @@ def draw_samples(
             same samples.
 
     Yields:
-        Arrays by name. "x" are the final samples, float [batch, ...], and "x0"
-        the starts of the visible chain. A latent chain adds its starts "z0",
-        its results "z", float [batch, latent_dim], and "decoded_z0", float
-        [batch, ...].
+        Arrays by name. "x" are the final samples, float [batch, ...]. A visible
+        chain adds its starts "x0", a latent chain its starts "z0", its results
+        "z", float [batch, latent_dim], and "decoded_z0", float [batch, ...].
 
     Raises:
         ValueError: if the model does not generate samples.
@@ -67,18 +67,22 @@ def draw_samples(
     for batch, start in enumerate(range(0, num_samples, _BATCH_SIZE)):
         # One independent seed for every batch.
         batch_seed = np.random.SeedSequence([seed, batch]).generate_state(1)
-        negative = model.sample(
+        sample = model.sample(
             min(_BATCH_SIZE, num_samples - start), int(batch_seed[0] >> 1)
         )
-        stages = {"x": negative.x, "x0": negative.x0}
-        if negative.z0 is not None:
-            stages |= {
-                "z": negative.z,
-                "z0": negative.z0,
-                "decoded_z0": model.unstandardized(
-                    model.sampler.visible_chain.clamp(model.decode(negative.z0))
-                ),
-            }
+        stages = {"x": sample.x}
+        if isinstance(sample, NegativeSample):
+            stages["x0"] = sample.x0
+            if sample.z0 is not None:
+                stages |= {
+                    "z": sample.z,
+                    "z0": sample.z0,
+                    "decoded_z0": model.unstandardized(
+                        model.sampler.visible_chain.clamp(
+                            model.decode(sample.z0)
+                        )
+                    ),
+                }
         yield {name: stage.numpy() for name, stage in stages.items()}
 
 

@@ -12,12 +12,15 @@ from nae_tf import NAE, Autoencoder
 from nae_tf.baselines import (
     DAE,
     DAGMM,
+    IGEBM,
     RAE,
     VAE,
     VQVAE,
     WAE,
     GANomaly,
+    Glow,
     MemAE,
+    energy_network,
     gaussian_encoder,
 )
 from nae_tf.energy import structural_dissimilarity
@@ -83,6 +86,10 @@ def asked(method, x):
 def standardised(method):
     model = nae(sampler=short_sampler())().standardize(np.eye(4))
     return getattr(model, method)(np.eye(4))
+
+
+def built_glow(shape, **settings):
+    return lambda: Glow(**settings).build((None, *shape))
 
 
 def matrices():
@@ -218,6 +225,43 @@ CASES = {
     "GANomaly discriminator": (
         lambda: ganomaly(discriminator=matrices())(),
         r"features of shape \[batch, num_features\]",
+    ),
+    **{
+        f"Glow {name}": (built_glow((4, 4, 1), **{name: 0}), f"{name} >= 1")
+        for name in (
+            "num_steps",
+            "num_scales",
+            "hidden_channels",
+            "num_samples",
+        )
+    },
+    "IGEBM penalty": (
+        lambda: IGEBM(vector_networks(latent_dim=1)[0], energy_penalty=-1),
+        "energy_penalty >= 0",
+    ),
+    "IGEBM of three outputs": (
+        lambda: IGEBM(vector_networks()[0]),
+        r"one output, \[batch, 1\], received \[batch, 3\]",
+    ),
+    "IGEBM on the manifold": (
+        lambda: IGEBM(vector_networks(latent_dim=1)[0], short_sampler()),
+        "without a latent chain.*use PersistentContrastiveDivergence",
+    ),
+    "an encoder that gives no energy": (
+        lambda: energy_network(vector_networks()[0]),
+        "received Sequential; give IGEBM a network with one output",
+    ),
+    "Glow levels": (
+        built_glow((4, 4, 1), num_levels=65_536),
+        r"num_levels in 2 \.\.\. 256, received 65536",
+    ),
+    "Glow of odd images": (
+        built_glow((6, 7, 1)),
+        r"2\*\*num_scales = 2.*received examples of shape \[6, 7, 1\]",
+    ),
+    "Glow of vectors at two scales": (
+        built_glow((6,), num_levels=None, num_scales=2),
+        "vectors of at least 2 values with num_scales=1",
     ),
     **{
         f"MemAE {message}": (method(MemAE, **settings), message)

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from methods import GIN, METHODS, TINY, experiment
+from methods import GIN, METHODS, TINY, WITHOUT_NETWORKS, experiment
 from tiny_models import spy_on_modes
 
-from nae_tf.baselines import DAE, DAGMM, VQVAE, GANomaly, MemAE
+from nae_tf.baselines import DAE, DAGMM, IGEBM, VQVAE, GANomaly, Glow, MemAE
 from nae_tf.evaluation.evaluate import evaluate
 from nae_tf.evaluation.results import aurocs
 from nae_tf.export import calibrate
@@ -28,8 +28,13 @@ CUT_GRADIENTS = {
     "vqvae": "gradients pass straight through the codes",
     "wae": "the width of the kernel is held fixed",
 }
+# Methods with a training step of their own, which their files test.
+OWN_STEP = {"igebm"}
+WITH_OBJECTIVE = sorted({*METHODS} - OWN_STEP)
+# Methods whose values have a range, which standardised features leave.
+WITH_RANGE = {"glow", "igebm"}
 # Methods whose training steps draw noise.
-NOISY = {"dae", "dagmm", "rae_gp", "vae", "vae_likelihood", "wae"}
+NOISY = {"dae", "dagmm", "glow", "rae_gp", "vae", "vae_likelihood", "wae"}
 # Methods and what their papers set.
 PAPERS = [
     (DAE, {"noise_std": 0.3}),
@@ -59,6 +64,9 @@ PAPERS = [
             "entropy_weight": 0.0002,
         },
     ),
+    # Of the NAE paper, appendix D.4.
+    (Glow, {"num_steps": 12, "num_scales": 1, "hidden_channels": 64}),
+    (IGEBM, {"energy_penalty": 1.0}),
     (VQVAE, {"commitment_weight": 0.25}),
 ]
 
@@ -116,7 +124,7 @@ def test_an_image_scores_alone_as_in_a_batch_and_always_the_same(method):
     np.testing.assert_allclose(backwards[::-1], scores, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", sorted({*METHODS} - WITH_RANGE))
 def test_raw_features_score_as_standardised_ones(method):
     raw = 300 + 50 * images(12).astype(np.float64)
     model = experiment(method).build_model().standardize(raw)
@@ -129,7 +137,7 @@ def test_raw_features_score_as_standardised_ones(method):
     )
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", WITH_OBJECTIVE)
 def test_the_loss_falls_on_a_fixed_batch(method):
     if method in GAMES:
         pytest.skip(GAMES[method])
@@ -143,7 +151,7 @@ def test_the_loss_falls_on_a_fixed_batch(method):
     assert after < before - 0.05 * abs(before)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", WITH_OBJECTIVE)
 def test_the_gradient_is_the_slope_of_the_loss(method):
     if method in CUT_GRADIENTS:
         pytest.skip(CUT_GRADIENTS[method])
@@ -175,7 +183,7 @@ def test_the_gradient_is_the_slope_of_the_loss(method):
             ), variable.path
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", WITH_OBJECTIVE)
 def test_every_training_step_has_noise_of_its_own(method):
     model = experiment(method).build_model()
     model.compile("sgd")
@@ -190,7 +198,7 @@ def test_every_training_step_has_noise_of_its_own(method):
     assert figures(False, 0) == figures(False, 1)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", sorted({*WITH_OBJECTIVE} - WITHOUT_NETWORKS))
 def test_only_a_training_step_runs_networks_in_training_mode(method):
     model = experiment(method).build_model()
     model.compile("sgd")
@@ -207,7 +215,7 @@ def test_only_a_training_step_runs_networks_in_training_mode(method):
     assert not any(np.concatenate(list(modes.values())))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", WITH_OBJECTIVE)
 def test_fit_logs_the_mean_over_examples_of_the_objective(method):
     # At a learning rate of 0 the weights stay, so the values can be computed
     # again, batch by batch: 8 and 4 examples.
@@ -265,7 +273,7 @@ def test_train_evaluate_and_export_run_from_the_run_directory(method, tmp_path):
     (scores,) = aurocs(results).values()
     assert scores.keys() == {"digit 9"} and 0 <= scores["digit 9"] <= 1
     logged = run.metrics.read_text()
-    assert "selection_auroc" in logged and "val_loss" in logged
+    assert "selection_auroc" in logged and ",val_" in logged
     run.load_config()
     again = Experiment.from_config()
     assert evaluate(run, again) == results

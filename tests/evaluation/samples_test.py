@@ -9,6 +9,7 @@ from tiny_models import short_sampler, vector_nae
 from tiny_runs import DIGITS, TINY_DIGITS, run_module
 
 from nae_tf import LangevinChain, OnManifold, PersistentContrastiveDivergence
+from nae_tf.baselines import Glow
 from nae_tf.data import digits
 from nae_tf.evaluation import features, samples
 from nae_tf.runs import configuration, run_directory
@@ -152,6 +153,13 @@ def test_samplers_without_a_latent_chain():
     )
     (stages,) = samples.draw_samples(model, 5)
     assert set(stages) == {"x0", "x"}
+
+
+def test_a_model_without_chains_has_final_samples_only():
+    model = Glow(num_steps=1, hidden_channels=4, num_levels=3)
+    model.build((None, 4, 4, 1))
+    (stages,) = samples.draw_samples(model, 5)
+    assert stages.keys() == {"x"} and stages["x"].shape == (5, 4, 4, 1)
 
 
 def test_samples_that_are_test_images_are_at_no_distance():

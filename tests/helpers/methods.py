@@ -10,18 +10,26 @@ GIN = pathlib.Path(__file__).resolve().parents[2] / "gin"
 METHODS = sorted(
     path.stem for path in (GIN / "methods").glob("*.gin") if path.stem != "mpdr"
 )
+# Methods that build their own network and take no encoder and decoder.
+WITHOUT_NETWORKS = {"glow"}
 TINY = [
     "latent_dim = 4",
     "MLPEncoder.hidden_units = (16,)",
     "MLPDecoder.hidden_units = (16,)",
+    "Glow.num_steps = 1",
+    "Glow.hidden_channels = 8",
     "baseline/Phase.epochs = 2",
     "baseline/Phase.steps_per_epoch = 3",
     "baseline/Phase.batch_size = 16",
     "Experiment.evaluation_limit = 20",
 ]
 
+# Of parts that other methods do not have.
+TINY_PARTS = {"igebm": ["igebm/LangevinChain.num_steps = 3"]}
+
 
 def experiment(method, preset="digits", bindings=TINY):
     files = [GIN / f"{preset}.gin", GIN / "methods" / f"{method}.gin"]
-    configuration.parse_config([str(file) for file in files], bindings)
+    parts = TINY_PARTS.get(method, []) if bindings else []
+    configuration.parse_config([str(file) for file in files], bindings + parts)
     return Experiment.from_config()

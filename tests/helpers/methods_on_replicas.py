@@ -13,9 +13,9 @@ import tensorflow as tf
 from methods import experiment
 from tiny_models import image_networks, short_sampler, vector_networks
 
-from nae_tf import NAE, Autoencoder
+from nae_tf import NAE, Autoencoder, langevin_chain, samplers
 from nae_tf.base import randomness
-from nae_tf.baselines import dae, rae, vae
+from nae_tf.baselines import dae, glow, rae, vae
 from nae_tf.training.distribution import make_strategy
 
 NARROW = [
@@ -23,12 +23,16 @@ NARROW = [
     "latent_dim = 4",
     "MLPEncoder.hidden_units = (8,)",
     "MLPDecoder.hidden_units = (8,)",
+    "Glow.num_steps = 1",
+    "Glow.hidden_channels = 4",
 ]
 CONVOLUTIONS = [
     # What oneDNN computes.
     "Experiment.precision = 'float32'",
     "encoder = @conv_encoder()",
     "conv_encoder.latent_dim = %latent_dim",
+    "IGEBM.network = @energy/conv_encoder()",
+    "energy/conv_encoder.latent_dim = 1",
     # Mean and variance.
     "VAE.encoder = @gaussian/conv_encoder()",
     "gaussian/conv_encoder.latent_dim = 8",
@@ -36,14 +40,19 @@ CONVOLUTIONS = [
 SETTINGS = {
     # The variance of a single example is nothing but the jitter.
     "dagmm": ["DAGMM.dropout = 0.0", "DAGMM.covariance_jitter = 0.1"],
+    # Every replica has a buffer of its own.
+    "igebm": [
+        "PersistentContrastiveDivergence.replay_ratio = 0.0",
+        "igebm/LangevinChain.num_steps = 2",
+    ],
     # Codes begin in the first step, and some die in the third.
     "vqvae": ["VQVAE.num_codes = 16", "VQVAE.restart_after = 2"],
 }
 
 
-def equal_noise(shape, seed, dtype):
+def equal_noise(shape, seed, dtype, *interval):
     """The same noise for every example, whichever replica has it."""
-    del seed
+    del seed, interval
     row = randomness.normal(shape[1:], [3, 4], dtype)
     return tf.broadcast_to(row, shape)
 
@@ -133,8 +142,10 @@ def refusal(strategy):
 
 
 two_replicas = make_strategy(2)
-for module in (dae, rae, vae):
-    module.randomness = types.SimpleNamespace(normal=equal_noise)
+for module in (dae, glow, rae, vae, langevin_chain, samplers):
+    module.randomness = types.SimpleNamespace(
+        **vars(randomness) | {"normal": equal_noise, "uniform": equal_noise}
+    )
 strategies = (tf.distribute.get_strategy(), two_replicas)
 print(
     json.dumps(

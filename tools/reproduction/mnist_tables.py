@@ -71,6 +71,8 @@ ROWS = (
     Row("`dagmm`", "dagmm", paper="DAGMM"),
     Row("`vqvae`", "vqvae", paper="VQVAE"),
     Row("`ganomaly`", "ganomaly", paper="GANomaly"),
+    Row("`igebm`", "igebm", paper="IGEBM"),
+    Row("`glow`", "glow", paper="Glow"),
     Row("`memae`", "memae"),
     Row("`rae_gp`", "rae_gp"),
     Row("`rae_l2`", "rae_l2"),
