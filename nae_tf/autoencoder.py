@@ -84,7 +84,9 @@ class Autoencoder(OutlierDetector):
         check_network(owner, "decoder", decoder)
         check_choice(owner, "distance", distance, DISTANCES)
         check_choice(owner, "reduction", reduction, ["mean", "sum"])
-        if not hasattr(latent_space or Sphere(), "project"):
+        # gin's @Sphere without brackets is the class, which projects nothing.
+        is_class = isinstance(latent_space, type)
+        if is_class or not hasattr(latent_space or Sphere(), "project"):
             raise ValueError(
                 f"{owner}: expected latent_space Sphere() or Euclidean(), "
                 f"received {latent_space!r}."

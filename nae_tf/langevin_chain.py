@@ -123,7 +123,8 @@ class LangevinChain(Serializable):
         if self.bounds is not None:
             object.__setattr__(self, "bounds", tuple(self.bounds))
         owner = "LangevinChain"
-        check_integer(owner, "num_steps", self.num_steps, 0)
+        # TensorFlow counts the steps of a loop in integers of 32 bits.
+        check_integer(owner, "num_steps", self.num_steps, 0, 2**31 - 1)
         object.__setattr__(self, "num_steps", int(self.num_steps))
         check_number(owner, "step_size", self.step_size, "(0, inf)")
         if self.noise_std is None:

@@ -121,7 +121,8 @@ def split_indices(
         Ascending, disjoint index arrays, first the rest, then one per size.
 
     Raises:
-        ValueError: if nothing is left for the first piece.
+        ValueError: if nothing is left for the first piece, or there is no
+            seed.
 
     Example:
         >>> from nae_tf.data import split_indices
@@ -129,6 +130,11 @@ def split_indices(
         >>> len(train), len(validation), len(test)
         (70, 10, 20)
     """
+    if seed is None:
+        raise ValueError(
+            "split_indices: expected a seed >= 0, received None; without one "
+            "the test examples of a command would be another's for training."
+        )
     rest = num_examples - sum(sizes)
     if rest < 1:
         raise ValueError(

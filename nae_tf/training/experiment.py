@@ -34,6 +34,9 @@ for _configurable in (
 
 PRECISIONS = ("float32", "mixed_bfloat16", "float64")
 
+# TensorFlow counts steps in integers of 32 bits.
+_MOST = 2**31 - 1
+
 
 @gin.register(module="nae_tf")
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Phase:
             value = getattr(self, name)
             if value is None and name in ("steps_per_epoch", "patience"):
                 continue
-            check_integer("Phase", name, value, smallest)
+            check_integer("Phase", name, value, smallest, _MOST)
         for name in ("dequantize", "flip"):
             check_flag("Phase", name, getattr(self, name))
         if not callable(self.optimizer):
@@ -198,11 +201,17 @@ class Experiment:
         """Make the model, with initial weights by the seed.
 
         Raises:
-            ValueError: if the model takes examples of another shape.
+            ValueError: if it is no outlier detector, or takes examples of
+                another shape.
         """
         keras.utils.set_random_seed(self.seed)
         keras.config.set_dtype_policy(self.precision)
         model = self.model()
+        if not isinstance(model, OutlierDetector):
+            raise ValueError(
+                "Experiment: expected model = @Name of an outlier detector, "
+                f"received one of {model!r}."
+            )
         if not model.built:
             model.build((None, *self.task.example_shape))
         if model.example_shape != self.task.example_shape:

@@ -116,13 +116,15 @@ def run_in(name):
     return call
 
 
-def as_a_command_says_it(*bindings):
+def as_a_command_says_it(*bindings, builds_model=False):
     """Build an experiment; gin's part of the error is made short."""
 
     def call():
         configuration.parse_config([DIGITS], [*TINY_DIGITS, *bindings])
         try:
-            Experiment.from_config()
+            experiment = Experiment.from_config()
+            if builds_model:
+                experiment.build_model()
         except (ValueError, TypeError) as error:
             raise ValueError(
                 configuration.message_in_one_line(error)
@@ -207,6 +209,21 @@ CASES = {
         as_a_command_says_it("digits_holdout.split_seed = '3'"),
         "^a parameter of digits_holdout has a value of a wrong type: .*int",
     ),
+    "a split without a seed": (
+        as_a_command_says_it("digits_holdout.split_seed = None"),
+        "expected a seed >= 0, received None",
+    ),
+    **{
+        f"{name} of 24 digits": (
+            as_a_command_says_it(f"{name} = {10**23}", builds_model=True),
+            rf"an integer {name.rpartition('.')[2]} in \d \.\.\. 2147483647",
+        )
+        for name in (
+            "training/Phase.epochs",
+            "training/Phase.batch_size",
+            "visible/LangevinChain.num_steps",
+        )
+    },
     "type of a setting": (
         as_a_command_says_it("CheckpointSchedule.max_share = '3'"),
         r"^CheckpointSchedule: expected max_share in \(0, 1\], received '3'",
@@ -232,6 +249,14 @@ CASES = {
     "task without brackets": (
         as_a_command_says_it("Experiment.task = @digits_holdout"),
         r"task = @name\(\) with brackets",
+    ),
+    "a latent space without brackets": (
+        as_a_command_says_it("NAE.latent_space = @Sphere", builds_model=True),
+        "NAE: expected latent_space Sphere",
+    ),
+    "a model that is none": (
+        as_a_command_says_it("Experiment.model = @Sphere", builds_model=True),
+        r"expected model = @Name of an outlier detector, received one of Sph",
     ),
     "model with brackets": (
         as_a_command_says_it("Experiment.model = @NAE()"),

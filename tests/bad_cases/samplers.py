@@ -59,7 +59,7 @@ CASES = {
         images_of_any_size,
         r"states of a fixed size, received the shape \[None, None, 1\]",
     ),
-    "negative steps": (chain(num_steps=-1), "num_steps >= 0"),
+    "negative steps": (chain(num_steps=-1), "num_steps in 0"),
     "half a step": (chain(num_steps=2.5), "integer num_steps"),
     "no parts": (chain(num_parts=0), "num_parts >= 1, received 0"),
     "half a part": (chain(num_parts=2.5), "integer num_parts"),

@@ -209,11 +209,11 @@ CASES = {
             ("optimizer", None),
         ]
     },
-    "phase's epochs": (phase(epochs=-1), "epochs >= 0"),
-    "phase's batches": (phase(batch_size=0), "batch_size >= 1"),
-    "phase's steps": (phase(steps_per_epoch=0), "steps_per_epoch >= 1"),
-    "phase's patience": (phase(patience=0), "patience >= 1"),
-    "phase's snapshots": (phase(num_snapshots=-1), "num_snapshots >= 0"),
+    "phase's epochs": (phase(epochs=-1), "epochs in 0"),
+    "phase's batches": (phase(batch_size=0), "batch_size in 1"),
+    "phase's steps": (phase(steps_per_epoch=0), "steps_per_epoch in 1"),
+    "phase's patience": (phase(patience=0), "patience in 1"),
+    "phase's snapshots": (phase(num_snapshots=-1), "num_snapshots in 0"),
     **{
         f"checkpoints' {name} {value}": (
             lambda name=name, value=value: CheckpointSchedule(**{name: value}),

@@ -397,6 +397,13 @@ def test_arrays_in_a_folder_are_named_by_themselves(tmp_path):
         read_files(tmp_path / "slices")
 
 
+@pytest.mark.parametrize("shape", [(4, 5), (0, 5, 1), (4.5, 5, 1)])
+def test_shapes_of_images_are_three_integers(tmp_path, shape):
+    np.save(tmp_path / "a.npy", GRAY[None])
+    with pytest.raises(ValueError, match="integers >= 1, received"):
+        read_files(tmp_path / "a.npy", image_shape=shape)
+
+
 # What is no file.
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import glob
+import numbers
 import os
 import pathlib
 import types
@@ -124,11 +125,15 @@ def read_files(
     if len(found) > 1:
         title += f" and {len(found) - 1} more"
     if image_shape is not None and (
-        len(image_shape) != 3 or min(image_shape) < 1
+        len(image_shape) != 3
+        or not all(
+            isinstance(size, numbers.Integral) and size >= 1
+            for size in image_shape
+        )
     ):
         raise ValueError(
-            f"{title}: expected image_shape (height, width, channels), all "
-            f">= 1, received {tuple(image_shape)}."
+            f"{title}: expected image_shape (height, width, channels), "
+            f"integers >= 1, received {tuple(image_shape)}."
         )
     if max_level is not None:
         check_integer(title, "max_level", max_level, 1)
