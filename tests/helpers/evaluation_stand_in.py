@@ -23,6 +23,9 @@ class MeanDetector:
     def as_examples(self, x):
         return x
 
+    def unstandardized(self, x):
+        return x
+
     def encode(self, x):
         return -x
 

@@ -28,7 +28,9 @@ CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
 
 def detector_of(outlier_score=tf.convert_to_tensor, value_range=None):
     return types.SimpleNamespace(
-        outlier_score=outlier_score, value_range=value_range
+        outlier_score=outlier_score,
+        value_range=value_range,
+        standardized=lambda x: x,
     )
 
 
