@@ -249,6 +249,17 @@ def test_other_examples_than_grey_images_have_a_page(shape):
     assert_numbers_are_those_of(results, numbers)
 
 
+def test_a_run_without_outliers_speaks_of_none():
+    _, alone = make_page(outliers=())
+    _, page = make_page()
+    for words in ("user_data.outliers", "How NAE scores "):
+        assert words in alone and words not in page
+    for words in ("0 sets", "True positive rate", "overlap", "bootstrap"):
+        assert words not in alone
+    for words in ("True positive rate", "overlap", "Area under the ROC"):
+        assert words in page
+
+
 def test_a_run_without_outliers_has_a_page():
     results, page = make_page(outliers=())
     assert not metric_paths(results)
