@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nae_tf import samplers
-from nae_tf.base.input_checks import refuse_masked
+from nae_tf.base.input_checks import refuse_dates, refuse_masked
 from nae_tf.base.setting_checks import check_number
 from nae_tf.data.image_arrays import unit_images
 from nae_tf.data.sources import ArrayExamples
@@ -333,6 +333,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
 
     def _validated(self, X, min_samples: int = 1, reset: bool = False):
         refuse_masked(X)
+        refuse_dates(X)
         fitted_to_images = not reset and hasattr(self, "image_shape_")
         if getattr(X, "ndim", 2) > 2 or fitted_to_images:
             return self._validated_images(X, reset)

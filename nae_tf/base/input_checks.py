@@ -220,6 +220,23 @@ def refuse_masked(x):
         )
 
 
+def refuse_dates(x):
+    """Refuse dates and durations, which NumPy turns into numbers of any unit.
+
+    Args:
+        x: an array, or a data frame with `dtypes`.
+
+    Raises:
+        ValueError: if there are some.
+    """
+    types = getattr(x, "dtypes", [getattr(x, "dtype", None)])
+    if any(getattr(dtype, "kind", "") in ("M", "m") for dtype in types):
+        raise ValueError(
+            f"{BAD_INPUT} expected numbers, received dates or durations; leave "
+            "them out, or convert them to a number such as hours."
+        )
+
+
 def is_empty(x) -> bool:
     """Return whether an array or a dataset is known to have no examples."""
     if isinstance(x, tf.data.Dataset):

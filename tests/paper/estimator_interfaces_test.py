@@ -1,6 +1,7 @@
 """NAEDetector in the hands of other libraries, with the right sign."""
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.metrics import roc_auc_score
@@ -93,3 +94,14 @@ def test_pyod_combines_negative_scores():
     _, standardised = utility.standardizer(train, test)
     for combine in (combination.average, combination.maximization):
         assert roc_auc_score(IS_OUTLIER, combine(standardised)) > 0.99
+
+
+def test_dates_are_no_numbers():
+    days = np.arange(80).reshape(40, 2)
+    frame = pandas.DataFrame(days.astype(float), columns=["a", "b"])
+    detector = short().fit(frame.to_numpy())
+    frame["b"] = pandas.to_datetime(frame["b"], unit="D")
+    for dates in (days.astype("M8[D]"), days.astype("m8[s]"), frame):
+        for call in (short().fit, detector.score_samples):
+            with pytest.raises(ValueError, match="received dates or durations"):
+                call(dates)
