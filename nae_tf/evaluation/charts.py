@@ -21,7 +21,10 @@ _MAX_STEPS = 400
 
 
 def histogram_chart(
-    title: str, inlier_scores: np.ndarray, outlier_scores: np.ndarray
+    title: str,
+    inlier_scores: np.ndarray,
+    outlier_scores: np.ndarray,
+    other_scores: Sequence | np.ndarray = (),
 ) -> str:
     """Draw histograms of the scores of inliers and outliers.
 
@@ -32,11 +35,13 @@ def histogram_chart(
         title: description of the chart for screen readers.
         inlier_scores: float [num_inliers].
         outlier_scores: float [num_outliers]; may be empty.
+        other_scores: float [num_others], which the axis has room for: those of
+            charts that are compared with this one.
 
     Returns:
         An SVG element.
     """
-    scores = np.concatenate([inlier_scores, outlier_scores])
+    scores = np.concatenate([inlier_scores, outlier_scores, other_scores])
     finite = scores[np.isfinite(scores)]
     if not finite.size:
         finite = np.zeros(1)

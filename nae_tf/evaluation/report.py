@@ -203,9 +203,11 @@ def _charts(results, evaluations: Mapping[str, MethodEvaluation]):
             for name, evaluation in evaluations.items()
         }
         sets = f"{title} and {inlier_name}" if title else inlier_name
+        # One axis for all methods: AE and NAE score by the same energy.
+        every = np.concatenate([x for pair in pairs.values() for x in pair])
         histograms = {
             name: markupsafe.Markup(
-                histogram_chart(f"Scores of {name} for {sets}", *pair)
+                histogram_chart(f"Scores of {name} for {sets}", *pair, every)
             )
             for name, pair in pairs.items()
         }

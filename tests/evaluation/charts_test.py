@@ -53,6 +53,18 @@ def test_bars_are_the_shares_of_each_set():
         assert np.abs(filled[:, 0] - middle).min() < 10
 
 
+def test_charts_that_are_compared_have_one_axis():
+    alike, low, high = np.full(4, 3.0), np.full(4, 2.0), np.full(4, 7.0)
+    every = np.concatenate([alike, low, high])
+    places = []
+    for outliers in (low, high):
+        svg = histogram_chart("scores", alike, outliers, every)
+        (area,) = paths(svg, "inlier")
+        filled = heights(area[:-1]).repeat(2)[: len(area) - 2] > 0
+        places.append(area[1:-1][filled][:, 0].mean())
+    assert places[0] == pytest.approx(places[1])
+
+
 def test_widely_spread_scores_get_a_logarithmic_axis():
     spread = np.geomspace(1e-3, 1e2, 400)
     svg = histogram_chart("scores", spread, spread)

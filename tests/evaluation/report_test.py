@@ -249,6 +249,20 @@ def test_other_examples_than_grey_images_have_a_page(shape):
     assert_numbers_are_those_of(results, numbers)
 
 
+def test_histograms_of_all_methods_have_one_axis():
+    # The scores of one method are ten times those of the other.
+    _, page = make_page(outliers=("near",))
+    texts = [
+        re.findall(r"<text[^>]*>([^<]*)<", chart)
+        for chart in re.findall(r"<svg.*?</svg>", page, re.DOTALL)[:2]
+    ]
+    axes = [
+        [text for text in each if "%" not in text and "share" not in text]
+        for each in texts
+    ]
+    assert axes[0] == axes[1] and len(axes[0]) > 2
+
+
 def test_a_run_without_outliers_speaks_of_none():
     _, alone = make_page(outliers=())
     _, page = make_page()
