@@ -229,7 +229,8 @@ def refuse_dates(x):
     Raises:
         ValueError: if there are some.
     """
-    types = getattr(x, "dtypes", [getattr(x, "dtype", None)])
+    # A series has both, and one type.
+    types = [x.dtype] if hasattr(x, "dtype") else getattr(x, "dtypes", [])
     if any(getattr(dtype, "kind", "") in ("M", "m") for dtype in types):
         raise ValueError(
             f"{BAD_INPUT} expected numbers, received dates or durations; leave "
