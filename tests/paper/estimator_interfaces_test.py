@@ -101,8 +101,8 @@ def test_dates_are_no_numbers():
     frame = pandas.DataFrame(days.astype(float), columns=["a", "b"])
     detector = short().fit(frame.to_numpy())
     frame["b"] = pandas.to_datetime(frame["b"], unit="D")
-    series = frame[frame.columns[0]]
-    for dates in (days.astype("M8[D]"), days.astype("m8[s]"), frame, series):
+    values = days.astype("M8[D]"), days.astype("m8[s]")
+    for dates in (*values, frame, frame["b"]):
         for call in (short().fit, detector.score_samples):
             with pytest.raises(ValueError, match="received dates or durations"):
                 call(dates)
