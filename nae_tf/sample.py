@@ -3,7 +3,7 @@
     nae-tf sample --run_dir=runs/digits --num_samples=64
 
 Runs fresh latent chains, eight times as long as in training (section D.3), and
-then the visible chain; Glow needs no chain. Writes
+then the visible chain; Glow and PixelCNN++ need none. Writes
 <run_dir>/samples/samples.npz with all stages and samples.png, which shows them
 side by side (Figure 7). With --features the samples are compared with test
 data; quality.json has the result. Distances are comparable only in the same

@@ -58,6 +58,8 @@ MATHEMATICS_OF_METHODS = {
     "baselines.gaussian_mixture",  # DAGMM
     "baselines.spectral_norm",  # IGEBM
     "baselines.likelihood_model",  # Glow
+    "baselines.causal_layers",  # PixelCNN++
+    "baselines.logistic_mixture",  # PixelCNN++
     "baselines.flow_layers",  # Glow
     "baselines.flow_couplings",  # Glow
 }

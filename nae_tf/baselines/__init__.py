@@ -1,11 +1,12 @@
 """Other methods, most on the networks of NAE (section 6.3, appendix D.4).
 
 There is one file per method, in reading order `dae`, `vae`, `wae`, `rae`,
-`vqvae`, `memae`, `dagmm`, `ganomaly`, `igebm`, `glow`; none imports another.
-The plain autoencoder is `nae_tf.Autoencoder`. `projection_diffusion` is no
-method of its own but a sampler of `NAE`, which makes it MPDR. Other files are
-the mathematics of methods: `gaussian_mixture` of DAGMM; `spectral_norm` of
-IGEBM; `likelihood_model`, `flow_layers` and `flow_couplings` of Glow.
+`vqvae`, `memae`, `dagmm`, `ganomaly`, `igebm`, `glow`, `pixelcnn`; none imports
+another. The plain autoencoder is `nae_tf.Autoencoder`. `projection_diffusion`
+is no method of its own but a sampler of `NAE`, which makes it MPDR. Other files
+are the mathematics of methods: `gaussian_mixture` of DAGMM; `spectral_norm` of
+IGEBM; `likelihood_model` of the next two; `flow_layers` and `flow_couplings` of
+Glow; `causal_layers` and `logistic_mixture` of PixelCNN++.
 
 The requirements of a method:
 
@@ -42,6 +43,7 @@ from nae_tf.baselines.ganomaly import GANomaly
 from nae_tf.baselines.glow import Glow
 from nae_tf.baselines.igebm import IGEBM, energy_network
 from nae_tf.baselines.memae import MemAE
+from nae_tf.baselines.pixelcnn import PixelCNN
 from nae_tf.baselines.projection_diffusion import ProjectionDiffusion
 from nae_tf.baselines.rae import RAE
 from nae_tf.baselines.vae import VAE, gaussian_encoder
@@ -59,6 +61,7 @@ __all__ = [
     "GANomaly",
     "Glow",
     "MemAE",
+    "PixelCNN",
     "ProjectionDiffusion",
     "energy_network",
     "gaussian_encoder",

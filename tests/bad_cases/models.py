@@ -20,6 +20,7 @@ from nae_tf.baselines import (
     GANomaly,
     Glow,
     MemAE,
+    PixelCNN,
     energy_network,
     gaussian_encoder,
 )
@@ -250,6 +251,29 @@ CASES = {
     "an encoder that gives no energy": (
         lambda: energy_network(vector_networks()[0]),
         "received Sequential; give IGEBM a network with one output",
+    ),
+    **{
+        f"PixelCNN {name}": (
+            lambda name=name, value=value: PixelCNN(**{name: value}),
+            f"PixelCNN: expected .*{name}.*received {value}",
+        )
+        for name, value in [
+            ("num_blocks", 0),
+            ("num_channels", 0),
+            ("num_components", 0),
+            ("num_scales", 0),
+            ("dropout", 1),
+            ("num_levels", 257),
+            ("num_levels", None),
+        ]
+    },
+    "PixelCNN of odd images": (
+        lambda: PixelCNN().build((None, 6, 8, 1)),
+        r"= 4, received examples of shape \[6, 8, 1\]",
+    ),
+    "PixelCNN of vectors": (
+        lambda: PixelCNN().build((None, 8)),
+        r"\[height, width, 1 or 3\].*received examples of shape \[8\]",
     ),
     "Glow levels": (
         built_glow((4, 4, 1), num_levels=65_536),

@@ -9,7 +9,16 @@ import tensorflow as tf
 from methods import GIN, METHODS, TINY, WITHOUT_NETWORKS, experiment
 from tiny_models import spy_on_modes
 
-from nae_tf.baselines import DAE, DAGMM, IGEBM, VQVAE, GANomaly, Glow, MemAE
+from nae_tf.baselines import (
+    DAE,
+    DAGMM,
+    IGEBM,
+    VQVAE,
+    GANomaly,
+    Glow,
+    MemAE,
+    PixelCNN,
+)
 from nae_tf.evaluation.evaluate import evaluate
 from nae_tf.evaluation.results import aurocs
 from nae_tf.export import calibrate
@@ -32,9 +41,12 @@ CUT_GRADIENTS = {
 OWN_STEP = {"igebm"}
 WITH_OBJECTIVE = sorted({*METHODS} - OWN_STEP)
 # Methods whose values have a range, which standardised features leave.
-WITH_RANGE = {"glow", "igebm"}
+WITH_RANGE = {"glow", "igebm", "pixelcnn"}
 # Methods whose training steps draw noise.
-NOISY = {"dae", "dagmm", "glow", "rae_gp", "vae", "vae_likelihood", "wae"}
+NOISY = {
+    *("dae", "dagmm", "glow", "pixelcnn", "rae_gp", "vae", "vae_likelihood"),
+    "wae",
+}
 # Methods and what their papers set.
 PAPERS = [
     (DAE, {"noise_std": 0.3}),
@@ -67,6 +79,17 @@ PAPERS = [
     # Of the NAE paper, appendix D.4.
     (Glow, {"num_steps": 12, "num_scales": 1, "hidden_channels": 64}),
     (IGEBM, {"energy_penalty": 1.0}),
+    (
+        PixelCNN,
+        {
+            # Of the NAE paper, appendix D.4.
+            "num_blocks": 5,
+            "num_channels": 80,
+            "num_components": 10,
+            "num_scales": 3,
+            "dropout": 0.5,
+        },
+    ),
     (VQVAE, {"commitment_weight": 0.25}),
 ]
 

@@ -11,13 +11,16 @@ METHODS = sorted(
     path.stem for path in (GIN / "methods").glob("*.gin") if path.stem != "mpdr"
 )
 # Methods that build their own network and take no encoder and decoder.
-WITHOUT_NETWORKS = {"glow"}
+WITHOUT_NETWORKS = {"glow", "pixelcnn"}
 TINY = [
     "latent_dim = 4",
     "MLPEncoder.hidden_units = (16,)",
     "MLPDecoder.hidden_units = (16,)",
     "Glow.num_steps = 1",
     "Glow.hidden_channels = 8",
+    "PixelCNN.num_channels = 4",
+    "PixelCNN.num_components = 2",
+    "PixelCNN.num_scales = 1",
     "baseline/Phase.epochs = 2",
     "baseline/Phase.steps_per_epoch = 3",
     "baseline/Phase.batch_size = 16",

@@ -25,6 +25,9 @@ NARROW = [
     "MLPDecoder.hidden_units = (8,)",
     "Glow.num_steps = 1",
     "Glow.hidden_channels = 4",
+    "PixelCNN.num_channels = 4",
+    "PixelCNN.num_components = 2",
+    "PixelCNN.num_scales = 1",
 ]
 CONVOLUTIONS = [
     # What oneDNN computes.
@@ -45,6 +48,8 @@ SETTINGS = {
         "PersistentContrastiveDivergence.replay_ratio = 0.0",
         "igebm/LangevinChain.num_steps = 2",
     ],
+    # Every example has dropout of its own.
+    "pixelcnn": ["PixelCNN.dropout = 0.0"],
     # Codes begin in the first step, and some die in the third.
     "vqvae": ["VQVAE.num_codes = 16", "VQVAE.restart_after = 2"],
 }

@@ -135,6 +135,7 @@ def test_the_paper_averages_are_those_it_prints():
         "GANomaly": 0.553,
         "IGEBM": 0.672,
         "Glow": 0.505,
+        "PixelCNN++": 0.545,
     }
     assert averages.keys() == paper_numbers.TABLE1.keys()
     for name, average in averages.items():
@@ -144,6 +145,7 @@ def test_the_paper_averages_are_those_it_prints():
 
 def test_every_method_file_has_a_row():
     files = {path.stem for path in (ROOT / "gin" / "methods").glob("*.gin")}
+    files -= {"mpdr"}  # NAE with another sampler.
     assert set(mnist_tables.METHODS) == files | {"nae", "nae_cd", "nae_pcd"}
     papers = [row.paper for row in mnist_tables.ROWS if row.paper]
     assert set(papers) == set(paper_numbers.TABLE1)

@@ -73,6 +73,7 @@ ROWS = (
     Row("`ganomaly`", "ganomaly", paper="GANomaly"),
     Row("`igebm`", "igebm", paper="IGEBM"),
     Row("`glow`", "glow", paper="Glow"),
+    Row("`pixelcnn`", "pixelcnn", paper="PixelCNN++"),
     Row("`memae`", "memae"),
     Row("`rae_gp`", "rae_gp"),
     Row("`rae_l2`", "rae_l2"),

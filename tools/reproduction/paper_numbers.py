@@ -22,6 +22,7 @@ VQVAE    .937 .272 .915 .807 .673 .807 .892 .643 .816 .596
 GANomaly .418 .676 .479 .750 .591 .615 .480 .546 .551 .427
 IGEBM    .926 .401 .642 .644 .664 .752 .851 .572 .747 .522
 Glow     .803 .014 .624 .625 .364 .561 .583 .326 .721 .426
+PixelCNN++ .757 .030 .663 .663 .483 .642 .596 .307 .810 .497
 """)
 
 # Table 4: MNIST against ConstantGray, HalfMNIST, ChimeraMNIST, Omniglot, Noise.
@@ -30,6 +31,7 @@ NAE-OMI 1.00 .999 .992 .995 1.00
 AE      .934 .523 .761 .885 1.00
 IGEBM   1.00 .986 .948 .946 1.00
 Glow    1.00 .948 .445 .653 1.00
+PixelCNN++ .982 .154 .334 .665 1.00
 """)
 
 # Table 6: digit 9 held out; epochs of pre-training, AE's AUROC, NAE's.
