@@ -12,18 +12,21 @@ import math
 
 import gin
 import keras
+import numpy as np
 import tensorflow as tf
 
 from nae_tf import losses
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.base import randomness
 from nae_tf.base.generation import GeneratesSamples, generation_seed
+from nae_tf.base.input_checks import first_examples
 from nae_tf.base.mixed_precision import full_precision, kernels_cast_once
 from nae_tf.base.replicas import batch_share, replica_id
 from nae_tf.base.setting_checks import check_number
+from nae_tf.base.step_budget import RECIPE
 from nae_tf.energy import unnormalized_log_density
 from nae_tf.replay_buffer import HoldsReplayBuffer
-from nae_tf.samplers import NegativeSample, OnManifold, Sampler
+from nae_tf.samplers import NegativeSample, OnManifold, Sampler, unit_of
 
 
 @gin.register(module="nae_tf")
@@ -61,7 +64,7 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
         latent_space=None,
         distance: str = "squared_error",
         reduction: str = "mean",
-        negative_energy_penalty: float = 1.0,
+        negative_energy_penalty: float | None = None,
         encoder_l2: float = 0.0,
         decoder_l2: float = 0.0,
         latent_l2: float = 0.0,
@@ -80,13 +83,15 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             decoder: network from latents to float [batch, ...].
             sampler: `OnManifold`, `ContrastiveDivergence`,
                 `PersistentContrastiveDivergence` or a `Sampler` of your own.
-                The default, `OnManifold.for_images()`, is the paper's for
-                MNIST; it takes values in [0, 1].
+                None chooses chains when the model first sees data, in
+                `pretrain` or `fit`, as `OnManifold.for_data` does.
             latent_space: `Sphere()` (the default) or `Euclidean()`.
             distance: "squared_error", "absolute_error" or "ssim" (section 2.1).
             reduction: "mean" or "sum" over the elements of an example.
             negative_energy_penalty: weight alpha of mean E(x')**2 in the loss,
-                >= 0.
+                >= 0. None means 1, the paper's, with a sampler of your own and
+                for images; for vectors the inverse of their variance, in whose
+                unit energies are.
             encoder_l2: weight of the encoder's squared L2 norm in the loss,
                 >= 0.
             decoder_l2: weight of the decoder's squared L2 norm in the loss,
@@ -107,17 +112,27 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
         check_number("NAE", "temperature", temperature, "(0, inf)")
         for key, value in {
             "temperature_learning_rate": temperature_learning_rate,
-            "negative_energy_penalty": negative_energy_penalty,
             "latent_l2": latent_l2,
         }.items():
             check_number("NAE", key, value, "[0, inf)")
+        if negative_energy_penalty is not None:
+            value = negative_energy_penalty
+            check_number("NAE", "negative_energy_penalty", value, "[0, inf)")
         if not isinstance(sampler, Sampler | None):
             raise ValueError(
                 "NAE: expected sampler None or a sampler, received "
                 f"{sampler!r}."
             )
         # Set first: super().__init__ builds the model, which needs them.
+        # Until data are seen the default is the paper's for MNIST. Chains that
+        # are chosen differ from it only in what the replay buffer does not see.
+        self.chooses_chains = sampler is None
+        self.chooses_penalty = sampler is None and (
+            negative_energy_penalty is None
+        )
         self.sampler = OnManifold.for_images() if sampler is None else sampler
+        if negative_energy_penalty is None:
+            negative_energy_penalty = 1.0
         self.negative_energy_penalty = negative_energy_penalty
         self.latent_l2 = latent_l2
         self.initial_temperature = temperature
@@ -137,8 +152,13 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
 
     @property
     def value_range(self) -> tuple[float, float] | None:
-        """The visible chain's box, which its samples never leave."""
-        return self.sampler.visible_chain.bounds
+        """The visible chain's box, which its samples never leave.
+
+        None before the chains are chosen.
+        """
+        return (
+            None if self.chooses_chains else self.sampler.visible_chain.bounds
+        )
 
     @property
     def trains_temperature(self) -> bool:
@@ -160,8 +180,88 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
         self.track("visible_gradient_norm")
         if self.sampler.visible_chain.rejects:
             self.track("visible_acceptance")
-        if self.value_range is not None:
+        if self.sampler.visible_chain.bounds is not None:
             self.track("visible_fraction_at_bound")
+
+    def prepare_fit(self, x):
+        """Choose the chains by the first data, if none were given.
+
+        Args:
+            x: examples, as Keras takes them. Of a `tf.data.Dataset` the first
+                batches are read. Batches that can be read only once are taken
+                for images in [0, 1], which their check then demands.
+
+        Returns:
+            `x`.
+
+        Raises:
+            ValueError: if the values are neither in [0, 1] nor standardised.
+        """
+        if self.chooses_chains:
+            examples = first_examples(x)
+            if examples is not None:
+                examples = np.asarray(self.as_examples(examples))
+            self._choose_chains(examples)
+        return super().prepare_fit(x)
+
+    def _choose_chains(self, examples):
+        self.chooses_chains = False
+        if examples is not None:
+            try:
+                self.sampler = OnManifold.for_data(examples)
+            except ValueError:
+                self.chooses_chains = True
+                raise
+            # Differs from the paper: where energies are small because values
+            # vary little, a weight of 1 would penalise nothing.
+            if self.chooses_penalty and examples.ndim == 2:
+                self.negative_energy_penalty = 1.0 / unit_of(examples) ** 2
+        if self.value_range is None:
+            self.means.pop("visible_fraction_at_bound", None)
+        self.forget_graphs()
+
+    def pretrain(self, x, steps: int = RECIPE.pretraining_steps, **kwargs):
+        """Train the autoencoder of the same networks (section 6.1).
+
+        Args:
+            x: examples, as `fit` takes them.
+            steps: number of steps, > 0.
+            **kwargs: further arguments of `fit`.
+
+        Returns:
+            `keras.callbacks.History` of the autoencoder.
+
+        Raises:
+            ValueError: if there are no examples, or they do not fit the model.
+
+        Example:
+            >>> import numpy as np
+            >>> from nae_tf import NAE
+            >>> from nae_tf.networks import MLPDecoder, MLPEncoder
+            >>> x = np.random.default_rng(0).normal(size=(64, 4))
+            >>> model = NAE(
+            ...     MLPEncoder(2, (4,)),
+            ...     MLPDecoder(2, (4,), output_activation=None),
+            ... )
+            >>> history = model.pretrain(x, steps=20, verbose=0)
+            >>> history = model.fit(x, steps=10, verbose=0)
+            >>> model.sampler.visible_chain.bounds is None  # Standardised data.
+            True
+        """
+        if not self.built:
+            self.build((None, *np.shape(first_examples(x))[1:]))
+        return self.autoencoder().fit(x, steps=steps, **kwargs)
+
+    def recipe_optimizer(self, steps: int):
+        """Make the optimizer of `fit(steps=...)`: Adam with a falling rate.
+
+        Args:
+            steps: number of steps of the training.
+        """
+        rate = keras.optimizers.schedules.CosineDecay(
+            RECIPE.learning_rate, steps
+        )
+        return keras.optimizers.Adam(rate)
 
     def build(self, input_shape):
         """Build the networks, the temperature and the replay buffer."""
@@ -290,6 +390,8 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
 
     def train_step(self, data):
         """Take one step of maximum likelihood on a batch (Eq. 12)."""
+        if self.chooses_chains:  # Without `fit`, as in `train_on_batch`.
+            self._choose_chains(None)
         x = self.training_examples(data)
         with kernels_cast_once(self):
             negative = self.sampler.draw(
@@ -386,6 +488,12 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
 
     def renamed_arguments(self) -> dict:
         """Return the start value of T, because training may have changed T."""
+        chosen_later: dict[str, None] = {}
+        if self.chooses_chains:
+            chosen_later["sampler"] = None
+            if self.chooses_penalty:
+                chosen_later["negative_energy_penalty"] = None
         return super().renamed_arguments() | {
-            "temperature": self.initial_temperature
+            "temperature": self.initial_temperature,
+            **chosen_later,
         }

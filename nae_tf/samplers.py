@@ -10,10 +10,12 @@ is passed in. `Sampler` is the base class of a sampler of your own.
 
 import abc
 import dataclasses
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import gin
 import keras
+import numpy as np
 import tensorflow as tf
 
 from nae_tf.base import randomness
@@ -174,6 +176,33 @@ class Sampler(Serializable, abc.ABC):
         )
 
 
+# Share of its error that a value loses in a step of a chosen visible chain.
+_RELAXATION = 0.2
+# Standard deviations that still pass for standardised features.
+_SMALLEST_UNIT, _LARGEST_UNIT = 0.1, 10.0
+
+
+def unit_of(x) -> float:
+    """Return the typical standard deviation of the values of examples.
+
+    Args:
+        x: float array [num_examples, ...].
+
+    Returns:
+        Median over the values that vary, to three digits, so that rounding of
+        the data does not show; 1 if none does.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.samplers import unit_of
+        >>> unit_of(np.array([[0.0, 3.0, 8.0], [2.0, 5.0, 8.0]]))
+        1.0
+    """
+    deviations = np.std(np.asarray(x, np.float64), axis=0)
+    varying = deviations[deviations > 0]
+    return float(f"{np.median(varying):.3g}") if varying.size else 1.0
+
+
 def _check_replay(sampler):
     owner = type(sampler).__name__
     check_number(owner, "replay_ratio", sampler.replay_ratio, "[0, 1]")
@@ -252,6 +281,56 @@ class OnManifold(Sampler):
             noise_std=0.05,
             gradient_clip="element",
             clip_limit=0.01,
+        )
+        return cls(latent_chain=latent, visible_chain=visible)
+
+    @classmethod
+    def for_data(cls, x) -> "OnManifold":
+        """Choose chains by the number of values of an example and their range.
+
+        The gradient of a mean over D values is proportional to 1 / D. So the
+        step size is proportional to D, and no step moves a value by more than
+        the paper's do. Images in [0, 1] have the noise of `for_images`. The
+        moves of vectors, in [0, 1] or standardised, are in units of the
+        features' standard deviation.
+
+        Args:
+            x: float array [num_examples, ...], the training data.
+
+        Raises:
+            ValueError: if the values are neither in [0, 1] nor standardised.
+
+        Example:
+            >>> import numpy as np
+            >>> from nae_tf import OnManifold
+            >>> x = np.random.default_rng(0).normal(size=(500, 30))
+            >>> OnManifold.for_data(x).visible_chain.step_size
+            3.0
+        """
+        x = np.asarray(x)
+        step_size = _RELAXATION / 2 * math.prod(x.shape[1:])
+        is_bounded = x.min() >= 0 and x.max() <= 1
+        is_image = is_bounded and x.ndim > 2
+        unit = 1.0 if is_image else unit_of(x)
+        if not is_bounded and not _SMALLEST_UNIT < unit < _LARGEST_UNIT:
+            raise ValueError(
+                "OnManifold.for_data: expected values in [0, 1] or "
+                f"standardised features, received values from {x.min():.3g} to "
+                f"{x.max():.3g} with a standard deviation of {unit:.3g}; "
+                "divide 8-bit images by 255, standardise tables, or give a "
+                "sampler of your own."
+            )
+        latent = LangevinChain(num_steps=10, step_size=0.2, noise_std=0.05)
+        # Differs from the paper: ten longer steps in the place of fifty, and
+        # for vectors moves in units of their standard deviation.
+        visible = LangevinChain(
+            num_steps=10,
+            step_size=step_size,
+            noise_std=0.05 * unit,
+            noise_schedule="reciprocal" if is_image else "constant",
+            gradient_clip="element",
+            clip_limit=0.1 * unit / step_size,
+            bounds=(0.0, 1.0) if is_bounded else None,
         )
         return cls(latent_chain=latent, visible_chain=visible)
 

@@ -34,6 +34,7 @@ from nae_tf.base.saving import (
     serialize_arguments,
 )
 from nae_tf.base.standardization import ROWS, FeatureUnits, moments
+from nae_tf.base.step_budget import RECIPE, arguments_of_budget
 
 # Prefix of the names of cached properties that hold a `tf.function`.
 _COMPILED = "_compiled_"
@@ -300,7 +301,15 @@ class OutlierDetector(FeatureUnits):
             self.optimizer.build(self.trainable_variables)
 
     @without_retracing_warnings()
-    def fit(self, x=None, y=None, *args, key: str | None = None, **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        *args,
+        key: str | None = None,
+        steps: int | None = None,
+        **kwargs,
+    ):
         """Train with the arguments of `keras.Model.fit`; labels are ignored.
 
         The names of a data frame's columns stay with the model and its files.
@@ -312,10 +321,17 @@ class OutlierDetector(FeatureUnits):
             *args: further arguments of `keras.Model.fit`.
             key: name of the examples where `x` is a dictionary or a
                 `tf.data.Dataset` of dictionaries, as in tensorflow-datasets.
+            steps: number of steps of the training, > 0, whatever the number of
+                examples; shown as `epochs` (10) parts of equal length, to which
+                it is rounded up. Arrays are shuffled and cut into batches of
+                `batch_size` (64). A model that was not compiled trains with
+                `recipe_optimizer`. None means as many as `epochs` passes over
+                the examples take, as in Keras.
             **kwargs: further arguments of `keras.Model.fit`.
 
         Raises:
-            ValueError: if there are no examples, or they do not fit the model.
+            ValueError: if there are no examples, they do not fit the model, or
+                a number of steps is out of range.
         """
         warn_of_distribution()
         self.forget_graphs_of_other_networks()
@@ -335,9 +351,15 @@ class OutlierDetector(FeatureUnits):
                 self.variable_dtype,
             )
         refuse_sample_weight(kwargs.get("sample_weight"))
+        with explain_bad_input():
+            x = self.prepare_fit(x)
+        if steps is not None:
+            owner = f"{type(self).__name__}.fit"
+            x, kwargs = arguments_of_budget(owner, x, steps, args, kwargs)
+            y, args = None, ()
+            self._compile_by_recipe(steps)
         try:
             with explain_bad_input():
-                x = self.prepare_fit(x)
                 history = super().fit(x, y, *args, **kwargs)
         except BaseException:
             # Keras would use a step again that is traced only in part.
@@ -357,6 +379,24 @@ class OutlierDetector(FeatureUnits):
             `x`, or the same examples where reading has used some up.
         """
         return x
+
+    def recipe_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
+        """Make the optimizer of `fit(steps=...)` where none was chosen.
+
+        Args:
+            steps: number of steps of the training.
+        """
+        return keras.optimizers.Adam(RECIPE.pretraining_learning_rate)
+
+    def _compile_by_recipe(self, steps):
+        """Compile a model that its user has not compiled, for each `fit` anew.
+
+        A learning rate that has fallen to 0 would train nothing again.
+        """
+        own = self.__dict__.get("_optimizer_of_recipe")
+        if not self.compiled or self.optimizer is own:
+            self.compile(self.recipe_optimizer(steps))
+            self.__dict__["_optimizer_of_recipe"] = self.optimizer
 
     @without_retracing_warnings()
     def evaluate(
