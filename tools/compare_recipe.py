@@ -1,0 +1,209 @@
+"""Compare NAE by its defaults with its own autoencoder on eight small tasks.
+
+    python tools/compare_recipe.py
+    python tools/compare_recipe.py --show
+
+What a stranger does with Keras: `NAE(encoder, decoder)`, `pretrain` and `fit`
+with the budget of the recipe, and nothing chosen. Cells are stored in
+tools/results/recipe, one file per task and seed, and not computed again; a
+killed comparison goes on with the missing ones. MNIST is read from
+NAE_TF_DATA_DIR and takes most of the time; --tasks leaves it out.
+"""
+
+import argparse
+import functools
+import json
+import os
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarking.tables import tables_of_scikit_learn
+from nae_tf import NAE
+from nae_tf.data import Examples, digits_holdout, mnist_holdout
+from nae_tf.metrics import auroc
+from nae_tf.networks import Conv28Decoder, Conv28Encoder, MLPDecoder, MLPEncoder
+from nae_tf.runs.disk import write_atomically
+from reproduction import cells
+
+STEPS = 500
+SEEDS = (0, 1, 2)
+_MNIST_TRAIN, _MNIST_TEST = 5_000, 1_000
+
+# Training inliers, test inliers, test outliers.
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def digits(held_out: int, seed: int) -> Arrays:
+    """Read scikit-learn's digits, float32 [num, 8, 8, 1] in [0, 1]."""
+    task = digits_holdout(held_out, seed)
+    [outliers] = task.outliers.values()
+    return _read(task.train), _read(task.test), _read(outliers)
+
+
+def mnist(held_out: int, seed: int) -> Arrays:
+    """Read 5,000 training and up to 1,000 test images of each kind."""
+    task = mnist_holdout(held_out)
+    [outliers] = task.outliers.values()
+    rng = np.random.default_rng(seed)
+    train = rng.permutation(_read(task.train))[:_MNIST_TRAIN]
+    test, outliers = (
+        rng.permutation(_read(examples))[:_MNIST_TEST]
+        for examples in (task.test, outliers)
+    )
+    return train, test, outliers
+
+
+def table(name: str, seed: int) -> Arrays:
+    """Read a table of scikit-learn, features in their own units."""
+    [found] = [t for t in tables_of_scikit_learn() if t.name == name]
+    split = found.split(seed)
+    return split.train, split.inliers, split.outliers
+
+
+_TABLES = (
+    "breast cancer, malignant",
+    "wine, cultivar 1",
+    "wine, cultivar 2",
+    "wine, cultivar 3",
+)
+TASKS: dict[str, Callable[[int], Arrays]] = {
+    **{f"digits, {c}": functools.partial(digits, c) for c in (8, 9)},
+    **{name: functools.partial(table, name) for name in _TABLES},
+    **{f"MNIST, {c}": functools.partial(mnist, c) for c in (4, 7)},
+}
+
+
+def networks(shape: tuple[int, ...]):
+    """Make the networks of a task, those that the guides show."""
+    if shape == (28, 28, 1):  # Half the paper's width.
+        return Conv28Encoder(32, 16, 512), Conv28Decoder(32, 16)
+    if len(shape) == 3:
+        return MLPEncoder(16, shape), MLPDecoder(16, shape)
+    layers = keras.layers
+    return (
+        keras.Sequential(
+            [keras.Input(shape), layers.Dense(64, "relu"), layers.Dense(8)]
+        ),
+        keras.Sequential(
+            [keras.Input((8,)), layers.Dense(64, "relu"), layers.Dense(*shape)]
+        ),
+    )
+
+
+def run_cell(task: str, seed: int) -> dict:
+    """Train by the defaults, and return both AUROCs."""
+    train, inliers, outliers = TASKS[task](seed)
+    keras.utils.set_random_seed(seed)
+    start = time.monotonic()
+    encoder, decoder = networks(train.shape[1:])
+    model = NAE(encoder, decoder, seed=seed)
+    if train.ndim == 2:
+        model.standardize(train)
+
+    def measured():
+        return auroc(
+            model.predict_outlier_score(inliers),
+            model.predict_outlier_score(outliers),
+        )
+
+    model.pretrain(train, verbose=0)
+    autoencoder = measured()
+    model.fit(train, steps=STEPS, verbose=0)
+    return {
+        "task": task,
+        "seed": seed,
+        "num_train": len(train),
+        "num_inliers": len(inliers),
+        "num_outliers": len(outliers),
+        "AE": autoencoder,
+        "NAE": measured(),
+        "seconds": round(time.monotonic() - start, 1),
+    }
+
+
+def stored(task: str, seed: int) -> pathlib.Path:
+    """Return the file of a cell."""
+    name = task.replace(",", "").replace(" ", "_")
+    return cells.RESULTS / "recipe" / f"{name}-seed{seed}.json"
+
+
+def show() -> str:
+    """Return the table of what is stored, and say what is missing."""
+    found = {
+        (task, seed): json.loads(stored(task, seed).read_text())
+        for task in TASKS
+        for seed in SEEDS
+        if stored(task, seed).exists()
+    }
+    lines = ["| task | seeds | AE | NAE | gain |", "|" + " --- |" * 5]
+    gains = []
+    for task in TASKS:
+        of_task = [cell for (name, _), cell in found.items() if name == task]
+        if not of_task:
+            continue
+        ae, nae = (np.mean([c[k] for c in of_task]) for k in ("AE", "NAE"))
+        gains.append(nae - ae)
+        lines.append(
+            f"| {task} | {len(of_task)} | {ae:.3f} | {nae:.3f} "
+            f"| {nae - ae:+.3f} |"
+        )
+    if found:
+        # Tasks differ; seeds of one are no independent evidence.
+        mean, half = cells.mean_interval(gains)
+        lines += [
+            "",
+            f"mean gain over {len(gains)} tasks: {mean:+.3f} ± {half:.3f} "
+            f"(95 %, paired by task); worst {min(gains):+.3f}",
+            cells.provenance(found.values()),
+        ]
+    missing = len(TASKS) * len(SEEDS) - len(found)
+    lines.append(f"missing: {missing} of {len(TASKS) * len(SEEDS)} cells")
+    return "\n".join(lines)
+
+
+def _read(examples: Examples) -> np.ndarray:
+    return np.concatenate(list(examples.batches(256).as_numpy_iterator()))
+
+
+def main(arguments: Sequence[str] | None = None):
+    """Compute the missing cells, or print what is stored."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--show", action="store_true", help="Print, and stop.")
+    parser.add_argument(
+        "--tasks",
+        nargs="+",
+        choices=TASKS,
+        default=list(TASKS),
+        metavar="TASK",
+        help=f"Some of {'; '.join(TASKS)}.",
+    )
+    given = parser.parse_args(arguments)
+    if not given.show:
+        threads = tf.config.threading.get_intra_op_parallelism_threads()
+        origin = {
+            "threads": threads or os.cpu_count(),
+            "commit": cells.commit(),
+            "machine": cells.machine(),
+        }
+        for seed in SEEDS:
+            for task in given.tasks:
+                file = stored(task, seed)
+                if not file.exists():
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    cell = run_cell(task, seed) | origin
+                    write_atomically(file, json.dumps(cell, indent=2) + "\n")
+    print(show())
+
+
+if __name__ == "__main__":
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    main()
