@@ -192,15 +192,20 @@ class IGEBM(HoldsReplayBuffer, GeneratesSamples):
                 "energy_network(encoder) makes one of an encoder."
             )
         *self.normalized_layers, _ = layers_with_kernel(self.network)
-        # Exact at first.
-        self.directions = [
-            self._direction(f"direction_{number}", layer.kernel)
-            for number, layer in enumerate(self.normalized_layers)
-        ]
+        # Exact at first. Checkpoints hold attributes, but no lists.
+        for number, layer in enumerate(self.normalized_layers):
+            name = f"direction_{number}"
+            setattr(self, name, self._direction(name, layer.kernel))
         self.replay_buffer = self.sampler.make_buffer(
             self.example_shape, (), self.variable_dtype
         )
         self.built = True
+
+    @property
+    def directions(self) -> list:
+        """The direction that each normalised kernel stretches most."""
+        count = len(self.normalized_layers)
+        return [getattr(self, f"direction_{number}") for number in range(count)]
 
     def _direction(self, name, kernel):
         value = keras.ops.convert_to_numpy(kernel)
