@@ -181,12 +181,12 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         start = time.monotonic()
         if self._one_nae:
-            self._fit_networks(X, seed)
+            energies = self._fit_networks(X, seed)
         else:
-            self._fit_ensemble(X, seed, goes_on)
+            energies = self._fit_ensemble(X, seed, goes_on)
         self._report(f"trained in {time.monotonic() - start:.1f} s")
         self.offset_ = float(
-            np.percentile(self._scores(X), 100 * self.contamination)
+            np.percentile(_scores_of(energies), 100 * self.contamination)
         )
         if not np.isfinite(self.offset_):
             raise ValueError(
@@ -377,17 +377,15 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             print(f"NAEDetector: {text}")
 
     def _scores(self, X):
-        with np.errstate(over="ignore", invalid="ignore"):
-            energies = self._energies(X)
-        # An example whose energy overflows is an outlier.
-        return np.where(np.isnan(energies), -np.inf, -energies)
+        return _scores_of(self._energies(X))
 
     def _energies(self, X):
-        if hasattr(self, "features_") or np.isnan(X).any():
-            return np.mean(self._fold_energies(X), axis=0)
-        return self.model_.predict_outlier_score(
-            self._network_inputs(X), 64 if X.ndim > 2 else 1024
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            if hasattr(self, "features_") or np.isnan(X).any():
+                return np.mean(self._fold_energies(X), axis=0)
+            return self.model_.predict_outlier_score(
+                self._network_inputs(X), 64 if X.ndim > 2 else 1024
+            )
 
     def _network_inputs(self, X):
         """Images as they are, tables standardised."""
@@ -460,10 +458,12 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         # All at once, so that an interrupted fit leaves the last one whole.
         self.features_, self.scaler_ = features, features.scaler_
         self.model_, self.fold_ = model, fold
-        energies = self._fold_energies(X)
-        # Without folds every member has seen every example.
-        mine = np.maximum(fold, 0)
-        self.left_out_energies_ = energies[mine, np.arange(len(X))]
+        with np.errstate(over="ignore", invalid="ignore"):
+            energies = self._fold_energies(X)
+            # Without folds every member has seen every example.
+            mine = np.maximum(fold, 0)
+            self.left_out_energies_ = energies[mine, np.arange(len(X))]
+            return np.mean(energies, axis=0)
 
     # --- One NAE with networks of the user's choice -------------------------
 
@@ -518,7 +518,13 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         for name in ("features_", "fold_", "left_out_energies_"):
             if hasattr(self, name):
                 delattr(self, name)
+        return self._energies(X)
 
     def _setting(self, name):
         """Return a setting, or the default that None stands for."""
         return setting_or_default(self, name, hasattr(self, "image_shape_"))
+
+
+def _scores_of(energies):
+    # An example whose energy overflows is an outlier.
+    return np.where(np.isnan(energies), -np.inf, -energies)
