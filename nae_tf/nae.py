@@ -19,10 +19,10 @@ from nae_tf import losses
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.base import randomness
 from nae_tf.base.generation import GeneratesSamples, generation_seed
-from nae_tf.base.input_checks import first_examples
 from nae_tf.base.mixed_precision import full_precision, kernels_cast_once
 from nae_tf.base.replicas import batch_share, replica_id
 from nae_tf.base.setting_checks import check_number
+from nae_tf.base.some_examples import first_examples
 from nae_tf.base.step_budget import RECIPE
 from nae_tf.energy import unnormalized_log_density
 from nae_tf.replay_buffer import HoldsReplayBuffer
@@ -351,17 +351,7 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
         dtype = self.variable_dtype
         with kernels_cast_once(self):
             negative = self.sampler.generate(self, num_samples, seed, dtype)
-        return self._in_units_of_data(negative)
-
-    def _in_units_of_data(self, negative: NegativeSample) -> NegativeSample:
-        return NegativeSample(
-            self.unstandardized(negative.x),
-            self.unstandardized(negative.x0),
-            negative.visible,
-            negative.z,
-            negative.z0,
-            negative.latent,
-        )
+        return negative.in_units_of(self)
 
     def negative_samples(self, x, seed: int = 0) -> NegativeSample:
         """Draw negative samples as a training step would, but store none.
@@ -384,7 +374,7 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             # Training steps count from 0, `generate` uses -1.
             seed = randomness.step_seed(seed, -2)
             negative = self.sampler.draw(self, x, self.replay_buffer, seed)
-            return self._in_units_of_data(negative)
+            return negative.in_units_of(self)
 
         return tf.function(draw, autograph=False)
 

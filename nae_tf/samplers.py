@@ -55,6 +55,21 @@ class NegativeSample(NamedTuple):
     z0: tf.Tensor | None = None
     latent: ChainDiagnostics | None = None
 
+    def in_units_of(self, model) -> "NegativeSample":
+        """Return the samples in the units of a model's data, not of its chains.
+
+        Args:
+            model: model that may standardise, with `unstandardized`.
+        """
+        return NegativeSample(
+            model.unstandardized(self.x),
+            model.unstandardized(self.x0),
+            self.visible,
+            self.z,
+            self.z0,
+            self.latent,
+        )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sampler(Serializable, abc.ABC):

@@ -284,34 +284,6 @@ def as_batches(x, batch_size: int):
     return (x[start : start + batch_size] for start in starts)
 
 
-_NUM_FIRST = 1_024
-
-
-def first_examples(x):
-    """Return some examples of what `fit` takes, without consuming it.
-
-    Args:
-        x: an array, `tf.data.Dataset` or `keras.utils.PyDataset` of batches,
-            with or without labels.
-
-    Returns:
-        An array: all examples of an array, about a thousand of batches. None
-        for what can be read only once.
-    """
-    if isinstance(x, keras.utils.PyDataset):
-        return np.asarray(keras.utils.unpack_x_y_sample_weight(x[0])[0])
-    if isinstance(x, tf.data.Dataset):
-        found, count = [], 0
-        for batch in x:
-            examples = keras.utils.unpack_x_y_sample_weight(batch)[0]
-            found.append(np.asarray(pick(examples, None)))
-            count += len(found[-1])
-            if count >= _NUM_FIRST:
-                break
-        return np.concatenate(found) if found else None
-    return np.asarray(x) if is_array(x) else None
-
-
 def is_array(x) -> bool:
     """Return whether NumPy can convert a value to an array."""
     return isinstance(x, Sequence) or hasattr(x, "__array__")

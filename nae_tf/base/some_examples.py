@@ -8,7 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nae_tf.base.input_checks import BAD_INPUT, is_array
+from nae_tf.base.input_checks import BAD_INPUT, is_array, pick
+
+_NUM_FIRST = 1_024
 
 
 def some_examples(x, number: int):
@@ -51,16 +53,47 @@ def some_examples(x, number: int):
             f"{BAD_INPUT} expected an array, a tf.data.Dataset, a PyDataset or "
             f"a generator, received {type(x).__name__}."
         )
-    read: list = []
-    examples: list[np.ndarray] = []
-    for batch in batches:
-        read.append(batch)
-        rows, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        examples.append(np.asarray(rows))
-        if sum(len(rows) for rows in examples) >= number:
-            break
+    read, examples = _read(batches, number)
     if not examples:
         raise ValueError(f"{BAD_INPUT} there are no examples to fit.")
     if isinstance(x, types.GeneratorType):
         x = (batch for batch in itertools.chain(read, x))
     return np.concatenate(examples), x
+
+
+def first_examples(x):
+    """Return some examples of what `fit` takes, without consuming it.
+
+    Args:
+        x: an array, `tf.data.Dataset` or `keras.utils.PyDataset` of batches,
+            with or without labels.
+
+    Returns:
+        An array: all examples of an array, about a thousand of batches. None
+        for what can be read only once.
+    """
+    if isinstance(x, keras.utils.PyDataset):
+        batches = [x[0]]
+    elif isinstance(x, tf.data.Dataset):
+        batches = x
+    else:
+        return np.asarray(x) if is_array(x) else None
+    _, examples = _read(batches, _NUM_FIRST)
+    return np.concatenate(examples) if examples else None
+
+
+def _read(batches, number):
+    """Read batches until there are `number` examples, or there are no more.
+
+    Returns:
+        The batches as they are, and the examples of each.
+    """
+    read: list = []
+    examples: list[np.ndarray] = []
+    for batch in batches:
+        read.append(batch)
+        rows, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        examples.append(np.asarray(pick(rows, None)))
+        if sum(len(rows) for rows in examples) >= number:
+            break
+    return read, examples

@@ -30,7 +30,6 @@ from nae_tf.baselines.flow_layers import standard_normal_log_density
 from nae_tf.baselines.likelihood_model import (
     GeneratedSample,
     LikelihoodModel,
-    bits_per_dimension,
     grey_levels,
 )
 
@@ -286,12 +285,7 @@ class Glow(LikelihoodModel):
             tf.shape(x), self.noise_seed(training), x.dtype
         )
         log_likelihood = self._log_likelihood(x, noise)
-        return {
-            "loss": -tf.reduce_mean(log_likelihood),
-            "bits_per_dimension": bits_per_dimension(
-                log_likelihood, self.num_dimensions
-            ),
-        }
+        return self.likelihood_terms(log_likelihood)
 
     def generate(self, num_samples, seed) -> GeneratedSample:
         """Generate samples as `sample` does, inside a graph.

@@ -298,11 +298,7 @@ class IGEBM(HoldsReplayBuffer, GeneratesSamples):
             negative = self.sampler.generate(
                 self._sampled, num_samples, seed, self.variable_dtype
             )
-        return NegativeSample(
-            self.unstandardized(negative.x),
-            self.unstandardized(negative.x0),
-            negative.visible,
-        )
+        return negative.in_units_of(self)
 
     # --- Training -------------------------------------------------------------
 

@@ -223,6 +223,19 @@ class LikelihoodModel(GeneratesSamples):
         log_likelihood = self.log_likelihood(x)
         return bits_per_dimension(log_likelihood, self.num_dimensions)
 
+    def likelihood_terms(self, log_likelihood) -> dict:
+        """Return the loss and the metric of a batch, for `objective`.
+
+        Args:
+            log_likelihood: float [batch], in nats.
+        """
+        return {
+            "loss": -tf.reduce_mean(log_likelihood),
+            "bits_per_dimension": bits_per_dimension(
+                log_likelihood, self.num_dimensions
+            ),
+        }
+
     def outlier_score(self, x):
         """Score examples by bits per dimension.
 

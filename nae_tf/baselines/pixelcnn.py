@@ -39,7 +39,6 @@ from nae_tf.baselines.causal_layers import (
 from nae_tf.baselines.likelihood_model import (
     GeneratedSample,
     LikelihoodModel,
-    bits_per_dimension,
     grey_levels,
 )
 from nae_tf.baselines.logistic_mixture import (
@@ -289,12 +288,7 @@ class PixelCNN(LikelihoodModel):
         """Compute the negative log likelihood, in training with dropout."""
         seed = self.noise_seed(training) if training else None
         log_likelihood = self._log_likelihood(x, seed)
-        return {
-            "loss": -tf.reduce_mean(log_likelihood),
-            "bits_per_dimension": bits_per_dimension(
-                log_likelihood, self.num_dimensions
-            ),
-        }
+        return self.likelihood_terms(log_likelihood)
 
     def generate(self, num_samples, seed) -> GeneratedSample:
         """Generate samples as `sample` does, inside a graph.
