@@ -9,11 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import UNUSED
+
+from nae_tf.tables.components import principal_components
 
 # Ranks double the columns; members of more than 100 would need more steps.
 _MAX_RANKED_FEATURES = 50
@@ -76,7 +77,7 @@ class TableFeatures(TransformerMixin, BaseEstimator):
         return self
 
     def _fit_components(self, z, fold):
-        self.components_ = self._principal_components(z)
+        self.components_ = principal_components(z, _KEPT_VARIANCE)
         # Fewer than half as many as rows: those fit any example.
         self.num_values_ = max(
             min(
@@ -95,7 +96,8 @@ class TableFeatures(TransformerMixin, BaseEstimator):
         else:
             left_out = fold == np.arange(max(fold) + 1)[:, None]
             self.fold_components_ = [
-                self._principal_components(z[~rows]) for rows in left_out
+                principal_components(z[~rows], _KEPT_VARIANCE)
+                for rows in left_out
             ]
         self.rest_units_ = np.array(
             [
@@ -109,12 +111,6 @@ class TableFeatures(TransformerMixin, BaseEstimator):
             ]
         )
         self.rest_units_[self.rest_units_ == 0] = 1.0
-
-    def _principal_components(self, z):
-        solver = "full" if len(z) < 10 * z.shape[1] else "covariance_eigh"
-        # A table of constants has no variance to take a share of.
-        with np.errstate(invalid="ignore"):
-            return PCA(_KEPT_VARIANCE, svd_solver=solver).fit(z)
 
     def _fit_ranks(self, z):
         self.num_values_ = z.shape[1]
