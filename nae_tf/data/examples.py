@@ -58,6 +58,9 @@ class Examples(abc.ABC):
         contents: function that returns the contents of the file of every
             example, bytes, in order; None where examples have no files of
             their own. A keyword argument.
+        origin: function of a position that returns where the user finds the
+            example: the path of an image, or a file and a row. None where
+            examples have no files. A keyword argument.
 
     Example:
         >>> from nae_tf.data import digits_holdout
@@ -76,6 +79,9 @@ class Examples(abc.ABC):
         default=None, kw_only=True
     )
     contents: Callable[[], Iterable[bytes]] | None = dataclasses.field(
+        default=None, kw_only=True
+    )
+    origin: Callable[[int], str] | None = dataclasses.field(
         default=None, kw_only=True
     )
 

@@ -49,6 +49,14 @@ def select(
         *parts: sets with int [selected] positions in them, ascending.
     """
     first, _ = parts[0]
+
+    def origin(position):
+        places = [
+            (whole, place) for whole, places in parts for place in places
+        ]
+        whole, place = places[position]
+        return whole.origin(place)
+
     return SelectedExamples(
         name,
         sum(len(positions) for _, positions in parts),
@@ -56,6 +64,7 @@ def select(
         first.num_levels,
         parts=parts,
         names=first.names,
+        origin=None if any(x.origin is None for x, _ in parts) else origin,
     )
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf.energy import error_map
-from nae_tf.evaluation.results import MethodEvaluation, ShownExamples
+from nae_tf.evaluation.results import MethodEvaluation
+from nae_tf.evaluation.shown_examples import ShownExamples
 
 # Colours of error maps, sRGB, from zero to the largest error. Lightness grows
 # evenly, so that the order is visible in grey and to the colour-blind.
@@ -49,10 +50,14 @@ class Example:
         path: path in the results to its position and score.
         pictures: input, reconstruction and error map; empty if the example is
             not an image.
+        origin: where the user finds the example; "" where it has no file.
+        features: names of the features with the largest shares of the error.
     """
 
     path: Sequence
     pictures: Sequence[Picture]
+    origin: str
+    features: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +77,16 @@ class Gallery:
     has_pictures: bool
     has_reconstructions: bool
     groups: Sequence[Group]
+
+    @property
+    def has_origins(self) -> bool:
+        """Whether some example has a file."""
+        return any(x.origin for group in self.groups for x in group.examples)
+
+    @property
+    def has_features(self) -> bool:
+        """Whether examples are shown by their features."""
+        return any(x.features for group in self.groups for x in group.examples)
 
 
 def gallery(
@@ -111,6 +126,10 @@ def gallery(
                     Example(
                         ["methods", method, *path, row],
                         _pictures(name, shown, maps, limit, row),
+                        shown.origins[row] if shown.origins else "",
+                        [x.name for x in shown.features[row]]
+                        if shown.features
+                        else [],
                     )
                     for row in range(len(shown.indices))
                 ],

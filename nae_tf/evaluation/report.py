@@ -55,9 +55,11 @@ def report_page(
         methods=methods,
         own=methods[-1],
         labels=_metric_labels(results),
+        long_labels=_long_metric_labels(results),
         number=functools.partial(number_markup, results),
         method_class=lambda name: method_class(methods.index(name), methods),
         legend_of_methods=_legend_of_methods(methods),
+        legend_of_roc=_legend_of_methods(methods, chance=True),
         ticks=ticks,
         place=place,
         charts=_charts(results, evaluations),
@@ -94,6 +96,21 @@ def _metric_labels(results) -> dict[str, str]:
     }
 
 
+def _long_metric_labels(results) -> dict[str, str]:
+    """Return labels of metrics in words, with the short ones behind."""
+    tpr = _percent(results["signal_efficiency"])
+    return {
+        "auroc": "Area under the ROC curve (AUROC)",
+        "aupr_out": "Average precision of outliers (AUPR-out)",
+        "aupr_in": "Average precision of inliers (AUPR-in)",
+        "fpr_at_95_tpr": "False positive rate where "
+        f"{_percent(0.95)} of outliers are detected (FPR at {_percent(0.95)} "
+        "TPR)",
+        "background_rejection": "Inliers per false alarm where "
+        f"{tpr} of outliers are detected (1/FPR at {tpr} TPR)",
+    }
+
+
 def number_markup(
     results: Mapping, path: Sequence, format_name: str | None = None
 ) -> markupsafe.Markup:
@@ -120,7 +137,9 @@ def _format_of(path) -> str:
     # By positions from the end, because sets may have any name.
     if "metrics" in path[-3:-2]:
         return "factor" if path[-2] == "background_rejection" else "rate"
-    return "score" if path[-1] == "score" else "count"
+    if path[-1] == "share":
+        return "share"
+    return "score" if path[-1] in ("score", "value") else "count"
 
 
 def _rate(value: float) -> str:
@@ -147,25 +166,35 @@ def _percent(value: float) -> str:
     return f"{100 * value:g}\N{NO-BREAK SPACE}%"
 
 
+def _share(value: float) -> str:
+    """Format a share in [0, 1] as a whole number of percent."""
+    return _percent(round(value, 2)) if value >= 0.005 else _percent(0)
+
+
 _FORMATS = {
     "rate": _rate,
     "factor": _factor,
     "score": _score,
     "count": "{:,}".format,
     "percent": _percent,
+    "share": _share,
 }
 
 
 # --- Charts -------------------------------------------------------------------
 
 
-def _legend_of_methods(methods):
+def _legend_of_methods(methods, chance=False):
     items = markupsafe.Markup().join(
         markupsafe.Markup('<li class="{}"><span>{}</span></li>').format(
             method_class(index, methods), name
         )
         for index, name in enumerate(methods)
     )
+    if chance:
+        items += markupsafe.Markup(
+            '<li class="chance"><span>chance</span></li>'
+        )
     return markupsafe.Markup('<ul class="legend">{}</ul>').format(items)
 
 

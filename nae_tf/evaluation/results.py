@@ -14,8 +14,8 @@ import numpy as np
 
 from nae_tf.base.detector import OutlierDetector
 from nae_tf.data.examples import Examples
-from nae_tf.data.selection import positions_in_whole
 from nae_tf.data.task import Task
+from nae_tf.evaluation.shown_examples import ShownExamples, extremes
 from nae_tf.metrics import detection
 from nae_tf.metrics.bootstrap import IntervalEstimate, detection_estimates
 from nae_tf.metrics.detection import DetectionCurve
@@ -28,7 +28,6 @@ CONFIDENCE = 0.95
 NUM_RESAMPLES = 1000
 
 _BATCH_SIZE = 256
-_NUM_SHOWN = 6
 
 
 def detection_metrics(
@@ -48,23 +47,6 @@ def detection_metrics(
             detection.background_rejection, signal_efficiency=signal_efficiency
         ),
     }
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ShownExamples:
-    """Examples at one end of the scores of a set.
-
-    Attributes:
-        indices: int [shown], positions in the set, the most extreme first.
-        scores: float [shown].
-        examples: float [shown, ...].
-        reconstructions: float [shown, ...], or None if the method has none.
-    """
-
-    indices: np.ndarray
-    scores: np.ndarray
-    examples: np.ndarray
-    reconstructions: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,7 +143,7 @@ def evaluate_method(
                 CONFIDENCE,
                 NUM_RESAMPLES,
             )
-        lowest, highest = _extremes(model, examples, scores)
+        lowest, highest = extremes(model, examples, scores)
         scored(len(scores))
         return SetEvaluation(scores, lowest, highest, estimates)
 
@@ -254,51 +236,11 @@ def _refuse_nan(name, title, scores):
         )
 
 
-def _extremes(model, examples: Examples, scores):
-    order = np.argsort(scores, kind="stable")
-    ends = order[:_NUM_SHOWN], order[::-1][:_NUM_SHOWN]
-    chosen = _pick(examples, np.concatenate(ends))
-    reconstructions = None
-    if hasattr(model, "encode") and hasattr(model, "decode"):
-        x = model.as_examples(chosen)
-        reconstructions = model.unstandardized(
-            model.decode(model.encode(x))
-        ).numpy()
-        # In double precision, models compute in another type than the data's.
-        reconstructions = reconstructions.astype(chosen.dtype)
-    return [
-        ShownExamples(
-            positions_in_whole(examples, indices),
-            scores[indices],
-            chosen[part],
-            None if reconstructions is None else reconstructions[part],
-        )
-        for indices, part in zip(
-            ends,
-            (slice(len(ends[0])), slice(len(ends[0]), None)),
-            strict=True,
-        )
-    ]
-
-
-def _pick(examples: Examples, indices) -> np.ndarray:
-    """Read some examples by their positions, in one pass over the set."""
-    wanted = {int(index) for index in indices}
-    found = {}
-    start = 0
-    for batch in examples.batches(_BATCH_SIZE, max(wanted) + 1):
-        batch = batch.numpy()
-        for index in wanted.intersection(range(start, start + len(batch))):
-            found[index] = batch[index - start]
-        start += len(batch)
-    return np.stack([found[int(index)] for index in indices])
-
-
 def _shown(evaluation: SetEvaluation) -> dict:
     return {
         name: [
-            {"index": int(index), "score": _finite(float(score))}
-            for index, score in zip(shown.indices, shown.scores, strict=True)
+            {name: _finite(value) for name, value in example.items()}
+            for example in shown.entries()
         ]
         for name, shown in [
             ("lowest", evaluation.lowest),
@@ -311,4 +253,8 @@ def _finite(value):
     """Replace infinity, which JSON does not have, by None."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
-    return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

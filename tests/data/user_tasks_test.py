@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import pathlib
 
 import gin
 import numpy as np
@@ -228,6 +229,13 @@ def test_several_paths_and_patterns_are_read_in_order(tmp_path):
         [str(tmp_path / "part[12].npy"), str(tmp_path / "part0.npy")]
     )
     np.testing.assert_array_equal(everything(files)[:, 0], [1, 1, 2, 2, 0, 0])
+    some = files.select("some", np.array([1, 3, 4]))
+    found = [some.origin(position) for position in range(3)]
+    assert [pathlib.Path(text).name for text in found] == [
+        "part1.npy, row 1",
+        "part2.npy, row 1",
+        "part0.npy, row 0",
+    ]
 
 
 def test_images_of_other_sizes_are_resized_on_request(tmp_path):
@@ -236,6 +244,8 @@ def test_images_of_other_sizes_are_resized_on_request(tmp_path):
     np.save(tmp_path / "a.npy", np.full((2, 9, 9, 3), 51, np.uint8))
     folder = paths.read_files(str(tmp_path / "a"), image_shape=(6, 6, 3))
     images = everything(folder)
+    last = folder.select("last", np.array([1]))
+    assert last.origin(0) == str(tmp_path / "a" / "2.png")
     assert images.shape == (2, 6, 6, 3)
     np.testing.assert_allclose(images[0], 0.2, atol=1e-6)
     np.testing.assert_allclose(images[1], 0.4, atol=1e-6)

@@ -1,5 +1,6 @@
 """Scores, metrics and shown examples of a method, on a stand-in of one."""
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -10,24 +11,31 @@ import pytest
 from evaluation_stand_in import MeanDetector, examples
 from sklearn.metrics import roc_auc_score
 
+from nae_tf.data.selection import sample, select
 from nae_tf.data.task import Task
 from nae_tf.evaluation.galleries import gallery
 from nae_tf.evaluation.results import evaluate_method, results_of
+from nae_tf.evaluation.shown_examples import extremes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def make_task(seed=0):
+def make_task(seed=0, shape=(2, 3, 1), origin=None):
     rng = np.random.default_rng(seed)
-    inliers = examples("test", rng.normal(0, 1, [300, 2, 3, 1]))
+
+    def drawn(name, mean, count):
+        values = rng.normal(mean, 1, [count, *shape])
+        return dataclasses.replace(examples(name, values), origin=origin)
+
+    inliers = drawn("test", 0, 300)
     return Task(
         name="task",
         train=inliers,
         validation=inliers,
         test=inliers,
         outliers={
-            "near": examples("near", rng.normal(0.5, 1, [290, 2, 3, 1])),
-            "far": examples("far", rng.normal(9, 1, [5, 2, 3, 1])),
+            "near": drawn("near", 0.5, 290),
+            "far": drawn("far", 9, 5),
         },
     )
 
@@ -144,7 +152,7 @@ def test_results_are_strict_json_with_null_for_infinity():
 
 
 def test_the_documentation_names_every_key_of_the_results():
-    task = make_task()
+    task = make_task(shape=(6,), origin="row {}".format)
     evaluations = {"mean": evaluate_method("mean", MeanDetector(), task)}
     results = results_of(evaluations, experiment_of(task), 0.3)
     names = {"mean": "METHOD", "near": "SET", "far": "SET"}
@@ -168,3 +176,45 @@ def test_the_documentation_names_every_key_of_the_results():
     assert set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE)) == set(
         metrics.split("|")
     )
+
+
+def test_origins_follow_the_order_of_the_scores():
+    named = dataclasses.replace(
+        examples("rows", np.arange(10.0)[:, None] * [1, 1]),
+        origin=lambda position: f"rows.csv, row {position + 100}",
+    )
+    [lowest, highest] = extremes(
+        MeanDetector(), named, MeanDetector().predict_outlier_score(read(named))
+    )
+    assert lowest.entries()[0]["origin"] == "rows.csv, row 100"
+    assert [entry["origin"] for entry in highest.entries()][:2] == [
+        "rows.csv, row 109",
+        "rows.csv, row 108",
+    ]
+
+
+def test_a_sample_finds_its_examples_in_the_whole():
+    named = dataclasses.replace(
+        examples("rows", np.arange(50.0)[:, None]),
+        origin=lambda position: f"row {position}",
+    )
+    some = sample(named, 20, seed=3)
+    for position, row in enumerate(read(some)[:, 0]):
+        assert some.origin(position) == f"row {int(row)}"
+    both = select("both", (named, np.array([3])), (named, np.array([7, 9])))
+    assert [both.origin(i) for i in range(3)] == ["row 3", "row 7", "row 9"]
+
+
+def test_the_features_are_those_with_the_largest_errors():
+    # The stand-in reconstructs x as -x: the error of a feature is (2 x)^2.
+    rows = dataclasses.replace(
+        examples("rows", [[1.0, 2.0, 0.0, -5.0], [0.0, 0.0, 0.0, 0.0]]),
+        names=("a", "b", "c", "d"),
+    )
+    lowest, _ = extremes(MeanDetector(), rows, np.array([0.0, 1.0]))
+    first, second = lowest.entries()
+    assert [
+        (feature["name"], feature["value"], pytest.approx(feature["share"]))
+        for feature in first["features"]
+    ] == [("d", -5.0, 25 / 30), ("b", 2.0, 4 / 30), ("a", 1.0, 1 / 30)]
+    assert {feature["share"] for feature in second["features"]} == {0.0}

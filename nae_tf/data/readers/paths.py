@@ -243,6 +243,7 @@ def _from_folders(title, folders, image_shape, max_level):
         return dataclasses.replace(
             selected,
             contents=lambda: (files[index].read_bytes() for index in indices),
+            origin=lambda position: str(files[indices[position]]),
         )
 
     has_classes = None not in labels
@@ -272,6 +273,7 @@ def _from_arrays(title, paths, read, names, max_level):
             f"received {sorted(map(str, kinds))}."
         )
     values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    starts = np.cumsum([0, *map(len, arrays[:-1])])
 
     def select(name, indices):
         return sources.ArrayExamples(
@@ -281,6 +283,7 @@ def _from_arrays(title, paths, read, names, max_level):
             num_levels(values.dtype, max_level),
             lambda: values[indices],
             names=names,
+            origin=lambda position: _row(paths, starts, indices[position]),
         )
 
     has_classes = contents[0].labels is not None
@@ -298,3 +301,9 @@ def _from_arrays(title, paths, read, names, max_level):
         },
         units,
     )
+
+
+def _row(paths, starts, index) -> str:
+    """Name the file and the row, from 0, of an example of joined files."""
+    file = np.searchsorted(starts, index, side="right") - 1
+    return f"{paths[file]}, row {index - starts[file]}"
