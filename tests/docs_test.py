@@ -15,6 +15,7 @@ FACES = (
     "nae_tf",
     "nae_tf.baselines",
     "nae_tf.data",
+    "nae_tf.evaluation",
     "nae_tf.metrics",
     "nae_tf.networks",
     "nae_tf.serving",

@@ -9,6 +9,7 @@ import types
 import pytest
 
 import nae_tf
+import nae_tf.evaluation
 import nae_tf.training
 
 PACKAGE = pathlib.Path(nae_tf.__file__).parent
@@ -20,6 +21,7 @@ FACES = [
     nae_tf,
     nae_tf.baselines,
     nae_tf.data,
+    nae_tf.evaluation,
     nae_tf.metrics,
     nae_tf.networks,
     nae_tf.serving,
