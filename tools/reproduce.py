@@ -5,6 +5,8 @@
     python tools/reproduce.py table1          MNIST with a digit held out, at
                                               --budget; also table4 and the
                                               ablations, table6 to table8
+    python tools/reproduce.py likelihood      bits per dimension of the digits,
+                                              and the complexity of images
     python tools/reproduce.py learning_curve  AUROC of table1's NAE by minutes
     python tools/reproduce.py search          try --gin_bindings, and call them
                                               --variant; print all trials
@@ -35,6 +37,7 @@ from reproduction import (
     ablations,
     chain_starts,
     learning_curve,
+    likelihood,
     mnist_tables,
     two_blobs,
 )
@@ -141,6 +144,7 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "table6": lambda: ablations.table6(request()),
     "table7": lambda: ablations.table7(request()),
     "table8": lambda: ablations.table8(request()),
+    "likelihood": lambda: likelihood.likelihood(request([likelihood.DIGIT])),
     "learning_curve": lambda: learning_curve.draw_learning_curves(
         mnist_tables.holdout_cells(request(), ["nae"])
     ),

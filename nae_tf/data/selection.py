@@ -51,9 +51,7 @@ def select(
     first, _ = parts[0]
 
     def origin(position):
-        places = [
-            (whole, place) for whole, places in parts for place in places
-        ]
+        places = [(whole, place) for whole, places in parts for place in places]
         whole, place = places[position]
         return whole.origin(place)
 
