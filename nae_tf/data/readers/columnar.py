@@ -8,8 +8,12 @@ import os
 from nae_tf.base.data_frames import without_index
 from nae_tf.data.readers.units import UNIT_NAMES, known_units, unit_of
 
-# Rows that are read at a time.
+# Rows, and values, that are read at a time at most.
 _ROWS = 65_536
+_VALUES = 2**22
+# Bytes of a column that are read at a time: not the column of a group of rows,
+# which may be the whole file.
+_BUFFER_BYTES = 2**18
 _FILE_MARK = b"ARROW1"
 _STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"
 
@@ -43,13 +47,16 @@ def open_parquet(path):
     from pyarrow import parquet
 
     with _explained(path):
-        file = parquet.ParquetFile(path)
+        # Without the second setting the first one has no effect.
+        file = parquet.ParquetFile(
+            path, buffer_size=_BUFFER_BYTES, pre_buffer=False
+        )
         schema = file.schema_arrow
         size = file.metadata.num_rows
 
     def batches(names):
         with file:
-            yield from file.iter_batches(_ROWS, columns=list(names))
+            yield from file.iter_batches(_rows(names), columns=list(names))
 
     read = functools.partial(_pieces, path, batches)
     return _names(schema), size, read, _units(schema)
@@ -121,12 +128,18 @@ def _units(schema):
     return known_units(units)
 
 
+def _rows(names):
+    """Rows of some columns that are read at a time."""
+    return max(min(_ROWS, _VALUES // max(len(names), 1)), 1)
+
+
 def _pieces(path, batches, names):
-    """Cut batches into tables of at most `_ROWS` rows."""
+    """Cut batches into tables of at most `_rows` rows."""
     import pyarrow
 
     with _explained(path):
+        rows = _rows(names)
         for batch in batches(names):
-            for start in range(0, batch.num_rows, _ROWS):
-                piece = batch.slice(start, _ROWS)
+            for start in range(0, batch.num_rows, rows):
+                piece = batch.slice(start, rows)
                 yield pyarrow.Table.from_batches([piece]).select(names)

@@ -1,7 +1,6 @@
 """Readers of NumPy's files: one array (.npy), or several by name (.npz)."""
 
-import dataclasses
-import math
+import contextlib
 import tokenize
 import zipfile
 import zlib
@@ -10,7 +9,18 @@ import numpy as np
 
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
-from nae_tf.data.readers.tabular import joined, only_array, structured
+from nae_tf.data.readers.numpy_parts import (
+    StoredArray,
+    open_member,
+    read_header,
+    read_rows,
+)
+from nae_tf.data.readers.tabular import (
+    Fields,
+    Source,
+    joined,
+    only_array,
+)
 
 # What NumPy and zipfile raise for damaged or misnamed files.
 _DAMAGED = (
@@ -29,32 +39,68 @@ _DAMAGED = (
 _SPARSE = {"data", "format", "shape"}
 
 
+def open_npy(path, label_key, columns: Columns) -> tuple[Source, Fields | None]:
+    """Open one array to be read in parts.
+
+    Args:
+        path: the file.
+        label_key: name of the field of the classes, or None.
+        columns: which fields of a structured array are features.
+
+    Returns:
+        The examples, and all fields of a structured array or None.
+
+    Raises:
+        ValueError: if it is no array of numbers.
+    """
+    array = _checked_header(path)
+
+    def read(start, stop):
+        with _explained(path), path.open("rb") as file:
+            return read_rows(file, array, start, stop)
+
+    return _source(path, array, read, label_key, columns)
+
+
 def read_npy(path, key, label_key, columns: Columns) -> Contents:
     """Read one array; the fields of a structured one are columns.
 
     Raises:
         ValueError: if it is no array of numbers.
     """
-    values = _load(path, "a .npy file of numbers")
-    if not isinstance(values, np.ndarray):
-        values.close()
-        raise ValueError(
-            f"{path} is not a .npy file but an archive; rename it to *.npz."
-        )
-    # np.save writes several arrays into one open file; np.load reads the first.
-    if _header(path)[-1] > values.nbytes:
-        raise ValueError(
-            f"{path} goes on behind its first array; save each array in a file "
-            "of its own, or all of them by np.savez."
-        )
-    if values.dtype.names is not None:
-        return _from_fields(path, values, label_key, columns)
+    source, fields = open_npy(path, label_key, columns)
+    if fields is not None and label_key is not None:
+        return source.contents(fields.column(label_key))
     if label_key is not None:
         raise ValueError(
             f"{path} has no labels; a .npz file can hold examples and labels."
         )
-    _refuse_drop(path, columns)
-    return Contents(values)
+    return source.contents()
+
+
+def open_npz(path, key, columns: Columns) -> Source:
+    """Open an array of an archive to be read in parts, best in their order.
+
+    Arguments and errors are those of `read_npz`.
+    """
+    with _load_archive(path) as arrays:
+        key = _checked_key(path, list(arrays), key, None)
+    with _explained(path):
+        archive = zipfile.ZipFile(path)
+        # NumPy leaves the suffix of a member out of its name.
+        named = f"{key}.npy"
+        member = named if named in archive.namelist() else key
+        with archive.open(member) as file:
+            if file.read(6) != np.lib.format.MAGIC_PREFIX:
+                raise ValueError(f"{key!r} in it is not an array")
+        array, read = open_member(archive, member)
+
+    def read_part(start, stop):
+        with _explained(path):
+            return read(start, stop)
+
+    title = f"{path}, {key!r}" if array.dtype.names is not None else path
+    return _source(title, array, read_part, None, columns)[0]
 
 
 def read_npz(path, key, label_key, columns: Columns) -> Contents:
@@ -69,11 +115,7 @@ def read_npz(path, key, label_key, columns: Columns) -> Contents:
     Raises:
         ValueError: if there is no such array, or if it holds no numbers.
     """
-    arrays = _load(path, "a .npz file")
-    if isinstance(arrays, np.ndarray):
-        raise ValueError(
-            f"{path} is not a .npz file but one array; rename it to *.npy."
-        )
+    arrays = _load_archive(path)
 
     def read(name):
         found = arrays[name]
@@ -83,79 +125,120 @@ def read_npz(path, key, label_key, columns: Columns) -> Contents:
 
     with arrays:
         names = list(arrays)
-        if set(names) >= _SPARSE:
-            raise ValueError(
-                f"{path} is a sparse matrix of SciPy; save its toarray()."
-            )
-        if key is None:
-            key = only_array(path, names, label_key)
-        check_names(path, names, key)
-        try:
+        key = _checked_key(path, names, key, label_key)
+        with _explained(path):
             labels = read(label_key) if label_key in names else None
             values = read(key)
-        except _DAMAGED as error:
-            if str(error).startswith(str(path)):
-                raise
-            raise ValueError(f"{path} cannot be read: {error}.") from error
-    if values.dtype.names is not None:
-        field = label_key if labels is None else None
-        found = _from_fields(f"{path}, {key!r}", values, field, columns)
-        return found if field else dataclasses.replace(found, labels=labels)
-    check_names(path, names, label_key)
-    _refuse_drop(path, columns)
-    return Contents(values, labels)
+    whole = StoredArray(values.shape, values.dtype, False, 0)
+    title = path if values.dtype.names is None else f"{path}, {key!r}"
+    field = label_key if labels is None else None
+    source, fields = _source(
+        title, whole, lambda start, stop: values[start:stop], field, columns
+    )
+    if fields is None:
+        check_names(path, names, label_key)
+        return Contents(values, labels)
+    if field is not None:
+        labels = fields.column(field)
+    return source.contents(labels)
 
 
-def _load(path, expected):
+@contextlib.contextmanager
+def _explained(path):
+    """Name the file in what NumPy and zipfile raise."""
     try:
-        return np.load(path, allow_pickle=False)
+        yield
+    except _DAMAGED as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise ValueError(f"{path} cannot be read: {error}.") from error
+
+
+def _checked_key(path, names, key, label_key):
+    """Return the name of the array of examples in an archive."""
+    if set(names) >= _SPARSE:
+        raise ValueError(
+            f"{path} is a sparse matrix of SciPy; save its toarray()."
+        )
+    if key is None:
+        key = only_array(path, names, label_key)
+    check_names(path, names, key)
+    return key
+
+
+def _source(title, array: StoredArray, read, label_key, columns):
+    """The examples of an array, and its fields if it is a structured one."""
+    if array.dtype.names is None:
+        if columns.drop:
+            raise ValueError(
+                f"{title} has no names of columns, of which some could be "
+                "dropped."
+            )
+        return Source(array.shape, array.dtype, read), None
+    if len(array.shape) != 1:
+        raise ValueError(
+            f"{title}: expected one row of fields for each example, received "
+            f"an array of rows of shape {array.shape}."
+        )
+
+    def read_fields(names, start, stop):
+        part = read(start, stop)
+        return {name: part[name] for name in names}
+
+    types = {name: array.dtype[name] for name in array.dtype.names}
+    fields = Fields(array.shape[0], types, read_fields)
+    return joined(title, fields, label_key, columns), fields
+
+
+def _load_archive(path):
+    try:
+        arrays = np.load(path, allow_pickle=False)
     except PermissionError as error:
         raise ValueError(
             f"{path} may not be read; change its permissions."
         ) from error
     except _DAMAGED as error:
-        raise ValueError(_reason(path, expected)) from error
+        raise ValueError(f"{path} is not a .npz file.") from error
+    if isinstance(arrays, np.ndarray):
+        raise ValueError(
+            f"{path} is not a .npz file but one array; rename it to *.npy."
+        )
+    return arrays
 
 
-def _reason(path, expected):
-    """What is wrong with a file that NumPy cannot load."""
+def _checked_header(path) -> StoredArray:
+    """Read the header of a file that has to be one whole array."""
+    expected = "a .npy file of numbers"
     try:
-        shape, dtype, found = _header(path)
-    except (AttributeError, *_DAMAGED):
-        return f"{path} is not {expected}."
-    if dtype.hasobject:
-        return (
+        with path.open("rb") as file:
+            is_archive = file.read(2) == b"PK"
+            file.seek(0)
+            array = read_header(file)
+    except PermissionError as error:
+        raise ValueError(
+            f"{path} may not be read; change its permissions."
+        ) from error
+    except (AttributeError, *_DAMAGED) as error:
+        if is_archive:
+            raise ValueError(
+                f"{path} is not a .npy file but an archive; rename it to *.npz."
+            ) from error
+        raise ValueError(f"{path} is not {expected}.") from error
+    if array.dtype.hasobject:
+        raise ValueError(
             f"{path} is not {expected}: it holds Python objects, which are not "
             "unpickled."
         )
-    needed = math.prod(shape) * dtype.itemsize
-    return f"{path} is cut off: it has {found} of {needed} bytes of values."
-
-
-def _header(path):
-    """Shape and type of an array, and the number of bytes behind them."""
-    with path.open("rb") as file:
-        major, _ = np.lib.format.read_magic(file)
-        # The third version differs from the second in its encoding alone.
-        read = getattr(np.lib.format, f"read_array_header_{min(major, 2)}_0")
-        shape, _, dtype = read(file)
-        return shape, dtype, path.stat().st_size - file.tell()
-
-
-def _from_fields(title, values, label_key, columns):
-    if values.ndim != 1:
+    found = path.stat().st_size - array.start
+    if found < array.num_bytes:
         raise ValueError(
-            f"{title}: expected one row of fields for each example, received "
-            f"an array of rows of shape {values.shape}."
+            f"{path} is cut off: it has {found} of {array.num_bytes} bytes of "
+            "values."
         )
-    table = structured(values)
-    source = joined(title, table, label_key, columns)
-    labels = None if label_key is None else table.column(label_key)
-    return source.contents(labels)
-
-
-def _refuse_drop(path, columns):
-    if columns.drop:
+    # np.save writes several arrays into one open file; np.load reads the first.
+    if found > array.num_bytes:
         raise ValueError(
-            f"{path} has no names of columns, of which some could be dropped."
+            f"{path} goes on behind its first array; save each array in a file "
+            "of its own, or all of them by np.savez."
         )
+    return array

@@ -1,6 +1,10 @@
 """Reader of TFRecord files of tf.train.Example, compressed or not."""
 
+import contextlib
+import itertools
 import zlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +19,73 @@ from nae_tf.data.tfds_files import TFRECORD_FRAME
 
 SUFFIXES = (".tfrecord", ".tfrecords", ".tfrec", ".tfrecord.gz")
 _CHUNK_BYTES = 2**20
+
+
+class Records(NamedTuple):
+    """The records of a file, read and decoded one by one.
+
+    Attributes:
+        records: iterator over the serialised records, which can be used once.
+        features: function of the number of a record and the record that
+            returns its features by name.
+        example: function of the same that returns its example, an array.
+    """
+
+    records: Iterator[bytes]
+    features: Callable[[int, bytes], dict[str, np.ndarray]]
+    example: Callable[[int, bytes], np.ndarray]
+
+
+def open_records(
+    path,
+    key,
+    label_key,
+    columns: Columns,
+    image_shape: ImageShape | None,
+    max_level: int | None,
+) -> Records:
+    """Open a file of records, to be read one by one.
+
+    Arguments and errors are those of `read`.
+    """
+    if columns.drop:
+        raise ValueError(f"{path} has no columns that could be dropped.")
+    compression, size = _compression(path)
+    raw = _raw_records(path, compression, size)
+    start = list(itertools.islice(raw, 1))
+
+    def features(number, record):
+        title = f"{path}, record {number}"
+        found = _parse(title, record)
+        check_names(title, found, key, label_key)
+        return found
+
+    def example(number, record):
+        title = f"{path}, record {number}"
+        value = features(number, record)[key]
+        if value.dtype == object:
+            encoded = _only_value(title, key, value)
+            value = images.decode_image(encoded, title, image_shape, max_level)
+            if first is not None and value.dtype != first.dtype:
+                raise ValueError(
+                    f"{title} has values of type {value.dtype}, but record 0 "
+                    f"has {first.dtype}; convert all to one depth."
+                )
+        if first is not None and value.shape != first.shape:
+            raise ValueError(
+                f"{title} has the shape {value.shape}, but record 0 has "
+                f"{first.shape}; all must be equal."
+            )
+        return value
+
+    first = None
+    if start:
+        title = f"{path}, record 0"
+        key = key or only_array(title, _parse(title, start[0]), label_key)
+        features(0, start[0])
+        with contextlib.suppress(ValueError):  # Said when it is its turn.
+            first = example(0, start[0])
+    return Records(itertools.chain(start, raw), features, example)
 
 
 def read(
@@ -39,52 +110,37 @@ def read(
     Raises:
         ValueError: if the file is damaged, or if its records differ.
     """
-    if columns.drop:
-        raise ValueError(f"{path} has no columns that could be dropped.")
-    compression, size = _compression(path)
-    values: list[np.ndarray] = []
+    found = open_records(path, key, label_key, columns, image_shape, max_level)
+    values = []
     labels = []
-    num_bytes = 0
+    for number, record in enumerate(found.records):
+        values.append(found.example(number, record))
+        if label_key is not None:
+            title = f"{path}, record {number}"
+            label = _only_value(
+                title, label_key, found.features(number, record)[label_key]
+            )
+            labels.append(label.decode() if isinstance(label, bytes) else label)
+    return Contents(np.stack(values), np.array(labels) if labels else None)
+
+
+def _raw_records(path, compression, size):
+    """Yield serialised records; refuse a file that ends within one."""
+    count = num_bytes = 0
     records = tf.data.TFRecordDataset(str(path), compression)
     try:
         for record in records.as_numpy_iterator():
-            title = f"{path}, record {len(values)}"
-            features = _parse(title, record)
-            key = key or only_array(title, features, label_key)
-            check_names(title, features, key, label_key)
-            value = features[key]
-            if value.dtype == object:
-                encoded = _only_value(title, key, value)
-                value = images.decode_image(
-                    encoded, title, image_shape, max_level
-                )
-                if values and value.dtype != values[0].dtype:
-                    raise ValueError(
-                        f"{title} has values of type {value.dtype}, but "
-                        f"record 0 has {values[0].dtype}; convert all to one "
-                        "depth."
-                    )
-            if values and value.shape != values[0].shape:
-                raise ValueError(
-                    f"{title} has the shape {value.shape}, but record 0 has "
-                    f"{values[0].shape}; all must be equal."
-                )
-            values.append(value)
+            yield record
+            count += 1
             num_bytes += len(record) + TFRECORD_FRAME
-            if label_key is not None:
-                label = _only_value(title, label_key, features[label_key])
-                labels.append(
-                    label.decode() if isinstance(label, bytes) else label
-                )
     except tf.errors.DataLossError as error:
         raise ValueError(f"{path} is damaged or no TFRecord file.") from error
     # A file that ends within the frame of a record raises no error.
     if num_bytes != size:
         raise ValueError(
             f"{path} is damaged or no TFRecord file: it ends within record "
-            f"{len(values)}."
+            f"{count}."
         )
-    return Contents(np.stack(values), np.array(labels) if labels else None)
 
 
 def _compression(path):

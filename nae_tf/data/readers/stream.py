@@ -1,5 +1,6 @@
 """Examples to score, batch by batch, with an id for each."""
 
+import dataclasses
 import functools
 import pathlib
 import types
@@ -9,7 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from nae_tf.base.feature_names import Names
-from nae_tf.data.readers import checks, hdf5, paths, tables
+from nae_tf.data.readers import (
+    checks,
+    hdf5,
+    numpy_files,
+    paths,
+    records,
+    tables,
+)
+from nae_tf.data.readers.arrays import suffix_of
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import refuse_special
 from nae_tf.data.readers.images import list_images, read_image
@@ -61,8 +70,8 @@ def open_stream(
 ) -> ExampleStream:
     """Open a folder, a file or standard input.
 
-    Folders of images, HDF5 files and tables are read batch by batch; .npy, .npz
-    and .tfrecord files must fit in memory.
+    Folders of images, .npy, .npz, HDF5 and .tfrecord files and tables are read
+    batch by batch; files of other formats must fit in memory.
 
     Args:
         path: a folder, a file, or "-" for a table on standard input.
@@ -86,8 +95,18 @@ def open_stream(
     refuse_special(found)
     if tables.is_table(found):
         return _table_stream(found, batch_size, columns)
-    if found.suffix.lower() in hdf5.SUFFIXES:
-        return _hdf5_stream(
+    open_parts = {
+        ".npy": _open_npy,
+        ".npz": numpy_files.open_npz,
+        **dict.fromkeys(hdf5.SUFFIXES, _open_hdf5),
+    }.get(suffix_of(found))
+    if open_parts is not None:
+        source = open_parts(found, key, columns)
+        return _source_stream(
+            found, source, example_shape, batch_size, columns, max_level
+        )
+    if suffix_of(found) in records.SUFFIXES:
+        return _record_stream(
             found, example_shape, batch_size, key, columns, max_level
         )
     return _array_stream(
@@ -121,16 +140,67 @@ def _folder_stream(folder, example_shape, batch_size, max_level):
     )
 
 
-def _hdf5_stream(path, example_shape, batch_size, key, columns, max_level):
+def _open_npy(path, key, columns):
+    return numpy_files.open_npy(path, None, columns)[0]
+
+
+def _open_hdf5(path, key, columns):
     file = hdf5.open_hdf5(path)
     source, _ = hdf5.find_examples(path, file, key, columns=columns)
+
+    def read(start, stop):
+        with hdf5.explained(path):
+            return source.read(start, stop)
+
+    return dataclasses.replace(source, read=read)
+
+
+def _source_stream(path, source, example_shape, batch_size, columns, max_level):
+    source = source.in_order(path, columns.names)
     checks.check_kind(path, source.shape, source.dtype, max_level)
     size = source.shape[0]
-    load = functools.partial(
-        _read_slice, path, source, example_shape, max_level
-    )
-    slices = _slices(load, size, batch_size)
+    checked = _Checked(path, _image_shape(example_shape), max_level)
+
+    def load(start, stop):
+        return checked.as_floats(source.read(start, stop), start)
+
+    slices = checked.until_the_end(_slices(load, size, batch_size))
     return ExampleStream(size, slices, source.names, source.units)
+
+
+def _record_stream(path, example_shape, batch_size, key, columns, max_level):
+    image_shape = _image_shape(example_shape)
+    checked = _Checked(path, image_shape, max_level)
+    found = records.open_records(
+        path, key, None, columns, image_shape, max_level
+    )
+
+    def batch(start, some):
+        def load(first, last):
+            values = [
+                found.example(start + position, some[position])
+                for position in range(first, last)
+            ]
+            return checked.as_floats(np.stack(values), start + first)
+
+        return Batch(
+            _numbers(start, len(some)),
+            functools.partial(load, 0, len(some)),
+            lambda position: load(position, position + 1),
+        )
+
+    def batches():
+        some, start = [], 0
+        for record in found.records:
+            some.append(record)
+            if len(some) == batch_size:
+                yield batch(start, some)
+                start += len(some)
+                some = []
+        if some:
+            yield batch(start, some)
+
+    return ExampleStream(None, checked.until_the_end(batches()))
 
 
 def _array_stream(path, example_shape, batch_size, key, columns, max_level):
@@ -165,13 +235,30 @@ def _slices(load, size, batch_size):
         yield Batch(ids, functools.partial(load, start, stop), load_one)
 
 
-def _read_slice(path, source, example_shape, max_level, start, stop):
-    with hdf5.explained(path):
-        values = source.read(start, stop)
-    values = checks.checked_examples(
-        path, values, _image_shape(example_shape), start, max_level
-    )
-    return checks.as_floats(values, max_level)
+class _Checked:
+    """The checks of one file, and what only all of it together can tell."""
+
+    def __init__(self, path, image_shape, max_level):
+        self._path = path
+        self._image_shape = image_shape
+        self._max_level = max_level
+        self._highest, self._dtype = 0, np.dtype(float)
+
+    def as_floats(self, values, start):
+        """Check consecutive examples, of which `start` is the first."""
+        values = checks.checked_examples(
+            self._path, values, self._image_shape, start, self._max_level
+        )
+        self._highest = max(self._highest, values.max())
+        self._dtype = values.dtype
+        return checks.as_floats(values, self._max_level)
+
+    def until_the_end(self, batches):
+        """Yield batches, and warn behind the last if images were dark."""
+        yield from batches
+        checks.warn_of_dark_levels(
+            self._path, self._highest, self._dtype, self._max_level
+        )
 
 
 def _image_shape(example_shape):
