@@ -2,6 +2,8 @@
 
     python tools/benchmark.py step --versus=torch   a training iteration
     python tools/benchmark.py inference --versus=torch   10,000 scores
+    python tools/benchmark.py likelihood --versus=torch   ten steps and 1,000
+                                              scores of Glow and of PixelCNN++
     python tools/benchmark.py scaling   over chain length, batch and iterations
     python tools/benchmark.py data      input pipeline against training
     python tools/benchmark.py peak      what a large matrix product reaches
@@ -20,7 +22,10 @@ import numpy as np
 from absl import app, flags
 
 from benchmarking.contenders import Contender, InputPipeline, Ours, Twin
-from reproduction.cells import commit, machine
+from benchmarking.likelihood_contenders import (
+    LikelihoodTwinContender,
+    OurLikelihood,
+)
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string(
@@ -48,6 +53,7 @@ flags.DEFINE_string(
 )
 
 PRECISIONS = ("float32", "mixed_bfloat16")
+_NUM_SCORES = 1_000
 
 
 def take_turns(measures: dict) -> dict:
@@ -150,6 +156,42 @@ def inference():
     values = take_turns(measures)
     show_seconds(values, "PyTorch")
     return {"measurements": values}
+
+
+def likelihood():
+    """Time ten steps and 1,000 scores of Glow and of PixelCNN++, on MNIST."""
+    all_values = {}
+    for method in ("glow", "pixelcnn"):
+        ours = Contender(OurLikelihood, method, FLAGS.gin_bindings)
+        models = {"ours": ours}
+        images = ours.call("images")
+        if FLAGS.versus:
+            twin = Contender(
+                LikelihoodTwinContender, method, ours.call("twin"), images
+            )
+            np.testing.assert_allclose(
+                twin.call("bits", images),
+                ours.call("bits", images),
+                rtol=1e-4,
+                err_msg="the twin is not the same model",
+            )
+            models["PyTorch"] = twin
+        many = np.resize(images, (_NUM_SCORES, *images.shape[1:]))
+        for task, arguments in [("step", (10,)), ("score", (many,))]:
+            print(f"{method}, {task}")
+            values = take_turns(
+                {
+                    name: lambda model=model, task=task, arguments=arguments: (
+                        model.seconds(task, *arguments)
+                    )
+                    for name, model in models.items()
+                }
+            )
+            show_seconds(values, "PyTorch")
+            all_values[f"{method}, {task}"] = values
+        for model in models.values():
+            model.close()
+    return {"measurements": all_values}
 
 
 # What the sub-command scaling varies: sizes, and the binding that sets one.
@@ -290,7 +332,7 @@ def show_seconds(values: dict[str, list[float]], reference: str):
 
 COMMANDS = {
     command.__name__: command
-    for command in (step, inference, scaling, data, peak)
+    for command in (step, inference, likelihood, scaling, data, peak)
 }
 
 
@@ -300,6 +342,10 @@ def main(argv):
         raise app.UsageError(f"expected a sub-command: {', '.join(COMMANDS)}.")
     result = COMMANDS[argv[1]]()
     if FLAGS.json:
+        # Here, because the twins' processes import this file, and PyTorch may
+        # crash in one that has TensorFlow.
+        from reproduction.cells import commit, machine
+
         result |= {"commit": commit(), "machine": machine()}
         with open(FLAGS.json, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=2)
