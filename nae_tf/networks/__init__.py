@@ -11,6 +11,7 @@ from nae_tf.networks.conv64 import Conv64Decoder, Conv64Encoder
 from nae_tf.networks.fc_res2 import FCRes2Decoder, FCRes2Encoder
 from nae_tf.networks.mlp import MLPDecoder, MLPEncoder
 from nae_tf.networks.network import LayerBuilder, Network
+from nae_tf.networks.plain import to_plain_network, to_plain_networks
 
 __all__ = [
     "Conv28Decoder",
@@ -27,4 +28,6 @@ __all__ = [
     "MLPDecoder",
     "MLPEncoder",
     "Network",
+    "to_plain_network",
+    "to_plain_networks",
 ]

@@ -103,6 +103,7 @@ class UpsampledConv2DTranspose(keras.layers.Layer):
                 f"received input_shape={tuple(input_shape)}; give the model's "
                 "`keras.Input` the image size."
             )
+        self.map_shape = (height, width)
         size = self.kernel_size
         self.kernel = self.add_weight(
             name="kernel",

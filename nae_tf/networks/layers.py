@@ -92,10 +92,13 @@ class SpectralNormConv2D(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         """Convolve with the normalised kernel."""
+        return super().convolution_op(inputs, self.normalized(kernel))
+
+    def normalized(self, kernel):
+        """Return kernel / sigma, with sigma as u estimates it."""
         direction = self.u / _norm(self.u)
         sigma = _norm(keras.ops.matmul(self._as_matrix(kernel), direction))
-        kernel = kernel / keras.ops.cast(sigma, kernel.dtype)
-        return super().convolution_op(inputs, kernel)
+        return kernel / keras.ops.cast(sigma, kernel.dtype)
 
     # Convolutions save only their kernel and bias; plain layers save all.
 
