@@ -6,7 +6,12 @@
 Forward chains start uniformly in the box, whose volume is Omega at beta = 0.
 The mean of their weights w_k is Omega(1 / beta_k) / volume in expectation, and
 its logarithm errs downwards. Backward chains, from samples at beta_K to beta_0,
-err upwards. So two sets of chains bracket log Omega at every temperature.
+err upwards. So they bracket log Omega at every temperature.
+
+The backward bound holds for exact samples, and there are none. Chains from data
+alone miss modes without data, and may then end too low; chains from the ends of
+forward chains miss modes that those have missed. Both are run, and the higher
+end counts.
 
 The paper's T is no such temperature: its chains sample at another one
 (`langevin`). `LogNormalizer.best_temperature` finds the one that suits data.
@@ -26,6 +31,11 @@ import tensorflow as tf
 from nae_tf.base import randomness
 from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.evaluation.annealed_importance import Annealed, anneal
+from nae_tf.metrics.importance_weights import (
+    effective_sample_size,
+    log_mean_weight,
+    standard_error,
+)
 
 # Of the width of the box.
 _FIRST_STEP = 0.1
@@ -33,52 +43,6 @@ _FIRST_STEP = 0.1
 _NUM_ERRORS = 2.0
 # Below it one chain has nearly all of the weight.
 _FEW_SAMPLES = 1.5
-
-# --- Estimates ----------------------------------------------------------------
-
-
-def log_mean_weight(log_weights) -> np.ndarray:
-    """Return the logarithm of the mean weight.
-
-    Args:
-        log_weights: float [..., chains].
-
-    Returns:
-        float [...].
-    """
-    count = np.shape(log_weights)[-1]
-    return scipy.special.logsumexp(log_weights, axis=-1) - np.log(count)
-
-
-def effective_sample_size(log_weights) -> np.ndarray:
-    """Return to how many equally heavy chains the weights amount.
-
-        (sum w)^2 / sum w^2
-
-    Args:
-        log_weights: float [..., chains].
-
-    Returns:
-        float [...], from 1 to the number of chains.
-    """
-    log_weights = np.asarray(log_weights)
-    total = scipy.special.logsumexp(log_weights, axis=-1)
-    squares = scipy.special.logsumexp(2 * log_weights, axis=-1)
-    return np.exp(2 * total - squares)
-
-
-def standard_error(log_weights) -> np.ndarray:
-    """Return the standard error of `log_mean_weight`, by the delta method.
-
-    Args:
-        log_weights: float [..., chains].
-
-    Returns:
-        float [...], in nats. It is too small where few chains have the weight.
-    """
-    count = np.shape(log_weights)[-1]
-    inverse = 1 / effective_sample_size(log_weights) - 1 / count
-    return np.sqrt(np.maximum(inverse, 0.0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,9 +74,11 @@ class LogNormalizer:
     Attributes:
         inverse_temperatures: beta = 1 / T, from 0.
         lower: lower ends, two standard errors below the forward estimates.
-        upper: upper ends, two standard errors above the backward estimates.
+        upper: upper ends, two standard errors above the higher backward
+            estimate.
         forward_sample_sizes: effective sample sizes of the forward weights.
-        backward_sample_sizes: those of the backward weights.
+        backward_sample_sizes: those of the backward weights, the smaller of
+            both kinds of starts.
         energies: mean energies of the forward chains.
     """
 
@@ -196,13 +162,14 @@ def log_normalizer(
     Args:
         energy_fn: function from float [batch, ...] to energies, float [batch],
             such as `NAE.energy`.
-        samples: float [num_samples, ...], where the backward chains begin:
-            samples of the model if there are any, or data. Poor ones move the
-            upper end further up.
+        samples: float [num_samples, ...], where half of the backward chains
+            begin: data, or samples of the model. The others begin where the
+            forward chains have ended.
         min_temperature: lowest temperature, > 0. That of a reconstruction error
             of E per value is about 2 E / D.
         bounds: (low, high), the box of every coordinate.
-        num_chains: number of chains in either direction, > 1.
+        num_chains: number of forward chains, and of backward chains of either
+            kind, > 1.
         num_temperatures: number of temperatures, > 1. Twice as many make the
             bracket narrower.
         num_leapfrogs: number of leapfrog steps per temperature, > 0.
@@ -257,7 +224,7 @@ def log_normalizer(
     @tf.function(
         autograph=False,
         input_signature=[
-            tf.TensorSpec([num_chains, *samples.shape[1:]], tf.float32),
+            tf.TensorSpec([None, *samples.shape[1:]], tf.float32),
             tf.TensorSpec([None], tf.float64),
             tf.TensorSpec([], tf.float32),
             tf.TensorSpec([2], tf.int32),
@@ -285,17 +252,24 @@ def log_normalizer(
         high,
     )
     forward = go(start, path, _FIRST_STEP * (high - low), -2)
-    chosen = np.random.default_rng(seed).choice(
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(
         len(samples), num_chains, replace=len(samples) < num_chains
     )
+    ends = rng.choice(
+        num_chains,
+        num_chains,
+        p=scipy.special.softmax(forward.log_weights[-1].numpy()),
+    )
+    starts = np.concatenate([samples[chosen], forward.x.numpy()[ends]])
     burnt_in = go(
-        tf.constant(samples[chosen], tf.float32),
+        tf.constant(starts, tf.float32),
         np.full(num_burn_in + 1, path[-1]),
         forward.step_size,
         -3,
     )
     backward = go(burnt_in.x, path[::-1], burnt_in.step_size, -4)
-    return bracket(path, (high - low), forward, backward)
+    return bracket(path, high - low, forward, backward)
 
 
 def bracket(
@@ -308,23 +282,30 @@ def bracket(
             chains; the backward ones went from its end to its beginning.
         width: width of the box.
         forward: what the forward chains have met.
-        backward: what the backward chains have met.
+        backward: what the backward chains have met, those of either kind of
+            starts one after the other.
     """
     num_values = int(np.prod(forward.x.shape[1:]))
     log_volume = num_values * np.log(width)
     to_here = forward.log_weights.numpy()
     of_backward = backward.log_weights.numpy()
     # From temperature k on to the beginning of the path.
-    from_here = (of_backward[-1] - of_backward)[::-1]
+    from_here = np.split((of_backward[-1] - of_backward)[::-1], 2, axis=1)
     return LogNormalizer(
         np.asarray(path),
         log_volume
         + log_mean_weight(to_here)
         - _NUM_ERRORS * standard_error(to_here),
-        log_volume
-        - log_mean_weight(from_here)
-        + _NUM_ERRORS * standard_error(from_here),
+        np.max(
+            [
+                log_volume
+                - log_mean_weight(weights)
+                + _NUM_ERRORS * standard_error(weights)
+                for weights in from_here
+            ],
+            axis=0,
+        ),
         effective_sample_size(to_here),
-        effective_sample_size(from_here),
+        np.min([effective_sample_size(w) for w in from_here], axis=0),
         forward.energies.numpy().astype(np.float64).mean(axis=-1),
     )
