@@ -61,6 +61,11 @@ def define_flags():
         ["auto", "yes", "no"],
         "Whether a table in text begins with a line of names.",
     )
+    flags.DEFINE_bool(
+        "linked_files",
+        False,
+        "Whether HDF5 files may lead to other files of their folder.",
+    )
     flags.DEFINE_integer(
         "batch_size",
         256,
@@ -105,7 +110,7 @@ def main():
         model.example_shape,
         options.batch_size,
         options.key,
-        Columns(options.drop, options.header, names),
+        Columns(options.drop, options.header, names, options.linked_files),
         max_level,
     )
     stream = stream_in_order(model.schema, options.input, stream)

@@ -32,6 +32,7 @@ def user_data(
     drop: Sequence[str] = (),
     header: str = "auto",
     max_level: int | None = None,
+    linked_files: bool = False,
 ) -> task.Task:
     """Own inliers and any number of own outliers.
 
@@ -68,6 +69,7 @@ def user_data(
         header: whether tables in text begin with names of columns: "yes", "no",
             or "auto", which refuses lines that may be either.
         max_level: level of white in images, int >= 1, as for `read_files`.
+        linked_files: whether HDF5 files may lead to others of their folder.
 
     Raises:
         FileNotFoundError: if a path does not exist.
@@ -112,6 +114,7 @@ def user_data(
             drop=drop,
             header=header,
             max_level=max_level,
+            linked_files=linked_files,
         )
         if like is not None:
             refuse_other_units(
@@ -221,6 +224,7 @@ def user_data_holdout(
     header: str = "auto",
     drop_unlabelled: bool = False,
     max_level: int | None = None,
+    linked_files: bool = False,
 ) -> task.Task:
     """Hold out one class of own data as the outlier class.
 
@@ -248,6 +252,7 @@ def user_data_holdout(
         drop_unlabelled: whether examples without a label are left out and
             counted; they are refused otherwise.
         max_level: level of white in images, int >= 1, as for `read_files`.
+        linked_files: whether HDF5 files may lead to others of their folder.
 
     Raises:
         FileNotFoundError: if a path does not exist.
@@ -275,6 +280,7 @@ def user_data_holdout(
         header=header,
         drop_unlabelled=drop_unlabelled,
         max_level=max_level,
+        linked_files=linked_files,
     )
     if files.labels is None:
         raise ValueError(

@@ -8,9 +8,11 @@ from nae_tf.data.readers.arrays import read_array
 from nae_tf.data.readers.columns import Columns
 
 
-def read(path, key=None, label_key=None, drop=(), names=None):
+def read(
+    path, key=None, label_key=None, drop=(), names=None, linked_files=False
+):
     """All examples of a file."""
-    columns = Columns(drop=drop, names=names)
+    columns = Columns(drop=drop, names=names, linked_files=linked_files)
     return read_array(path, key, label_key, columns=columns)
 
 

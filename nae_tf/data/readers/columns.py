@@ -1,4 +1,4 @@
-"""Which columns of a table are features, and in what order."""
+"""Which columns of a table are features, in what order, and of what files."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -24,11 +24,14 @@ class Columns(NamedTuple):
             "auto" to tell by what it says.
         names: names of the features in the order to have; None for all
             columns in their own order.
+        linked_files: whether arrays of other HDF5 files in the same folder are
+            read, where a link or a virtual array leads there.
     """
 
     drop: Sequence[str] = ()
     header: str = "auto"
     names: Names | None = None
+    linked_files: bool = False
 
     def features(
         self, title, found: Sequence[str], label_key: str | None = None

@@ -101,13 +101,14 @@ def find_examples(
         if key is None:
             key = "X" if is_anndata(file) else None
             key = key or _only_array(path, file, label_key)
-        key, item = hdf5_links.find(path, file, key)
+        linked = columns.linked_files
+        key, item = hdf5_links.find(path, file, key, linked)
         title = f"{path}, {key!r}"
         # A column may be named by its path, as an array is.
         inner = label_key and label_key.strip("/").removeprefix(f"{key}/")
-        table = _table(title, item, {inner, *columns.drop})
+        table = _table(title, item, {inner, *columns.drop}, linked)
         if table is None:
-            source = _array(title, item)
+            source = _array(title, item, linked)
             names = feature_names(file) if is_anndata(file) else None
             names = names or hdf5_links.axis_names(item)
             if names is not None and source.shape[1:] == (len(names),):
@@ -122,10 +123,11 @@ def find_examples(
         if label_key is None:
             return source, None
         if is_column and _is_group(item):
-            return source, read_labels(path, file, f"{key}/{inner}")
+            place = f"{item.name}/{inner}"
+            return source, read_labels(path, item.file, place, linked)
         if is_column:
             return source, _as_labels(title, table.column(inner))
-        return source, read_labels(path, file, label_key)
+        return source, read_labels(path, file, label_key, linked)
 
 
 def _is_plain(item):
@@ -163,15 +165,15 @@ def _only_array(path, file, label_key):
     )
 
 
-def _table(title, item, left_out):
+def _table(title, item, left_out, linked):
     """The columns of a pandas table, a compound array or a group, or None."""
     if hdf5_pandas.is_table(item):
         return hdf5_pandas.table_of(title, item)
     if _is_group(item):
-        return _group(title, item, left_out)
+        return _group(title, item, left_out, linked)
     if item.dtype.names is None or hdf5_matlab.is_complex(item):
         return None
-    hdf5_links.check_written(title, item)
+    hdf5_links.check_written(title, item, linked)
     if item.ndim != 1:
         raise ValueError(
             f"{title}: expected one row of fields for each example, received "
@@ -191,17 +193,17 @@ def _table(title, item, left_out):
     )
 
 
-def _group(title, group, left_out):
+def _group(title, group, left_out, linked):
     """Take the arrays of a group as columns."""
     if "MATLAB_sparse" in group.attrs or hdf5_links.is_sparse(group):
         raise ValueError(
             f"{title} is a sparse matrix; store it as a full array."
         )
-    items = hdf5_links.columns(title, group)
+    items = hdf5_links.columns(title, group, linked)
     arrays = {
-        name: hdf5_matlab.as_column(_array(f"{title}, {name!r}", item))
+        name: hdf5_matlab.as_column(_array(f"{title}, {name!r}", item, linked))
         if hdf5_matlab.is_matlab(item)
-        else _array(f"{title}, {name!r}", item)
+        else _array(f"{title}, {name!r}", item, linked)
         for name, item in items.items()
         if name not in left_out
     }
@@ -230,7 +232,7 @@ def _group(title, group, left_out):
     return Fields(min(sizes.values()), types | others, read_columns, units)
 
 
-def _array(title, item) -> Source:
+def _array(title, item, linked: bool) -> Source:
     """Examples in one array, or in what stands for one."""
     import h5py
 
@@ -239,7 +241,7 @@ def _array(title, item) -> Source:
         raise ValueError(
             f"{title} holds lists of varying lengths; pad or cut them to one."
         )
-    hdf5_links.check_written(title, item)
+    hdf5_links.check_written(title, item, linked)
     if hdf5_matlab.is_matlab(item):
         return hdf5_matlab.source(title, item)
     shape = item.shape or ()
@@ -277,11 +279,11 @@ def _radar_packing(item) -> dict:
     }
 
 
-def read_labels(path, file, label_key: str) -> np.ndarray:
+def read_labels(path, file, label_key: str, linked=False) -> np.ndarray:
     """Read an array of classes: numbers or text."""
     if is_anndata(file) and "/" not in label_key.strip("/"):
         label_key = f"obs/{label_key}"
-    name, item = hdf5_links.find(path, file, label_key)
+    name, item = hdf5_links.find(path, file, label_key, linked)
     title = f"{path}, {name!r}"
     if hdf5_pandas.is_table(item):
         item = hdf5_pandas.series(title, item)
@@ -289,7 +291,7 @@ def read_labels(path, file, label_key: str) -> np.ndarray:
         return categories(item)
     if not hasattr(item, "dtype"):
         raise ValueError(f"{title} is a group; name an array of labels.")
-    hdf5_links.check_written(title, item)
+    hdf5_links.check_written(title, item, linked)
     if hdf5_matlab.is_matlab(item):
         return hdf5_matlab.labels(title, item)
     values = item[...]

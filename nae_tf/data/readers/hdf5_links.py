@@ -2,7 +2,8 @@
 
 Arrays can lie in other files: behind external links, in external storage, in
 the sources of a virtual array. Reading such an array would hand out whatever
-file its path names, so all of it is refused.
+file its path names, so all of it is refused. On request, HDF5 files of the same
+folder are followed (hdf5_linked_files.py); external storage never is.
 """
 
 import math
@@ -10,7 +11,7 @@ import math
 import numpy as np
 
 from nae_tf.base.feature_names import Names, listed
-from nae_tf.data.readers import hdf5_pandas
+from nae_tf.data.readers import hdf5_linked_files, hdf5_pandas
 
 _MOST_LINKS = 40
 _SPARSE = ("csr_matrix", "csc_matrix")
@@ -60,8 +61,14 @@ def array_names(path, file) -> dict[str, bool]:
     }
 
 
-def find(path, file, key: str):
+def find(path, file, key: str, linked: bool = False):
     """Find an array or a group, by a path with or without a leading slash.
+
+    Args:
+        path: name of the file, used in error messages.
+        file: the open file, or a group of it.
+        key: path of the array or group.
+        linked: whether links into files of the same folder are followed.
 
     Returns:
         The path without links and outer slashes, and the array or group.
@@ -83,15 +90,23 @@ def find(path, file, key: str):
             if isinstance(item, h5py.Group)
             else None
         )
-        if isinstance(link, h5py.ExternalLink):
-            raise ValueError(
-                f"{path}: {key!r} is a link into another file, "
-                f"{link.filename!r}; name that file instead."
-            )
-        if isinstance(link, h5py.SoftLink):
+        if isinstance(link, (h5py.ExternalLink, h5py.SoftLink)):
             num_links += 1
             if num_links > _MOST_LINKS:
                 raise ValueError(f"{path}: {key!r} is a link to itself.")
+        if isinstance(link, h5py.ExternalLink):
+            if not linked:
+                raise ValueError(
+                    f"{path}: {key!r} is a link into another file, "
+                    f"{link.filename!r}; name that file instead, or allow "
+                    "files of the same folder by linked_files=True."
+                )
+            title = f"{path}: {key!r} is a link that"
+            file = hdf5_linked_files.open_beside(title, file, link.filename)
+            parts = [*_parts(link.path), *parts]
+            item, place = file, []
+            continue
+        if isinstance(link, h5py.SoftLink):
             start = [] if link.path.startswith("/") else place
             parts = [*start, *_parts(link.path), *parts]
             item, place = file, []
@@ -115,17 +130,16 @@ def _parts(key):
     return [part for part in key.split("/") if part not in ("", ".")]
 
 
-def columns(title, group) -> dict:
+def columns(title, group, linked: bool = False) -> dict:
     """The arrays of a group by name.
 
-    Raises:
-        ValueError: if one of them is in another file.
+    Arguments and errors are those of `find`.
     """
     import h5py
 
     found = {}
     for name in group:
-        _, item = find(title, group, name)
+        _, item = find(title, group, name, linked)
         if isinstance(item, h5py.Dataset) and (
             item.attrs.get("CLASS", b"") != b"DIMENSION_SCALE"
         ):
@@ -163,8 +177,13 @@ def axis_names(dataset) -> Names | None:
     return None
 
 
-def check_written(title, dataset):
+def check_written(title, dataset, linked: bool = False):
     """Refuse an array that is elsewhere, or of which parts were never written.
+
+    Args:
+        title: name of the array, used in error messages.
+        dataset: the array.
+        linked: whether virtual arrays may be of files of the same folder.
 
     Raises:
         ValueError: if values would come from another file, from fill values or
@@ -178,7 +197,7 @@ def check_written(title, dataset):
             f"{dataset.external[0][0]!r}; copy it into one file (h5repack)."
         )
     if dataset.is_virtual:
-        _check_virtual(title, dataset)
+        _check_virtual(title, dataset, linked)
         return
     properties = dataset.id.get_create_plist()
     for number in range(properties.get_nfilters()):
@@ -208,26 +227,48 @@ def check_written(title, dataset):
         )
 
 
-def _check_virtual(title, dataset):
-    """Admit a virtual array only if this file holds all of it."""
+def _check_virtual(title, dataset, linked):
+    """Admit a virtual array only if this file, or its folder, holds it all."""
     mapped = 0
     for source in dataset.virtual_sources():
+        file = dataset.file
         if source.file_name != ".":
-            raise ValueError(
-                f"{title} is virtual, its values are in other files such as "
-                f"{source.file_name!r}; name those files, or copy all into one "
-                "(h5repack)."
-            )
-        name, inner = find(title, dataset.file, source.dset_name)
+            if not linked:
+                raise ValueError(
+                    f"{title} is virtual, its values are in other files such "
+                    f"as {source.file_name!r}; name those files, copy all into "
+                    "one (h5repack), or allow files of the same folder by "
+                    "linked_files=True."
+                )
+            place = f"{title} is virtual and"
+            file = hdf5_linked_files.open_beside(place, file, source.file_name)
+        name, inner = find(title, file, source.dset_name)
         if inner.is_virtual:
             raise ValueError(
                 f"{title} is virtual, made of the virtual {name!r}; copy it "
                 "into an array (h5repack)."
             )
-        check_written(title, inner)
+        check_written(f"{title}, of {name!r},", inner)
+        if _is_short(inner, source):
+            raise ValueError(
+                f"{title} is virtual, and takes more of {name!r} than its "
+                f"shape {inner.shape}; write it again."
+            )
         mapped += source.vspace.get_select_npoints()
     if mapped < int(np.prod(dataset.shape)):
         raise ValueError(
             f"{title} is virtual, and parts of it have no source; write all "
             "of it, or the part that is used."
         )
+
+
+def _is_short(dataset, source):
+    """Return whether a virtual array takes more of an array than there is."""
+    import h5py
+
+    if source.src_space.get_select_type() == h5py.h5s.SEL_ALL:
+        return dataset.size < source.vspace.get_select_npoints()
+    _, last = source.src_space.get_select_bounds()
+    return len(last) != dataset.ndim or bool(
+        np.greater_equal(last, dataset.shape).any()
+    )

@@ -59,6 +59,7 @@ def read_files(
     header: str = "auto",
     drop_unlabelled: bool = False,
     max_level: int | None = None,
+    linked_files: bool = False,
 ) -> UserFiles:
     """Read folders of images, or files of arrays, tables or records.
 
@@ -96,6 +97,8 @@ def read_files(
         max_level: level of white in images, int >= 1; higher levels are
             refused. None means 255 for 8 bits, 65,535 for 16 bits, and 1 for
             floats. Vectors are taken as they are.
+        linked_files: whether links and virtual arrays of HDF5 may lead to
+            other files of the same folder; they are refused otherwise.
 
     Returns:
         `size` examples with the `title` of their paths, their `labels` or None,
@@ -149,7 +152,7 @@ def read_files(
             key,
             label_key,
             image_shape,
-            Columns(drop, header, names),
+            Columns(drop, header, names, linked_files),
             drop_unlabelled,
             max_level,
         )
