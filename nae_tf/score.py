@@ -15,23 +15,21 @@ import sys
 
 from absl import flags
 
-from nae_tf.data.readers.columns import Columns
-from nae_tf.data.readers.stream import open_stream
 from nae_tf.runs.command_line import run_command
 from nae_tf.runs.progress import print_status, progress_bar
+from nae_tf.serving.input_flags import (
+    define_model_flag,
+    define_reading_flags,
+    open_input,
+)
 from nae_tf.serving.saved_model import ExportedModel
 from nae_tf.serving.score_files import COLUMNS, FaultsFile, PartialFile
-from nae_tf.serving.scoring import Row, score_batches, stream_in_order
+from nae_tf.serving.scoring import Row, score_batches
 
 
 def define_flags():
     """Define the flags of scoring."""
-    flags.DEFINE_string(
-        "model",
-        None,
-        "The folder of an exported model, such as runs/digits/export/1.",
-        required=True,
-    )
+    define_model_flag()
     flags.DEFINE_string(
         "input",
         None,
@@ -45,40 +43,7 @@ def define_flags():
         "The file of scores, ending in .csv, .npz or .parquet, or - for "
         "standard output.",
     )
-    flags.DEFINE_string(
-        "key",
-        None,
-        "The name of the examples in a file of several arrays.",
-    )
-    flags.DEFINE_list(
-        "drop",
-        [],
-        "The names of columns of a table to leave out, separated by commas.",
-    )
-    flags.DEFINE_enum(
-        "header",
-        "auto",
-        ["auto", "yes", "no"],
-        "Whether a table in text begins with a line of names.",
-    )
-    flags.DEFINE_bool(
-        "linked_files",
-        False,
-        "Whether HDF5 files may lead to other files of their folder.",
-    )
-    flags.DEFINE_integer(
-        "batch_size",
-        256,
-        "The number of examples that are scored at a time.",
-        lower_bound=1,
-    )
-    flags.DEFINE_integer(
-        "max_level",
-        None,
-        "The level of white in images, such as 4095 of a camera of 12 bits. "
-        "The default is that of the training data, or else 255 or 65535.",
-        lower_bound=1,
-    )
+    define_reading_flags()
     flags.DEFINE_enum(
         "on_error",
         "stop",
@@ -101,19 +66,7 @@ def main():
             f"--output={options.output} lies in the folder of examples "
             f"{options.input}; choose a place outside of it."
         )
-    names, max_level = None, options.max_level
-    if model.schema is not None:
-        names = model.schema.names
-        max_level = max_level or model.schema.max_level
-    stream = open_stream(
-        options.input,
-        model.example_shape,
-        options.batch_size,
-        options.key,
-        Columns(options.drop, options.header, names, options.linked_files),
-        max_level,
-    )
-    stream = stream_in_order(model.schema, options.input, stream)
+    stream = open_input(model, options)
     with contextlib.ExitStack() as stack:
         done: list[Row] = []
         write = _print_rows

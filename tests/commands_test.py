@@ -53,9 +53,17 @@ def test_the_help_lists_the_commands_without_tensorflow(
 ):
     done = nae_tf_command(*arguments)
     assert done.returncode == 0 and not done.stderr
-    listed = [line.split()[0] for line in done.stdout.splitlines()[2:8]]
+    listed = [line.split()[0] for line in done.stdout.splitlines()[2:9]]
     assert listed == [
-        *("train", "evaluate", "sample", "export", "score", "prepare")
+        *(
+            "train",
+            "evaluate",
+            "sample",
+            "export",
+            "score",
+            "monitor",
+            "prepare",
+        )
     ]
 
 

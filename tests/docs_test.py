@@ -87,12 +87,15 @@ def listed_flags(command):
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "evaluate", "sample", "export", "score", "prepare"]
+    "command",
+    ["train", "evaluate", "sample", "export", "score", "monitor", "prepare"],
 )
 def test_the_page_of_commands_lists_all_flags(command):
     defined = dict(defined_flags(f"{command}.py"))
     if command in ("evaluate", "sample", "export"):  # They read a run.
         defined |= defined_flags("runs/command_line.py")
+    if command in ("score", "monitor"):  # They read examples.
+        defined |= defined_flags("serving/input_flags.py")
     listed = listed_flags(command)
     assert set(listed) == set(defined)
     for name, default in defined.items():

@@ -101,6 +101,66 @@ def roc_chart(
     return chart.to_svg()
 
 
+def course_chart(
+    title: str, x, y, limit: float, y_title: str, percent: bool = False
+) -> str:
+    """Draw a course over numbers of examples, with a limit across it.
+
+    Args:
+        title: description of the chart for screen readers.
+        x: float [number], numbers of examples, ascending.
+        y: float [number], what is shown.
+        limit: value of the dashed line.
+        y_title: title of the axis of `y`.
+        percent: whether `y` are shares.
+
+    Returns:
+        An SVG element.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    low, high = min(0.0, limit, y.min()), max(0.0, limit, y.max())
+    margin = (high - low) / 20 or 0.05
+    bottom = low if percent else low - margin
+    chart = _Chart(
+        title,
+        _linear_scale(min(0.0, x[0]), max(x[-1], 1.0)),
+        _linear_scale(bottom, high + margin),
+    )
+    chart.y_axis(y_title, percent)
+    chart.x_axis("examples")
+    chart.line(np.array([0.0, x[-1]]), np.array([limit, limit]), "chance")
+    keep = np.unique(np.linspace(0, len(x) - 1, _MAX_STEPS).astype(int))
+    chart.line(x[keep], y[keep], "curve own")
+    return chart.to_svg()
+
+
+def share_chart(title: str, shares, x_title: str) -> str:
+    """Draw shares in equal parts of [0, 1], with the share of each by chance.
+
+    Args:
+        title: description of the chart for screen readers.
+        shares: float [number of parts], sum 1.
+        x_title: title of the axis of the parts.
+
+    Returns:
+        An SVG element.
+    """
+    shares = np.asarray(shares, float)
+    chance = 1.0 / len(shares)
+    chart = _Chart(
+        title,
+        _linear_scale(0.0, 1.0),
+        _linear_scale(0.0, 1.08 * max(shares.max(), 2 * chance)),
+    )
+    chart.y_axis("share of examples", percent=True)
+    chart.x_axis(x_title)
+    x = np.repeat(np.linspace(0.0, 1.0, len(shares) + 1), 2)
+    y = np.concatenate([[0.0], np.repeat(shares, 2), [0.0]])
+    chart.line(x, y, "area inlier")
+    chart.line(np.array([0.0, 1.0]), np.array([chance, chance]), "chance")
+    return chart.to_svg()
+
+
 def method_class(index: int, methods: Sequence | Mapping) -> str:
     """Return the CSS class of a method: the last one is the run's own."""
     return "own" if index == len(methods) - 1 else "base"

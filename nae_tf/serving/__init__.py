@@ -2,12 +2,15 @@
 
 from nae_tf.serving.calibration import Calibration, benjamini_hochberg
 from nae_tf.serving.export import export_model
+from nae_tf.serving.monitor import BatchSummary, Monitor
 from nae_tf.serving.saved_model import ExportedModel
 from nae_tf.serving.signatures import make_signatures
 
 __all__ = [
+    "BatchSummary",
     "Calibration",
     "ExportedModel",
+    "Monitor",
     "benjamini_hochberg",
     "export_model",
     "make_signatures",

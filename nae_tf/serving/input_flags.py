@@ -1,0 +1,84 @@
+"""Flags of commands that score examples, and the examples that they name."""
+
+from absl import flags
+
+from nae_tf.data.readers.columns import Columns
+from nae_tf.data.readers.stream import ExampleStream, open_stream
+from nae_tf.serving.saved_model import ExportedModel
+from nae_tf.serving.scoring import stream_in_order
+
+
+def define_model_flag():
+    """Define --model."""
+    flags.DEFINE_string(
+        "model",
+        None,
+        "The folder of an exported model, such as runs/digits/export/1.",
+        required=True,
+    )
+
+
+def define_reading_flags():
+    """Define the flags that tell how examples are read."""
+    flags.DEFINE_string(
+        "key",
+        None,
+        "The name of the examples in a file of several arrays.",
+    )
+    flags.DEFINE_list(
+        "drop",
+        [],
+        "The names of columns of a table to leave out, separated by commas.",
+    )
+    flags.DEFINE_enum(
+        "header",
+        "auto",
+        ["auto", "yes", "no"],
+        "Whether a table in text begins with a line of names.",
+    )
+    flags.DEFINE_bool(
+        "linked_files",
+        False,
+        "Whether HDF5 files may lead to other files of their folder.",
+    )
+    flags.DEFINE_integer(
+        "batch_size",
+        256,
+        "The number of examples that are scored at a time.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "max_level",
+        None,
+        "The level of white in images, such as 4095 of a camera of 12 bits. "
+        "The default is that of the training data, or else 255 or 65535.",
+        lower_bound=1,
+    )
+
+
+def open_input(model: ExportedModel, options) -> ExampleStream:
+    """Open the examples that --input names, as the model takes them.
+
+    Args:
+        model: exported model that scores them.
+        options: values of the flags.
+
+    Raises:
+        FileNotFoundError: if there is no such path.
+        ValueError: if a file is not what it should be.
+    """
+    if not options.input:
+        raise ValueError("--input is empty; name a file or a folder.")
+    names, max_level = None, options.max_level
+    if model.schema is not None:
+        names = model.schema.names
+        max_level = max_level or model.schema.max_level
+    stream = open_stream(
+        options.input,
+        model.example_shape,
+        options.batch_size,
+        options.key,
+        Columns(options.drop, options.header, names, options.linked_files),
+        max_level,
+    )
+    return stream_in_order(model.schema, options.input, stream)
