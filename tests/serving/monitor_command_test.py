@@ -33,6 +33,7 @@ def run(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(flags, "FLAGS", parsed)
             for name in (
+                "DEFINE_bool",
                 "DEFINE_string",
                 "DEFINE_float",
                 "DEFINE_integer",
