@@ -43,6 +43,7 @@ def main():
         accepts_changed_data(),
     )
     print(f"{format_table(results)}\n\nreport: {run.report}")
+    print(*results["verdict"], sep="\n")
 
 
 if __name__ == "__main__":

@@ -205,6 +205,8 @@ def main():
                 f"\n{format_table(results)}\n\nreport: {run.report}\n"
                 f"run directory: {run.path}"
             )
+            # Last, where it is seen.
+            print(*results["verdict"], sep="\n")
 
 
 if __name__ == "__main__":

@@ -78,20 +78,25 @@ TASKS: dict[str, Callable[[int], Arrays]] = {
 }
 
 
-def networks(shape: tuple[int, ...]):
-    """Make the networks of a task, those that the guides show."""
+def networks(shape: tuple[int, ...], latents: int | None = None):
+    """Make the networks of a task, those that the guides show.
+
+    Args:
+        shape: shape of an example.
+        latents: number of latents; None for that of the guides.
+    """
     if shape == (28, 28, 1):  # Half the paper's width.
-        return Conv28Encoder(32, 16, 512), Conv28Decoder(32, 16)
+        latents = latents or 32
+        return Conv28Encoder(latents, 16, 512), Conv28Decoder(latents, 16)
     if len(shape) == 3:
-        return MLPEncoder(16, shape), MLPDecoder(16, shape)
-    layers = keras.layers
+        latents = latents or 16
+        return MLPEncoder(latents, shape), MLPDecoder(latents, shape)
+    layers, latents = keras.layers, latents or 8
+    encoder = [keras.Input(shape), layers.Dense(64, "relu")]
+    decoder = [keras.Input((latents,)), layers.Dense(64, "relu")]
     return (
-        keras.Sequential(
-            [keras.Input(shape), layers.Dense(64, "relu"), layers.Dense(8)]
-        ),
-        keras.Sequential(
-            [keras.Input((8,)), layers.Dense(64, "relu"), layers.Dense(*shape)]
-        ),
+        keras.Sequential([*encoder, layers.Dense(latents)]),
+        keras.Sequential([*decoder, layers.Dense(*shape)]),
     )
 
 

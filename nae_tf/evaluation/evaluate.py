@@ -10,6 +10,7 @@ from nae_tf.evaluation.results import (
     results_of,
     trained_methods,
 )
+from nae_tf.evaluation.run_verdict import RunVerdict
 from nae_tf.runs.disk import explain_data_errors, write_atomically
 from nae_tf.runs.progress import progress_bar
 from nae_tf.runs.run_directory import RunDirectory
@@ -54,11 +55,15 @@ def evaluate(
         progress_bar(total, "example", "evaluate") as progress,
         explain_data_errors(task.name),
     ):
+        verdict = RunVerdict(run, task)
         for name, model in trained_methods(run, experiment):
             evaluations[name] = evaluate_method(
                 name, model, task, limit, signal_efficiency, progress.update
             )
-    results = results_of(evaluations, experiment, signal_efficiency)
+            verdict.add(model)
+    results = results_of(
+        evaluations, experiment, signal_efficiency, verdict.lines
+    )
     text = json.dumps(results, indent=2, allow_nan=False) + "\n"
     write_atomically(run.results, text)
     config = run.config.read_text(encoding="utf-8")

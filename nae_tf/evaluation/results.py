@@ -8,7 +8,7 @@ methods into the contents of results.json (docs/guides/evaluation.md). Next:
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -161,6 +161,7 @@ def results_of(
     evaluations: Mapping[str, MethodEvaluation],
     experiment: Experiment,
     signal_efficiency: float,
+    verdict: Sequence[str] = (),
 ) -> dict:
     """Turn evaluations into the contents of results.json.
 
@@ -168,6 +169,8 @@ def results_of(
         evaluations: evaluations by name of the method.
         experiment: experiment of the run.
         signal_efficiency: TPR of the background rejection, in (0, 1].
+        verdict: lines about the training, as `nae_tf.training.Verdict` prints
+            them.
 
     Returns:
         Contents of results.json, as docs/guides/evaluation.md describes them.
@@ -178,6 +181,7 @@ def results_of(
         "schema_version": SCHEMA_VERSION,
         "task": task.name,
         "seed": experiment.seed,
+        "verdict": list(verdict),
         "confidence": CONFIDENCE,
         "num_resamples": NUM_RESAMPLES,
         "signal_efficiency": signal_efficiency,

@@ -11,6 +11,13 @@ from nae_tf.metrics.detection import (
     detection_curve,
     fpr_at_tpr,
 )
+from nae_tf.metrics.diagnostics import (
+    TrainingDiagnostics,
+    distance_in_spacings,
+    diversity,
+    energy_gap_in_spreads,
+    fall_at_the_end,
+)
 from nae_tf.metrics.sample_distance import (
     frechet_distance,
     kernel_distance,
@@ -19,6 +26,7 @@ from nae_tf.metrics.sample_distance import (
 
 __all__ = [
     "DetectionCurve",
+    "TrainingDiagnostics",
     "area_under_roc",
     "auroc",
     "average_precision_of_inliers",
@@ -26,6 +34,10 @@ __all__ = [
     "background_rejection",
     "detection_curve",
     "detection_estimates",
+    "distance_in_spacings",
+    "diversity",
+    "energy_gap_in_spreads",
+    "fall_at_the_end",
     "fpr_at_tpr",
     "frechet_distance",
     "kernel_distance",

@@ -3,6 +3,7 @@
 import keras
 
 from nae_tf.data.task import Task
+from nae_tf.nae import NAE
 from nae_tf.runs.checkpoints import WeightsCopy
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.callbacks import (
@@ -24,6 +25,7 @@ from nae_tf.training.tensorboard import (
     TensorBoardPictures,
     TensorBoardScalars,
 )
+from nae_tf.training.verdict import SampleProgress
 
 
 def phase_callbacks(
@@ -54,11 +56,15 @@ def phase_callbacks(
         )
     scalars = TensorBoardScalars(run.tensorboard, name)
     callbacks = [
-        # The first two add metrics to an epoch's logs, for those that follow.
+        # The first three add metrics to an epoch's logs, for those that follow.
         SelectionAuroc(task, batch_size=phase.batch_size, limit=limit)
         if metric == SelectionAuroc.MONITOR
         else None,
         ReplayBufferMetrics(),
+        # As many samples as pictures, which are then drawn by the same graph.
+        SampleProgress(task.validation, TensorBoardPictures.NUM_PICTURES)
+        if isinstance(model, NAE)
+        else None,
         # Before those that raise, so that records show the epoch that diverged.
         MetricsFile(run.metrics, name),
         # Opens the file that the next two write into.

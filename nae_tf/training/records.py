@@ -24,6 +24,8 @@ _TERMS = {
     "negative_energy": "E samples",
     "val_positive_energy": "E validation",
     "selection_auroc": "selection AUROC",
+    "sample_distance": "sample distance",
+    "sample_gap": "sample gap",
     "temperature": "T",
     "val_loss": "validation loss",
 }

@@ -104,7 +104,7 @@ class SelectionAuroc(keras.callbacks.Callback):
                 )
             self._inliers, self._outliers = _of_task(inliers, batch_size, limit)
             return
-        inliers = _examples("inliers", inliers, limit)
+        inliers = seeded_examples("SelectionAuroc", "inliers", inliers, limit)
         if outliers is None:
             outliers = synthetic_outliers(inliers, seed)
             self._notice = (
@@ -176,17 +176,29 @@ def _of_task(task, batch_size, limit):
     return read(task.validation), outliers
 
 
-def _examples(name, examples, limit):
-    """Return an array of examples, or a seeded sample of it."""
+def seeded_examples(
+    owner: str, name: str, examples, limit: int | None
+) -> np.ndarray:
+    """Return an array of examples, or a seeded sample of it.
+
+    Args:
+        owner: name of the callback, used in error messages.
+        name: name of the argument.
+        examples: float [num_examples, ...].
+        limit: largest number of examples, > 0; None means all.
+
+    Raises:
+        ValueError: if it is no array of examples.
+    """
     if is_data_frame(examples):
         raise ValueError(
-            f"SelectionAuroc: expected {name} as an array, received a data "
+            f"{owner}: expected {name} as an array, received a data "
             "frame; give its values with the columns in the order of fit."
         )
     examples = np.asarray(examples)
     if examples.ndim < 2 or len(examples) == 0:
         raise ValueError(
-            f"SelectionAuroc: expected {name} of shape [num_examples, ...], "
+            f"{owner}: expected {name} of shape [num_examples, ...], "
             f"received {list(examples.shape)}."
         )
     if limit is None or limit >= len(examples):
@@ -197,7 +209,9 @@ def _examples(name, examples, limit):
 
 def _same_shape(name, outliers, inliers, limit):
     """Return a function that gives outliers of the shape of the inliers."""
-    outliers = _examples(f"outliers {name!r}", outliers, limit)
+    outliers = seeded_examples(
+        "SelectionAuroc", f"outliers {name!r}", outliers, limit
+    )
     if outliers.shape[1:] != inliers.shape[1:]:
         raise ValueError(
             f"SelectionAuroc: expected outliers {name!r} of the shape of the "

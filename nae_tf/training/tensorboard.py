@@ -29,6 +29,8 @@ _TAGS = {
     "visible_gradient_norm": "chain/visible/gradient_norm",
     "visible_acceptance": "chain/visible/acceptance",
     "visible_fraction_at_bound": "chain/visible/fraction_at_bound",
+    "sample_gap": "samples/energy_gap",
+    "sample_distance": "samples/distance",
     "replay_buffer_age": "replay_buffer/age",
     "replay_buffer_diversity": "replay_buffer/diversity",
     "val_positive_energy": "validation/energy/positive",

@@ -154,7 +154,7 @@ def test_results_are_strict_json_with_null_for_infinity():
 def test_the_documentation_names_every_key_of_the_results():
     task = make_task(shape=(6,), origin="row {}".format)
     evaluations = {"mean": evaluate_method("mean", MeanDetector(), task)}
-    results = results_of(evaluations, experiment_of(task), 0.3)
+    results = results_of(evaluations, experiment_of(task), 0.3, ["good"])
     names = {"mean": "METHOD", "near": "SET", "far": "SET"}
 
     def paths(value, path=""):

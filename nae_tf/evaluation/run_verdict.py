@@ -1,0 +1,78 @@
+"""The verdict on a run, from its checkpoints and its metrics.csv."""
+
+import csv
+
+import numpy as np
+
+from nae_tf.autoencoder import Autoencoder
+from nae_tf.data.selection import sample
+from nae_tf.data.task import Task
+from nae_tf.metrics.diagnostics import TrainingDiagnostics
+from nae_tf.nae import NAE
+from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.training.verdict import (
+    InlierFigures,
+    overfitting,
+    sizes,
+    verdict_lines,
+)
+
+_NUM_INLIERS = 512
+
+
+class RunVerdict:
+    """Collect the figures of a run's methods, one after another."""
+
+    def __init__(self, run: RunDirectory, task: Task):
+        """Read validation inliers.
+
+        Args:
+            run: directory of the run.
+            task: task of the run.
+        """
+        self._run = run
+        some = sample(task.validation, _NUM_INLIERS)
+        batches = some.batches(_NUM_INLIERS).as_numpy_iterator()
+        inliers = np.concatenate(list(batches))
+        # Fewer make no outliers.
+        self._figures = InlierFigures(inliers) if len(inliers) > 1 else None
+        self._found: dict = {}
+        self.lines: list[str] = []
+
+    def add(self, model):
+        """Measure a method; after NAE `lines` has the verdict.
+
+        Args:
+            model: AE or NAE with its weights; other methods have no verdict.
+        """
+        if self._figures is None or not isinstance(model, Autoencoder):
+            return
+        if isinstance(model, NAE):
+            self._found |= {
+                "auroc": self._figures.auroc(model),
+                "unexplained": self._figures.unexplained(model),
+                **self._figures.of_samples(model),
+                **sizes(model),
+            }
+            self.lines = verdict_lines(TrainingDiagnostics(**self._found))
+            return
+        errors = _epochs(self._run, "val_reconstruction_error")
+        of_training = _epochs(self._run, "reconstruction_error") or [None]
+        self._found = {
+            "autoencoder_auroc": self._figures.auroc(model),
+            "pretraining_errors": tuple(errors),
+            "pretraining_unexplained": self._figures.unexplained(model),
+            "overfitting": overfitting(errors, of_training[-1]),
+        }
+
+
+def _epochs(run: RunDirectory, metric: str) -> list:
+    """Return a metric of the pre-training by epoch."""
+    if not run.metrics.exists():
+        return []
+    with open(run.metrics, newline="", encoding="utf-8") as file:
+        return [
+            float(row["value"])
+            for row in csv.DictReader(file)
+            if row["phase"] == "pretraining" and row["metric"] == metric
+        ]
