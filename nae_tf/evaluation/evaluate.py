@@ -15,6 +15,7 @@ from nae_tf.runs.disk import explain_data_errors, write_atomically
 from nae_tf.runs.progress import progress_bar
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.experiment import Experiment
+from nae_tf.training.hparams_tab import write_aurocs
 from nae_tf.training.run_data import with_data_of_run
 
 
@@ -66,6 +67,7 @@ def evaluate(
     )
     text = json.dumps(results, indent=2, allow_nan=False) + "\n"
     write_atomically(run.results, text)
+    write_aurocs(run.tensorboard, aurocs(results))
     config = run.config.read_text(encoding="utf-8")
     page = report_page(results, evaluations, run.path.resolve().name, config)
     write_atomically(run.report, page)

@@ -19,6 +19,8 @@ from nae_tf.base.private import (
 )
 
 _MACRO = "/gin.macro"
+# Names that bindings of the command line gave a value to, like gin's own state.
+_given: list[str] = []
 # Text that gin appends to an error, before the name of the configurable.
 _CALL = "\n  In call to configurable"
 
@@ -100,6 +102,19 @@ def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
     except (ValueError, SyntaxError, AttributeError) as error:
         raise ValueError(_explain(error)) from error
     _refuse_without_effect(bindings)
+    _given[:] = [binding.partition("=")[0].strip() for binding in bindings]
+
+
+def given_names() -> list[str]:
+    """Return the names of the bindings of the last `parse_config`.
+
+    Example:
+        >>> from nae_tf.runs.configuration import given_names, parse_config
+        >>> parse_config(["digits.gin"], ["holdout_class = 3"])
+        >>> given_names()
+        ['holdout_class']
+    """
+    return list(_given)
 
 
 def default_text(binding: str) -> str | None:

@@ -5,6 +5,7 @@ import keras
 from nae_tf.data.task import Task
 from nae_tf.nae import NAE
 from nae_tf.runs.checkpoints import WeightsCopy
+from nae_tf.runs.configuration import given_names
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.callbacks import (
     AveragedWeights,
@@ -13,15 +14,15 @@ from nae_tf.training.callbacks import (
 )
 from nae_tf.training.divergence import WatchDivergence
 from nae_tf.training.experiment import Experiment, Phase
+from nae_tf.training.hparams_tab import TensorBoardConfiguration
 from nae_tf.training.records import (
     MetricsFile,
     ReplayBufferMetrics,
     TrainingProgress,
 )
-from nae_tf.training.selection_auroc import SelectionAuroc, selection_key
+from nae_tf.training.selection_auroc import SelectionAuroc
 from nae_tf.training.snapshots import KeepSnapshots
 from nae_tf.training.tensorboard import (
-    TensorBoardConfiguration,
     TensorBoardPictures,
     TensorBoardScalars,
 )
@@ -76,7 +77,12 @@ def phase_callbacks(
         TensorBoardConfiguration(
             scalars,
             run.config,
-            [SelectionAuroc.MONITOR, *map(selection_key, task.selection)],
+            given_names(),
+            task,
+            [
+                *([] if experiment.pretraining is None else ["AE"]),
+                type(model).__name__,
+            ],
         )
         if name == "training"
         else None,

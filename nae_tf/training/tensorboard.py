@@ -1,16 +1,12 @@
-"""TensorBoard's view of a run: metrics, pictures and configuration.
+"""TensorBoard's view of a run: metrics and pictures.
 
 `TensorBoardScalars` opens one event file per phase. The other callbacks write
-into it and come after it in the list of callbacks.
+into it and come after it in the list of callbacks. Next: `hparams_tab`, which
+compares runs.
 """
-
-import ast
-import pathlib
-import re
 
 import keras
 import tensorflow as tf
-from tensorboard.plugins.hparams import api as hparams_api
 
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.data.image_arrays import pair_grid, square_grid
@@ -18,7 +14,6 @@ from nae_tf.data.selection import sample
 from nae_tf.data.task import Task
 from nae_tf.nae import NAE
 from nae_tf.runs.disk import explain_write_errors
-from nae_tf.training.callbacks import ResumableCallback
 
 # TensorBoard tags of metrics whose tag is not their name.
 _TAGS = {
@@ -159,76 +154,3 @@ class TensorBoardPictures(keras.callbacks.Callback):
         some = sample(examples, self.NUM_SCORES)
         batches = some.batches(self.NUM_SCORES)
         return self.model.predict_outlier_score(batches)
-
-
-class TensorBoardConfiguration(ResumableCallback):
-    """Write a run's configuration, as text and for the HParams tab."""
-
-    def __init__(
-        self, scalars: TensorBoardScalars, config: pathlib.Path, metrics
-    ):
-        """Prepare the configuration.
-
-        Args:
-            scalars: callback that has opened the event file of the phase.
-            config: path of the run's gin configuration.
-            metrics: tags by which the HParams tab compares runs.
-        """
-        super().__init__()
-        self.scalars = scalars
-        self.config = config
-        self.metrics = metrics
-        self.written = False
-
-    def get_state(self):
-        """Return whether the configuration is written."""
-        return {"written": self.written}
-
-    def set_state(self, state):
-        """Restore whether the configuration is written."""
-        self.written = state["written"]
-
-    def on_train_begin(self, logs=None):
-        """Write the configuration once per run."""
-        if self.written:
-            return
-        self.written = True
-        config = self.config.read_text(encoding="utf-8")
-        parameters = hyperparameters(config)
-        # Markdown shows indented text as it is.
-        text = "\n".join(f"    {line}" for line in config.splitlines())
-        with (
-            self.scalars.explain_errors(),
-            self.scalars.writer.as_default(0),
-        ):
-            tf.summary.text("config", text)
-            hparams_api.hparams_config(
-                [hparams_api.HParam(name) for name in parameters],
-                [hparams_api.Metric(tag) for tag in self.metrics],
-            )
-            hparams_api.hparams(parameters)
-            self.scalars.writer.flush()
-
-
-def hyperparameters(config: str) -> dict[str, bool | int | float | str]:
-    """Return the bindings of a gin configuration that are single values.
-
-    Args:
-        config: text of an operative gin configuration. Bindings of several
-            values, such as lists of outlier sets, are left out.
-
-    Returns:
-        Values by parameter. References and None become text, such as "@NAE".
-    """
-    parameters: dict[str, bool | int | float | str] = {}
-    for line in config.splitlines():
-        binding = re.fullmatch(r"([\w./]+) = ([^\[({\\].*)", line)
-        if binding is None:
-            continue
-        name, text = binding[1], binding[2]
-        try:
-            value = ast.literal_eval(text)
-        except (SyntaxError, ValueError):
-            value = text
-        parameters[name] = text if value is None else value
-    return parameters

@@ -1,5 +1,7 @@
 """What TensorBoard's event files hold, read back."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,7 +13,7 @@ from nae_tf.data.selection import sample
 from nae_tf.runs import configuration, run_directory
 from nae_tf.runs.checkpoints import restore
 from nae_tf.train import train
-from nae_tf.training import tensorboard
+from nae_tf.training import hparams_tab
 from nae_tf.training.experiment import Experiment
 
 SETTINGS = [
@@ -137,9 +139,38 @@ def test_the_hyperparameters_are_those_of_the_run(run):
         metadata.SESSION_START_INFO_TAG
     ).plugin_data.content
     info = metadata.parse_session_start_info_plugin_data(content)
+    # Given on the command line, macros of the preset, and the model.
     assert info.hparams["visible/LangevinChain.num_steps"].number_value == 2
     assert info.hparams["training/Phase.keep"].string_value == "last"
-    assert info.hparams["NAE.sampler"].string_value == "@OnManifold()"
+    assert info.hparams["holdout_class"].number_value == 4
+    assert info.hparams["latent_dim"].number_value == 16
+    assert info.hparams["Experiment.model"].string_value == "@NAE"
+    # The same in all runs of the preset.
+    assert "NAE.sampler" not in info.hparams
+    assert "training/Adam.learning_rate" not in info.hparams
+
+
+def test_the_tab_has_the_auroc_of_every_set(run):
+    directory, *_, events = run
+    content = events.SummaryMetadata(metadata.EXPERIMENT_TAG).plugin_data
+    tab = metadata.parse_experiment_plugin_data(content.content)
+    names = {
+        (metric.name.group, metric.name.tag) for metric in tab.metric_infos
+    }
+    assert ("", "selection_auroc") in names
+    values = json.loads(directory.results.read_text())["methods"]
+    assert list(values) == ["AE", "NAE"]
+    for method, found in values.items():
+        tag = f"auroc/{method}/digit 4"
+        assert ("evaluation", tag) in names
+        # The plugin joins the folder of the session and the group.
+        folder = directory.tensorboard / "training" / "evaluation"
+        scores = event_accumulator.EventAccumulator(
+            str(folder), size_guidance={"tensors": 0}
+        ).Reload()
+        assert len(list(folder.iterdir())) == 1
+        expected = found["outliers"]["digit 4"]["metrics"]["auroc"]["value"]
+        assert logged(scores, tag)[0] == pytest.approx(expected)
 
 
 def test_hyperparameters_are_bindings_of_one_value():
@@ -155,7 +186,7 @@ def test_hyperparameters_are_bindings_of_one_value():
         "    ['a', 'b']\n"
         "Phase.keep = 'last'\n"
     )
-    assert tensorboard.hyperparameters(config) == {
+    assert hparams_tab.hyperparameters(config) == {
         "latent_dim": 16,
         "visible/LangevinChain.step_size": 0.5,
         "Phase.flip": False,
