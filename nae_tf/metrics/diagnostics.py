@@ -105,8 +105,8 @@ def diversity(samples, data) -> float:
         >>> import numpy as np
         >>> from nae_tf.metrics import diversity
         >>> data = np.array([[0.0], [1.0], [2.0]])
-        >>> diversity(0.1 * data, data)
-        0.1
+        >>> diversity(0.5 * data, data)
+        0.5
     """
     count = min(len(samples), len(data))
     samples, data = samples[:count], data[:count]
