@@ -10,7 +10,12 @@ import dataclasses
 import numpy as np
 
 from nae_tf.base.feature_names import checked_names, listed
-from nae_tf.data.readers import hdf5_links, hdf5_matlab, hdf5_pandas
+from nae_tf.data.readers import (
+    hdf5_astropy,
+    hdf5_links,
+    hdf5_matlab,
+    hdf5_pandas,
+)
 from nae_tf.data.readers.checks import check_kind
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import Contents
@@ -180,7 +185,7 @@ def _table(title, item, left_out, linked):
             f"an array of rows of shape {item.shape}; choose another key, or "
             "write one row for each example."
         )
-    table = structured(item)
+    table = hdf5_astropy.described(item, structured(item))
     return dataclasses.replace(
         table,
         read=lambda names, start, stop: (

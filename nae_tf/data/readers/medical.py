@@ -79,7 +79,13 @@ def read_dicom(
                 f"{path} has a table of values (Modality LUT); apply it, as by "
                 "pydicom.pixels.apply_modality_lut, and save an array."
             )
+        if file.get("HighBit", file.BitsStored - 1) != file.BitsStored - 1:
+            raise ValueError(
+                f"{path} keeps its levels in the upper bits (HighBit "
+                f"{file.HighBit} of {file.BitsStored} bits); shift them down."
+            )
         stored = pixels.pixel_array(file)
+        _refuse_padding(path, file, stored)
     except (
         pydicom.errors.InvalidDicomError,
         AttributeError,
@@ -96,6 +102,21 @@ def read_dicom(
     if int(file.get("NumberOfFrames") or 1) == 1:
         stored = stored[None]
     return Contents(_levels(file, stored, max_level))
+
+
+def _refuse_padding(path, file, stored):
+    """Refuse pixels that were not measured, as around a round view."""
+    first = file.get("PixelPaddingValue")
+    if first is None or stored.ndim > 3:
+        return
+    last = file.get("PixelPaddingRangeLimit", first)
+    low, high = sorted((int(first), int(last)))
+    count = np.count_nonzero((stored >= low) & (stored <= high))
+    if count:
+        raise ValueError(
+            f"{path}: {count} pixels are padding (PixelPaddingValue {first}); "
+            "cut them off, or fill them and remove that tag."
+        )
 
 
 def _levels(file, stored, max_level):

@@ -3,9 +3,11 @@
 See "Packed Data" and "Missing Data" in the CF conventions: a value is
 stored * scale_factor + add_offset, and some stored values mean "missing".
 Others write the names of attributes in other ways: ScaleFactor and MissingValue
-in HDF-EOS 5, CodeMissingValue in GPM, fill_value, NoDataValue.
+in HDF-EOS 5, CodeMissingValue in GPM, fill_value, NoDataValue, conversion in
+Neurodata Without Borders.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -20,8 +22,11 @@ _MISSING = (
 _UNCLEAR = (
     ("slope", "intercept"),
     ("gain", "offset"),
+    ("scale", "offset"),
     ("scalingfactor", "offset"),
 )
+# A number that counts from a date, as netCDF and HDF5 write dates.
+_SINCE = re.compile(r"\w+ since \d", re.IGNORECASE)
 
 
 class Packing(NamedTuple):
@@ -107,6 +112,11 @@ def packing_of(
     if scale and not offset:
         offset = _numbers(attributes, "offset")  # HDF-EOS 5
     scale = scale or _numbers(attributes, "scalingfactor")  # NeXus
+    if not scale:
+        scale = _numbers(attributes, "conversion")  # Neurodata Without Borders
+        offset = offset or (scale and _numbers(attributes, "offset"))
+    if "rhdf5-na.ok" in attributes and dtype == np.int32:
+        missing.append(np.iinfo(dtype).min)  # NA of R
     is_packed = bool(scale or offset)
     if not (is_packed or is_unsigned or missing) and low is high is None:
         return None
@@ -137,6 +147,12 @@ def check_attributes(title, dtype: np.dtype, attributes: Mapping[str, Any]):
         raise ValueError(
             f"{title} holds codes of categories; leave it out, or store "
             "numbers in their place."
+        )
+    unit = str(_text(plain.get("units", "")))
+    if _SINCE.match(unit.strip()):
+        raise ValueError(
+            f"{title} holds dates ({unit.strip()}); leave it out, or store "
+            "numbers in its place."
         )
     if b"IMAGE_INDEXED" in np.ravel(plain.get("imagesubclass", ())):
         raise ValueError(

@@ -35,10 +35,15 @@ _CONVERTED = {
 _NETPBM = (b"P4", b"P5", b"P6")
 # Tags of TIFF.
 _SUBFILE_TYPE, _BITS, _PHOTOMETRIC, _DESCRIPTION = 254, 258, 262, 270
-_NUM_BANDS, _SAMPLE_FORMAT, _DEPTH, _NO_DATA = 277, 339, 32997, 42113
+_NUM_BANDS, _SAMPLE_FORMAT, _DEPTH = 277, 339, 32997
+_METADATA, _NO_DATA = 42112, 42113
 _WHITE_IS_ZERO, _SIGNED = 0, 2
 # One page that stands for many, as ImageJ and tifffile write large stacks.
 _STACK = re.compile(r"^images=(?!1$)|\"truncated\": true", re.MULTILINE)
+# A factor or an offset of GDAL that changes values.
+_GDAL_SCALE = re.compile(
+    r"role=\"(?:scale\">(?!\s*1(?:\.0*)?\s*<)|offset\">(?!\s*-?0(?:\.0*)?\s*<))"
+)
 
 
 def decode_by_pillow(encoded: bytes, title: str, max_pixels: int) -> np.ndarray:
@@ -147,6 +152,11 @@ def _tiff_fault(image):
     description = str(_tag(image, _DESCRIPTION, ""))
     if _tag(image, _DEPTH, 1) > 1 or _STACK.search(description):
         return "holds a stack of images in one; save each as a file of its own"
+    if _GDAL_SCALE.search(str(_tag(image, _METADATA, ""))):
+        return (
+            "has a scale and an offset (GDAL), which differ between products; "
+            "apply them (gdal_translate -unscale)"
+        )
     num_bands = _tag(image, _NUM_BANDS, 1)
     if num_bands != len(image.getbands()) or image.mode == "RGBX":
         return (

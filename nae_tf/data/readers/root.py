@@ -52,6 +52,11 @@ def _tree(path, file, key):
         for name, kind in kinds.items()
         if kind in ("TTree", "TNtuple", "TNtupleD") or "RNTuple" in kind
     )
+    if not trees:
+        raise ValueError(
+            f"{path} holds neither a TTree nor an RNTuple, but "
+            f"{listed(sorted(set(kinds.values())))}."
+        )
     if key is None and len(trees) == 1:
         key = trees[0]
     name, *_ = (key or "").strip("/").partition(";")
