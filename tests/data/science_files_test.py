@@ -1,6 +1,7 @@
 """Tests of the readers of MATLAB, netCDF-3, ROOT, FITS and medical files."""
 
 import gzip
+import pathlib
 import sys
 import zlib
 
@@ -64,7 +65,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     def refuse(*arguments, **settings):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(np, "load", refuse)
+    monkeypatch.setattr(pathlib.Path, "open", refuse)
     refused("may not be read; change its permissions", tmp_path / "a.npy")
 
 
