@@ -13,6 +13,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -171,9 +172,10 @@ def show() -> str:
             "|" + " --- |" * 5,
         ]
         for cell in stored:
-            words = [text.split(":")[0] for text in cell["failures"]]
+            words = [re.split("[:;(]", x)[0].strip() for x in cell["failures"]]
             lines.append(
-                f"| {cell['task']} {cell['wrong']} | {cell['seed']} "
+                f"| {' '.join(filter(None, [cell['task'], cell['wrong']]))} "
+                f"| {cell['seed']} "
                 f"| {cell['AE']:.3f} | {cell['NAE']:.3f} "
                 f"| {'; '.join(words) or 'no sign of failure'} |"
             )
