@@ -14,11 +14,13 @@ from reproduction.likelihood import (
     compressed_sizes,
     dequantized,
     grey_images,
+    likelihood,
     likelihood_cell,
     panels,
     print_complexity,
     print_likelihoods,
 )
+from reproduction.markdown_tables import Request
 from reproduction.plots.complexity import complexity_figure
 
 TINY = (
@@ -110,3 +112,13 @@ def test_a_cell_of_a_tiny_run(method, tmp_path, monkeypatch, capsys):
     assert rows["compressed size"][0] == "1.000"
     figure = complexity_figure(panels({method: result}))
     assert [axes.get_title() for axes in figure.axes][: len(names)] == names
+
+
+def test_methods_are_chosen_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "RESULTS", tmp_path)
+    request = Request("cpu", (0,), show=True, digits=(1,), methods=["vae"])
+    with pytest.raises(ValueError, match="nae, igebm, glow, pixelcnn"):
+        likelihood(request)
+    request = Request("cpu", (0,), show=True, digits=(1,), methods=["glow"])
+    with pytest.raises(SystemExit, match="no cell is stored"):
+        likelihood(request)

@@ -196,10 +196,15 @@ def likelihood_cell(method: str | None, digit: int, seed: int) -> Cell:
 
 
 def likelihood(request: Request):
-    """Print bits per dimension and what images' sizes say; draw the scores."""
+    """Print bits per dimension and what images' sizes say; draw the scores.
+
+    Raises:
+        ValueError: if there is no such method.
+    """
+    methods = _chosen(request.methods)
     cells = {
         (method, digit, seed): likelihood_cell(method, digit, seed)
-        for method in METHODS
+        for method in methods
         for digit in request.digits
         for seed in request.seeds
     }
@@ -210,7 +215,7 @@ def likelihood(request: Request):
         for seed in request.seeds:
             stored = {
                 method: results[method, digit, seed]
-                for method in METHODS
+                for method in methods
                 if (method, digit, seed) in results
             }
             if stored:
@@ -226,6 +231,18 @@ def likelihood(request: Request):
     }
     if not request.show:
         draw(complexity_figure(panels(first)), "complexity")
+
+
+def _chosen(names) -> list[str | None]:
+    """Return the methods of these names, all if there are none."""
+    by_name = {method or "nae": method for method in METHODS}
+    unknown = set(names or ()) - set(by_name)
+    if unknown:
+        raise ValueError(
+            f"--methods: expected some of {', '.join(by_name)}, received "
+            f"{', '.join(sorted(unknown))}."
+        )
+    return [m for name, m in by_name.items() if not names or name in names]
 
 
 def print_likelihoods(results: dict, held_out: str):

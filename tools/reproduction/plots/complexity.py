@@ -26,6 +26,8 @@ class Panel(NamedTuple):
 def complexity_figure(panels: Sequence[Panel]):
     """Draw a panel per method, a colour per set of images.
 
+    Scores above those of all sets but the last stand at the upper edge.
+
     Args:
         panels: methods, in their order.
 
@@ -41,14 +43,26 @@ def complexity_figure(panels: Sequence[Panel]):
     # Sizes are whole numbers: shifted a little, dots do not hide each other.
     rng = np.random.default_rng(0)
     for panel, axes in zip(panels, all_axes, strict=False):
+        # Grey images may have scores far above all digits.
+        *digits, _ = panel.sets.values()
+        low, high = (f(f(scores) for _, scores in digits) for f in (min, max))
+        low, high = low - (high - low) / 10, high + (high - low) / 10
         for (name, (sizes, scores)), color in zip(
             panel.sets.items(), _COLORS, strict=True
         ):
             shifts = rng.uniform(-0.4, 0.4, len(sizes))
+            shown = np.minimum(scores, high)
             axes.scatter(
-                np.asarray(sizes) + shifts, scores, 4, color, label=name, lw=0
+                np.asarray(sizes) + shifts,
+                shown,
+                4,
+                color,
+                label=name,
+                lw=0,
+                clip_on=False,
             )
         axes.set(title=panel.title, xlabel="bytes", ylabel=panel.unit)
+        axes.set_ylim(low, high)
     for axes in all_axes[len(panels) :]:
         axes.set_axis_off()
     handles, labels = figure.axes[0].get_legend_handles_labels()
