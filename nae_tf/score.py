@@ -43,6 +43,12 @@ def define_flags():
         "The file of scores, ending in .csv, .npz or .parquet, or - for "
         "standard output.",
     )
+    flags.DEFINE_float(
+        "false_alarm_rate",
+        None,
+        "The share of inliers that may be called outliers, in (0, 1). The "
+        "default is that of the export.",
+    )
     define_reading_flags()
     flags.DEFINE_enum(
         "on_error",
@@ -87,7 +93,9 @@ def main():
         bar = stack.enter_context(
             progress_bar(stream.size, "example", initial=len(done))
         )
-        for batch in score_batches(model, stream, done, record):
+        for batch in score_batches(
+            model, stream, done, record, options.false_alarm_rate
+        ):
             write(batch)
             bar.update(len(batch))
         if output is not None:

@@ -88,13 +88,22 @@ def listed_flags(command):
 
 @pytest.mark.parametrize(
     "command",
-    ["train", "evaluate", "sample", "export", "score", "monitor", "prepare"],
+    [
+        "train",
+        "evaluate",
+        "sample",
+        "export",
+        "score",
+        "recalibrate",
+        "monitor",
+        "prepare",
+    ],
 )
 def test_the_page_of_commands_lists_all_flags(command):
     defined = dict(defined_flags(f"{command}.py"))
     if command in ("evaluate", "sample", "export"):  # They read a run.
         defined |= defined_flags("runs/command_line.py")
-    if command in ("score", "monitor"):  # They read examples.
+    if command in ("score", "recalibrate", "monitor"):  # They read examples.
         defined |= defined_flags("serving/input_flags.py")
     listed = listed_flags(command)
     assert set(listed) == set(defined)

@@ -18,6 +18,7 @@ COMMANDS = {
     "sample": "Draw samples from a trained run, and measure them.",
     "export": "Export a trained run as a SavedModel with p-values.",
     "score": "Score files by an exported model.",
+    "recalibrate": "Write an export anew with other held-out inliers.",
     "monitor": "Watch whether what is served is still like the calibration.",
     "prepare": "Download or import an image data set.",
 }

@@ -15,7 +15,7 @@ from nae_tf.runs.disk import (
     flush_tree_to_disk,
 )
 from nae_tf.serving.calibration import Calibration
-from nae_tf.serving.signatures import make_signatures
+from nae_tf.serving.signatures import RATES, make_signatures
 from nae_tf.serving.warmup import write_warmup_requests
 
 
@@ -63,16 +63,6 @@ def export_model(
         >>> path.name, exists
         ('1', True)
     """
-    directory = pathlib.Path(directory)
-    version = _next_version(directory) if version is None else version
-    # A server reads it as an integer of 64 bits.
-    check_integer("export_model", "version", version, 1, 2**63 - 1)
-    path = directory / str(version)
-    if path.exists():
-        raise FileExistsError(
-            f"{str(path)!r} exists already; choose another --version or remove "
-            "it."
-        )
     if schema is None and model.frame_columns.names is not None:
         schema = Schema(model.example_shape, names=model.frame_columns.names)
     if schema is not None and (
@@ -90,7 +80,48 @@ def export_model(
     module.weights = _weights(signatures)
     if model.value_range is not None:
         module.value_range = tf.Variable(model.value_range, trainable=False)
-    requests = _warmup_requests(signatures, model.value_range)
+    texts = {
+        "calibration.json": calibration.to_json(),
+        "config.gin": config,
+        "schema.json": None if schema is None else schema.to_json(),
+    }
+    return write_version(directory, version, module, signatures, texts)
+
+
+def write_version(
+    directory, version: int | None, module, signatures, texts
+) -> pathlib.Path:
+    """Write a SavedModel as a new version, complete or not at all.
+
+    Args:
+        directory: folder of all versions.
+        version: number of the version, > 0; None means the next free one.
+        module: `tf.Module` that tracks what the signatures need.
+        signatures: concrete functions by name, with "score" among them.
+        texts: text files of `assets.extra` by name; None is not written.
+
+    Returns:
+        The path of the new version.
+
+    Raises:
+        FileExistsError: if there is such a version already.
+        OSError: if it could not be written; nothing of it stays.
+        ValueError: if the version is below 1.
+    """
+    directory = pathlib.Path(directory)
+    version = _next_version(directory) if version is None else version
+    # A server reads it as an integer of 64 bits.
+    check_integer("export_model", "version", version, 1, 2**63 - 1)
+    path = directory / str(version)
+    if path.exists():
+        raise FileExistsError(
+            f"{str(path)!r} exists already; choose another --version or remove "
+            "it."
+        )
+    value_range = getattr(module, "value_range", None)
+    if value_range is not None:
+        value_range = tuple(value_range.numpy().tolist())
+    requests = _warmup_requests(signatures, value_range)
     # A server ignores folders whose names are not numbers.
     temporary = directory / f".{version}.{os.getpid()}"
     with explain_write_errors(
@@ -98,11 +129,6 @@ def export_model(
     ):
         directory.mkdir(parents=True, exist_ok=True)
         try:
-            texts = {
-                "calibration.json": calibration.to_json(),
-                "config.gin": config,
-                "schema.json": None if schema is None else schema.to_json(),
-            }
             tf.saved_model.save(module, str(temporary), signatures=signatures)
             _write_extra(temporary, requests, texts)
             flush_tree_to_disk(temporary)
@@ -147,7 +173,9 @@ def _warmup_requests(signatures, value_range):
             image = np.zeros(examples.shape[1:], np.uint8)
             return np.array([tf.io.encode_png(image).numpy()], object)
         shape = [1 if size is None else size for size in spec.shape]
-        number = example_value if spec.name == examples.name else 1
+        number = {examples.name: example_value, RATES.name: 0.5}.get(
+            spec.name, 1
+        )
         return np.full(shape, number, spec.dtype.as_numpy_dtype)
 
     return {

@@ -9,6 +9,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from nae_tf.base.data_frames import from_data_frame, is_data_frame
 from nae_tf.base.input_checks import refuse_bad_status
+from nae_tf.base.setting_checks import check_number
 from nae_tf.data.schema import Schema
 
 # A graph is data, but with these operations it could call Python functions of
@@ -85,17 +86,22 @@ class ExportedModel:
                 "nae_tf.export."
             )
         self._score = self._loaded.signatures["score"]
+        self._path = str(path)
         self._spec = _checked_input(path, self._score)
         self.example_shape = tuple(self._spec.shape[1:])
         self.schema = _read_schema(path, self.example_shape)
         self.value_range = _value_range(self._loaded)
 
-    def score(self, examples) -> dict[str, np.ndarray]:
+    def score(
+        self, examples, false_alarm_rate: float | None = None
+    ) -> dict[str, np.ndarray]:
         """Score a batch of examples.
 
         Args:
             examples: float `[batch, *example_shape]`, or a DataFrame, whose
                 columns are put in order by their names.
+            false_alarm_rate: share of inliers that may be called outliers, in
+                (0, 1); None for that of the calibration.
 
         Returns:
             Arrays [batch] by name. "energy" is the outlier score, "p_value" and
@@ -124,12 +130,44 @@ class ExportedModel:
                 f"{list(self.example_shape)}, received "
                 f"{list(examples.shape[1:])}."
             )
-        outputs = self._score(examples=tf.constant(examples, self._spec.dtype))
+        x = tf.constant(examples, self._spec.dtype)
+        if false_alarm_rate is None:
+            outputs = self._score(examples=x)
+        else:
+            outputs = self._score_at(x, false_alarm_rate)
         answers = {name: value.numpy() for name, value in outputs.items()}
         # Older exports have an assertion in its place.
         if "status" in answers:
             refuse_bad_status(answers["status"], self.value_range)
         return answers
+
+    def check_false_alarm_rate(self, false_alarm_rate: float):
+        """Refuse a rate that `score` cannot take.
+
+        Args:
+            false_alarm_rate: share of inliers that may be called outliers.
+
+        Raises:
+            ValueError: if it is not in (0, 1), or the export is an older one.
+        """
+        check_number(
+            "ExportedModel.score",
+            "false_alarm_rate",
+            false_alarm_rate,
+            "(0, 1)",
+        )
+        if "score_at" not in self._loaded.signatures:
+            raise ValueError(
+                f"{self._path!r} is an older export, whose rate of false "
+                "alarms cannot be chosen; export again, or nae-tf recalibrate."
+            )
+
+    def _score_at(self, x, false_alarm_rate):
+        self.check_false_alarm_rate(false_alarm_rate)
+        rates = tf.fill(tf.shape(x)[:1], tf.constant(false_alarm_rate))
+        return self._loaded.signatures["score_at"](
+            examples=x, false_alarm_rate=rates
+        )
 
 
 def _value_range(loaded):

@@ -62,6 +62,7 @@ def score_batches(
     stream: ExampleStream,
     done: list[Row],
     record: Callable[[str, ValueError], None] | None = None,
+    false_alarm_rate: float | None = None,
 ) -> Iterator[list[Row]]:
     """Score a stream from where an earlier command stopped.
 
@@ -73,6 +74,8 @@ def score_batches(
         record: function that is told the id of an example that cannot be
             scored, and why. Its row says NaN, and that it is an outlier: it has
             to be looked at. None means that such an example ends the scoring.
+        false_alarm_rate: share of inliers that may be called outliers, in (0,
+            1); None for that of the model's calibration.
 
     Yields:
         The rows of a batch; none for batches that are done. Where an example
@@ -81,6 +84,12 @@ def score_batches(
     Raises:
         ValueError: if examples are not valid, or `done` does not fit them.
     """
+    score = model.score
+    if false_alarm_rate is not None:
+        model.check_false_alarm_rate(false_alarm_rate)
+        if not all(_is_decided_at(false_alarm_rate, row) for row in done):
+            raise ValueError(_NOT_THE_SAME)
+        score = functools.partial(score, false_alarm_rate=false_alarm_rate)
     start = 0
     for batch in stream.batches:
         earlier = done[start : start + len(batch.ids)]
@@ -92,9 +101,9 @@ def score_batches(
             continue
         faults: dict[str, ValueError] = {}
         try:
-            rows = _rows(model, batch.ids, batch.load)
+            rows = _rows(score, batch.ids, batch.load)
         except ValueError as error:
-            rows, faults = _rows_one_by_one(model, batch, error, record is None)
+            rows, faults = _rows_one_by_one(score, batch, error, record is None)
         if not _agree(rows, earlier):
             raise ValueError(_NOT_THE_SAME)
         if record is not None:
@@ -111,6 +120,12 @@ def score_batches(
         raise ValueError(_NOT_THE_SAME)
 
 
+def _is_decided_at(rate, row):
+    """Return whether a row's decision is that of a rate of false alarms."""
+    p_value, is_outlier = float(row[2]), row[3] == "1"
+    return np.isnan(p_value) or is_outlier == (p_value <= rate * (1 + 1e-6))
+
+
 def _agree(rows, earlier):
     """Return whether new rows have the energies of those written earlier."""
     count = min(len(rows), len(earlier))
@@ -120,9 +135,9 @@ def _agree(rows, earlier):
     return np.allclose(new, old, rtol=1e-3, equal_nan=True)
 
 
-def _rows(model, ids, load) -> list[Row]:
+def _rows(score, ids, load) -> list[Row]:
     with explain_bad_input():
-        outputs = model.score(load())
+        outputs = score(load())
     return [
         (
             name,
@@ -135,11 +150,11 @@ def _rows(model, ids, load) -> list[Row]:
     ]
 
 
-def _rows_one_by_one(model, batch, error, stops):
+def _rows_one_by_one(score, batch, error, stops):
     """Return rows, and by name the errors of examples that have no score.
 
     Args:
-        model: exported model that scores.
+        score: function of examples that returns outputs by name.
         batch: batch that could not be scored as a whole.
         error: why it could not.
         stops: whether the first such example ends the rows.
@@ -161,7 +176,7 @@ def _rows_one_by_one(model, batch, error, stops):
     for position, name in enumerate(batch.ids):
         try:
             load = functools.partial(load_one, position)
-            rows += _rows(model, [name], load)
+            rows += _rows(score, [name], load)
         except ValueError as fault:
             faults[name] = fault
             if stops:

@@ -1,6 +1,7 @@
 """The graphs of a served model: one per kind of request.
 
     score                 examples     -> energy, p_value, is_outlier, ...
+    score_at              examples, false_alarm_rate -> as score
     reconstruct           examples     -> reconstruction, error_map
     encode                examples     -> latent
     sample                count, seed  -> samples
@@ -19,7 +20,8 @@ from nae_tf.serving.calibration import Calibration, lowest_equal
 from nae_tf.serving.encoded_images import decode_images_apart
 
 MAX_SAMPLES = 256
-_IS_UNDECODED = 3
+_IS_UNDECODED, _IS_NO_RATE = 3, 4
+RATES = tf.TensorSpec((None,), tf.float32, name="false_alarm_rate")
 
 
 def make_signatures(
@@ -52,7 +54,7 @@ def make_signatures(
         ... )
         >>> signatures = make_signatures(model, Calibration([0.1, 0.2, 0.3]))
         >>> sorted(signatures)
-        ['encode', 'reconstruct', 'score', 'serving_default']
+        ['encode', 'reconstruct', 'score', 'score_at', 'serving_default']
     """
     if not model.built:
         raise ValueError(
@@ -67,7 +69,18 @@ def make_signatures(
     def score(examples):
         return score_outputs(model, calibration, _fed(model, examples))
 
-    signatures = {"score": _trace(score, examples)}
+    def score_at(examples, false_alarm_rate):
+        return score_outputs(
+            model,
+            calibration,
+            _fed(model, examples),
+            false_alarm_rate=false_alarm_rate,
+        )
+
+    signatures = {
+        "score": trace(score, examples),
+        "score_at": trace(score_at, examples, RATES),
+    }
     if hasattr(model, "encode") and hasattr(model, "decode"):
 
         def reconstruct(examples):
@@ -84,15 +97,15 @@ def make_signatures(
             x, status = _repaired(model, _fed(model, examples))
             return {"latent": _or_nan(status, model.encode(x))}
 
-        signatures["reconstruct"] = _trace(reconstruct, examples)
-        signatures["encode"] = _trace(encode, examples)
+        signatures["reconstruct"] = trace(reconstruct, examples)
+        signatures["encode"] = trace(encode, examples)
     if can_sample(model):
 
         def sample(count, seed):
             with tf.control_dependencies([_count_check(count)]):
                 return {"samples": model.generate(tf.identity(count), seed).x}
 
-        signatures["sample"] = _trace(
+        signatures["sample"] = trace(
             sample,
             tf.TensorSpec((), tf.int32, name="count"),
             tf.TensorSpec((), tf.int32, name="seed"),
@@ -106,7 +119,7 @@ def make_signatures(
             x = model.shaped_examples(tf.cast(images, dtype))
             return score_outputs(model, calibration, x, ~is_image)
 
-        signatures["score_encoded_image"] = _trace(
+        signatures["score_encoded_image"] = trace(
             score_encoded_image,
             tf.TensorSpec((None,), tf.string, name="image_bytes"),
         )
@@ -130,12 +143,13 @@ def takes_images(model) -> bool:
 
 
 def score_outputs(
-    model, calibration: Calibration, x, is_undecoded=False
+    model,
+    calibration: Calibration,
+    x,
+    is_undecoded=False,
+    false_alarm_rate=None,
 ) -> dict:
     """Score examples and compare them with the calibration scores.
-
-    The comparisons are counted one by one: no converter knows the operation of
-    `tf.searchsorted`.
 
     Args:
         model: an `OutlierDetector`.
@@ -143,6 +157,7 @@ def score_outputs(
         x: float [batch, ...], examples of the model's shape.
         is_undecoded: bool [batch], which examples stand for files that could
             not be decoded.
+        false_alarm_rate: float [batch], as `decisions` takes it.
 
     Returns:
         energy: float [batch], the outlier score; infinite where it overflows,
@@ -153,7 +168,8 @@ def score_outputs(
         is_outlier: bool [batch], whether the energy exceeds the threshold; true
             for bad examples.
         status: int32 [batch], 0 for a scored example; `example_status` says
-            what is wrong with others, and 3 that a file was not decoded.
+            what is wrong with others, 3 that a file was not decoded, and 4 that
+            the rate is not in (0, 1).
     """
     x, status = _repaired(model, x)
     status = tf.where(is_undecoded, _IS_UNDECODED, status)
@@ -162,6 +178,27 @@ def score_outputs(
     # largest float, and these are outliers.
     infinity = tf.constant(float("inf"), energy.dtype)
     energy = tf.where(tf.math.is_nan(energy), infinity, energy)
+    return decisions(calibration, energy, status, false_alarm_rate)
+
+
+def decisions(
+    calibration: Calibration, energy, status, false_alarm_rate=None
+) -> dict:
+    """Compare energies with the calibration scores.
+
+    The comparisons are counted one by one: no converter knows the operation of
+    `tf.searchsorted`.
+
+    Args:
+        calibration: scores of held-out inliers.
+        energy: float [batch].
+        status: int32 [batch], 0 for a good example.
+        false_alarm_rate: float [batch], share of inliers that may be called
+            outliers, in (0, 1), for each example; None for the calibration's.
+
+    Returns:
+        The outputs of `score_outputs`.
+    """
     low = lowest_equal(energy, tf.minimum)
     table = tf.constant(calibration.scores, energy.dtype)
     levels = tf.constant(calibration.levels, energy.dtype)
@@ -169,7 +206,15 @@ def score_outputs(
     num_as_high = tf.reduce_sum(as_high, axis=1)
     count = len(calibration.scores)
     p_value = tf.cast(1 + num_as_high, energy.dtype) / (count + 1)
-    is_outlier = low > tf.cast(calibration.threshold, energy.dtype)
+    if false_alarm_rate is None:
+        is_outlier = low > tf.cast(calibration.threshold, energy.dtype)
+    else:
+        rate = tf.cast(false_alarm_rate, tf.float32)
+        is_rate = (rate > 0) & (rate < 1)
+        status = tf.where((status == 0) & ~is_rate, _IS_NO_RATE, status)
+        # p <= rate. Rates such as 0.05 are rounded to single precision.
+        highest = rate * (count + 1) * (1 + 1e-6)
+        is_outlier = tf.cast(1 + num_as_high, tf.float32) <= highest
     return {
         "energy": _or_nan(status, energy),
         "p_value": _or_nan(status, p_value),
@@ -209,7 +254,13 @@ def _where_good(status, x, otherwise: float):
     return tf.where(good, x, tf.constant(otherwise, x.dtype))
 
 
-def _trace(function, *specs):
+def trace(function, *specs):
+    """Trace a function of tensors into a graph.
+
+    Args:
+        function: function of tensors that returns tensors by name.
+        *specs: a `tf.TensorSpec` with a name for every argument.
+    """
     traced = tf.function(function, input_signature=specs, autograph=False)
     return traced.get_concrete_function()
 

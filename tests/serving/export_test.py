@@ -127,7 +127,7 @@ def signatures(model, folder):
 
 
 def test_a_model_answers_what_it_can(tmp_path):
-    always = {"serving_default", "score"}
+    always = {"serving_default", "score", "score_at"}
     autoencoders = always | {"reconstruct", "encode"}
     contrastive = NAE(
         *vector_networks(),

@@ -45,8 +45,9 @@ def test_the_server_needs_nothing_of_the_package(client):
 
 
 def test_the_warm_up_file_asks_every_signature(client):
-    # serving_default, score, reconstruct, encode, sample, score_encoded_image
-    assert client.ready["warmed_up"] == 6
+    # serving_default, score, score_at, reconstruct, encode, sample,
+    # score_encoded_image
+    assert client.ready["warmed_up"] == 7
 
 
 def test_grpc_and_rest_return_the_scores_of_the_model(
@@ -67,6 +68,28 @@ def test_grpc_and_rest_return_the_scores_of_the_model(
     assert [row["is_outlier"] for row in rows] == [
         bool(flag) for flag in calibration.is_outlier(by_grpc["energy"])
     ]
+
+
+def test_a_request_chooses_the_rate_of_false_alarms(client, images):
+    p_values = client.grpc(examples=images[:5])["p_value"]
+    rates = np.array([0.9, 0.5, 0.1, 0.02, 0.0], np.float32)
+    answers = client.grpc(
+        "score_at", examples=images[:5], false_alarm_rate=rates
+    )
+    assert answers["status"].tolist() == [0] * 4 + [4]
+    np.testing.assert_array_equal(
+        answers["is_outlier"], [*(p_values <= rates)[:4], True]
+    )
+    rows = client.rest(
+        signature_name="score_at",
+        instances=[
+            {"examples": image.tolist(), "false_alarm_rate": float(rate)}
+            for image, rate in zip(images, rates[:4], strict=False)
+        ],
+    )["predictions"]
+    assert [row["is_outlier"] for row in rows] == answers["is_outlier"][
+        :4
+    ].tolist()
 
 
 def test_bad_examples_do_not_spoil_requests_joined_with_theirs(client, images):
