@@ -106,3 +106,24 @@ def test_dates_are_no_numbers():
         for call in (short().fit, detector.score_samples):
             with pytest.raises(ValueError, match="received dates or durations"):
                 call(dates)
+
+
+FRAMES = {
+    "pandas": pandas.DataFrame,
+    "polars": lambda columns: pytest.importorskip("polars").DataFrame(columns),
+    "pyarrow": lambda columns: pytest.importorskip("pyarrow").table(columns),
+}
+
+
+@pytest.mark.parametrize("library", FRAMES)
+def test_tables_of_every_library_are_arrays_with_names(library):
+    def frame(x, names):
+        return FRAMES[library](dict(zip(names, x.T, strict=True)))
+
+    detector = short().fit(frame(TRAIN, "abc"))
+    assert detector.feature_names_in_.tolist() == ["a", "b", "c"]
+    expected = short().fit(TRAIN).score_samples(TEST)
+    scores = detector.score_samples(frame(TEST, "abc"))
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="feature names should match"):
+        detector.predict(frame(TEST, "bca"))
