@@ -99,7 +99,7 @@ def trimmed_false_alarm_rate(
     Example:
         >>> from nae_tf.serving import trimmed_false_alarm_rate
         >>> trimmed_false_alarm_rate(0.05, 999, 20, 20, 0)
-        0.04897959183673469
+        0.05
         >>> trimmed_false_alarm_rate(0.05, 999, 20, 0, 20)
         0.069
     """
