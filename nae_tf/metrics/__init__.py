@@ -18,6 +18,12 @@ from nae_tf.metrics.diagnostics import (
     energy_gap_in_spreads,
     fall_at_the_end,
 )
+from nae_tf.metrics.localization import (
+    LocalizationCounts,
+    aupro,
+    localization_counts,
+    pixel_auroc,
+)
 from nae_tf.metrics.sample_distance import (
     frechet_distance,
     kernel_distance,
@@ -26,8 +32,10 @@ from nae_tf.metrics.sample_distance import (
 
 __all__ = [
     "DetectionCurve",
+    "LocalizationCounts",
     "TrainingDiagnostics",
     "area_under_roc",
+    "aupro",
     "auroc",
     "average_precision_of_inliers",
     "average_precision_of_outliers",
@@ -41,5 +49,7 @@ __all__ = [
     "fpr_at_tpr",
     "frechet_distance",
     "kernel_distance",
+    "localization_counts",
+    "pixel_auroc",
     "squared_mmd",
 ]
