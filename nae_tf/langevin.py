@@ -45,7 +45,10 @@ def langevin_step(x, drift, noise, noise_std):
     Returns:
         Next states, shape of `x`.
     """
-    return x + drift + scalar_like(noise_std, x) * noise
+    # TensorFlow sums three large terms in a temporary variable, and fails when
+    # a loop within a loop does so again (its issue 23780). This leaves two.
+    moved = tf.ensure_shape(x + drift, x.shape)
+    return moved + scalar_like(noise_std, x) * noise
 
 
 def clip_by_element(gradient, limit):
