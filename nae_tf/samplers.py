@@ -400,6 +400,16 @@ class OnManifold(Sampler):
 
 
 @gin.register(module="nae_tf")
+def sampler_by_size(image_shape: tuple[int, ...]) -> OnManifold:
+    """Return the chains of `OnManifold.for_data` for images in [0, 1].
+
+    Args:
+        image_shape: (height, width, channels).
+    """
+    return OnManifold.for_data(np.zeros((1, *image_shape)))
+
+
+@gin.register(module="nae_tf")
 @keras.saving.register_keras_serializable(package="nae_tf")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ContrastiveDivergence(Sampler):

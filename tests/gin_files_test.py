@@ -8,6 +8,7 @@ import gin
 import numpy as np
 import pytest
 from image_set_stand_in import stand_in
+from image_trees import write_tree
 
 from nae_tf import NAE, OnManifold
 from nae_tf.baselines import ProjectionDiffusion
@@ -81,12 +82,18 @@ def own_table(tmp_path):
     ]
 
 
+@pytest.fixture
+def own_tree(tmp_path):
+    """Binding of a tree of images with masks."""
+    return [f"tree = '{write_tree(tmp_path / 'tree', train=20, test=3)}'"]
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_trains_and_evaluates(
-    preset, all_sets, own_table, tmp_path
+    preset, all_sets, own_table, own_tree, tmp_path
 ):
     files = [str(GIN / f"{preset}.gin"), SMOKE]
-    own_data = own_table if preset == "vectors" else []
+    own_data = {"vectors": own_table, "images": own_tree}.get(preset, [])
     configuration.parse_config(files, [*NARROW, *own_data])
     run = run_directory.RunDirectory(tmp_path / "run")
     results = train(run, Experiment.from_config())
@@ -122,6 +129,19 @@ def test_vectors_are_trained_as_the_detector_trains_them(own_table):
         _, batch_size = DEFAULTS["batch_size"]
         assert phase.batch_size == batch_size
         assert float(phase.optimizer().learning_rate) == pytest.approx(rate)
+
+
+def test_the_method_and_the_size_of_images_are_one_binding_away(own_tree):
+    files = [str(GIN / name) for name in ("images.gin", "methods/vae.gin")]
+    shape = ["image_shape = (28, 28, 1)"]
+    configuration.parse_config(files, [*own_tree, *shape])
+    model = Experiment.from_config().build_model()
+    assert type(model).__name__ == "VAE"
+    assert type(model.encoder).__name__ == "Conv28Encoder"
+    # Chains as in Keras, where nothing is said of them.
+    configuration.parse_config(files[:1], [*own_tree, *shape])
+    sampler = Experiment.from_config().build_model().sampler
+    assert sampler == OnManifold.for_data(np.ones((2, 28, 28, 1)))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +214,8 @@ STATED = ["num_steps", "step_size", "noise_std"]
 STATED_WITH_BOUNDS = [*STATED, "noise_schedule", "clip_limit", "bounds"]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+# Those of images are chosen by the size.
+@pytest.mark.parametrize("preset", [p for p in PRESETS if p != "images"])
 @pytest.mark.parametrize("chain", ["latent", "visible"])
 def test_a_preset_states_the_numbers_of_its_chains(preset, chain):
     configuration.parse_config([str(GIN / f"{preset}.gin")])

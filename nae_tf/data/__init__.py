@@ -8,6 +8,7 @@ from nae_tf.data.image_tasks import (
     mnist_holdout,
     out_of_distribution,
 )
+from nae_tf.data.photographs import photograph_shape, photographs
 from nae_tf.data.readers.paths import read_files
 from nae_tf.data.schema import Schema
 from nae_tf.data.sources import (
@@ -34,6 +35,8 @@ __all__ = [
     "mnist_holdout",
     "noise",
     "out_of_distribution",
+    "photograph_shape",
+    "photographs",
     "read_files",
     "split_indices",
     "two_blobs",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nae_tf.data.examples import Examples
+from nae_tf.data.ground_truth import GroundTruth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Task:
         files: number of inliers by file or folder, where they come from some.
         units: units of features by name, "" for all values without names;
             empty where nobody says them.
+        notes: lines about the data, such as what reading them leaves out.
+        ground_truth: masks of the defects in test images, where there are some.
 
     Example:
         >>> import numpy as np
@@ -49,6 +52,8 @@ class Task:
     outliers: Mapping[str, Examples] = dataclasses.field(default_factory=dict)
     files: Mapping[str, int] = dataclasses.field(default_factory=dict)
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: Sequence[str] = ()
+    ground_truth: GroundTruth | None = None
 
     def __post_init__(self):
         """Refuse data sets whose examples have different shapes."""
@@ -93,7 +98,7 @@ class Task:
             if len(files) > _SHOWN:
                 shown.append(f"{len(files) - _SHOWN} more files")
             lines.append(f"inliers: {', '.join(shown)}")
-        return lines
+        return [*lines, *self.notes]
 
 
 # Files of which a line gives the counts.

@@ -63,6 +63,7 @@ def report_page(
         ticks=ticks,
         place=place,
         charts=_charts(results, evaluations),
+        localized=_localized(results),
         galleries=[
             gallery(name, evaluation, results["inliers"]["name"])
             for name, evaluation in evaluations.items()
@@ -179,6 +180,24 @@ _FORMATS = {
     "percent": _percent,
     "share": _share,
 }
+
+
+def _localized(results) -> dict[str, dict[str, list[str]]]:
+    """Return paths to metrics of pixels, by method by the title of a row."""
+    rows: dict[str, dict[str, list[str]]] = {}
+    for name, method in results["methods"].items():
+        path = ["methods", name]
+        for title, outliers in method["outliers"].items():
+            if "localization" in outliers:
+                row = rows.setdefault(title, {})
+                row[name] = [*path, "outliers", title, "localization"]
+    if len(rows) > 1:  # One set alone would be shown twice.
+        rows["all together"] = {
+            name: ["methods", name, "localization"]
+            for name, method in results["methods"].items()
+            if "localization" in method
+        }
+    return rows
 
 
 # --- Charts -------------------------------------------------------------------

@@ -15,6 +15,7 @@ import numpy as np
 from nae_tf.base.detector import OutlierDetector
 from nae_tf.data.examples import Examples
 from nae_tf.data.task import Task
+from nae_tf.evaluation.localization import Localization, localize
 from nae_tf.evaluation.shown_examples import ShownExamples, extremes
 from nae_tf.metrics import detection
 from nae_tf.metrics.bootstrap import IntervalEstimate, detection_estimates
@@ -58,6 +59,7 @@ class SetEvaluation:
         lowest: examples that look most like inliers.
         highest: examples that look most like outliers.
         estimates: detection metrics by name; empty for the inliers.
+        localization: how well error maps find its defects, where masks tell.
     """
 
     scores: np.ndarray
@@ -66,6 +68,7 @@ class SetEvaluation:
     estimates: Mapping[str, IntervalEstimate] = dataclasses.field(
         default_factory=dict
     )
+    localization: Localization | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,10 +78,12 @@ class MethodEvaluation:
     Attributes:
         inliers: evaluation of the test inliers.
         outliers: evaluations of every outlier set of the task, by name.
+        localization: that of all sets with masks together, if any.
     """
 
     inliers: SetEvaluation
     outliers: Mapping[str, SetEvaluation]
+    localization: Localization | None = None
 
 
 def trained_methods(
@@ -148,12 +153,17 @@ def evaluate_method(
         return SetEvaluation(scores, lowest, highest, estimates)
 
     inliers = evaluate_set(task.test.name, task.test)
+    together, apart = localize(model, task, limit)
     return MethodEvaluation(
         inliers,
         {
-            title: evaluate_set(title, outliers, inliers.scores)
+            title: dataclasses.replace(
+                evaluate_set(title, outliers, inliers.scores),
+                localization=apart.get(title),
+            )
             for title, outliers in task.outliers.items()
         },
+        together,
     )
 
 
@@ -185,6 +195,7 @@ def results_of(
         "confidence": CONFIDENCE,
         "num_resamples": NUM_RESAMPLES,
         "signal_efficiency": signal_efficiency,
+        "notes": list(task.notes),
         "inliers": {
             "name": task.test.name,
             "count": len(any_method.inliers.scores),
@@ -203,9 +214,11 @@ def results_of(
                             for metric, estimate in outliers.estimates.items()
                         },
                         **_shown(outliers),
+                        **_localized(outliers.localization),
                     }
                     for title, outliers in evaluation.outliers.items()
                 },
+                **_localized(evaluation.localization),
             }
             for name, evaluation in evaluations.items()
         },
@@ -251,6 +264,12 @@ def _shown(evaluation: SetEvaluation) -> dict:
             ("highest", evaluation.highest),
         ]
     }
+
+
+def _localized(localization: Localization | None) -> dict:
+    if localization is None:
+        return {}
+    return {"localization": dataclasses.asdict(localization)}
 
 
 def _finite(value):

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import gin
+
 from nae_tf.networks.conv28 import Conv28Decoder, Conv28Encoder
 from nae_tf.networks.conv32 import Conv32Decoder, Conv32Encoder
 from nae_tf.networks.conv64 import Conv64Decoder, Conv64Encoder
@@ -42,46 +44,84 @@ NETWORKS: dict[str, Callable] = {
 }
 
 
-def image_networks(image_shape: tuple[int, int, int], latent_dim: int):
+def image_networks(
+    image_shape: tuple[int, int, int], latent_dim: int, width: int = _WIDTH
+):
     """Return encoder and decoder for images of a size.
 
     Args:
-        image_shape: (height, width, channels). 28x28x1, 32x32x3 and 64x64x3
-            have the paper's convolutions, other images of up to 32x32 pixels
-            multilayer perceptrons.
+        image_shape: (height, width, channels). 28x28x1, 32x32x3 and 64x64 with
+            1 or 3 channels have the paper's convolutions, other images of up to
+            32x32 pixels multilayer perceptrons.
         latent_dim: size of a code, > 0.
+        width: channels of the first convolution, a multiple of 8.
 
     Raises:
         ValueError: if there are no networks for images of this size.
     """
-    encoder, decoder = _classes(image_shape)
-    if encoder is MLPEncoder:
-        sizes: dict[str, Any] = {"example_shape": image_shape}
-        return (
-            encoder(latent_dim, **sizes, dtype=_IMAGE_DTYPE),
-            decoder(latent_dim, **sizes, dtype=_IMAGE_DTYPE),
-        )
-    hidden = {} if encoder is Conv64Encoder else {"hidden_units": _HIDDEN_UNITS}
     return (
-        encoder(latent_dim, width=_WIDTH, **hidden, dtype=_IMAGE_DTYPE),
-        decoder(latent_dim, width=_WIDTH, dtype=_IMAGE_DTYPE),
+        encoder_by_size(image_shape, latent_dim, width, _IMAGE_DTYPE),
+        decoder_by_size(image_shape, latent_dim, width, _IMAGE_DTYPE),
     )
 
 
-def _classes(image_shape):
-    fitting: dict[tuple, tuple[Any, Any]] = {
-        (28, 28, 1): (Conv28Encoder, Conv28Decoder),
-        (32, 32, 3): (Conv32Encoder, Conv32Decoder),
-        (64, 64, 3): (Conv64Encoder, Conv64Decoder),
+@gin.register(module="nae_tf")
+def encoder_by_size(
+    image_shape: tuple[int, int, int],
+    latent_dim: int,
+    width: int = _WIDTH,
+    dtype=None,
+):
+    """Return the encoder of `image_networks`.
+
+    Args:
+        image_shape: (height, width, channels).
+        latent_dim: size of a code, > 0.
+        width: channels of the first convolution, a multiple of 8.
+        dtype: dtype, policy or its name; None for Keras's global policy.
+
+    Raises:
+        ValueError: if there are no networks for images of this size.
+    """
+    encoder, _, sizes = _classes(tuple(image_shape), width)
+    if encoder in (Conv28Encoder, Conv32Encoder):
+        sizes = {**sizes, "hidden_units": _HIDDEN_UNITS * width // _WIDTH}
+    return encoder(latent_dim, **sizes, dtype=dtype)
+
+
+@gin.register(module="nae_tf")
+def decoder_by_size(
+    image_shape: tuple[int, int, int],
+    latent_dim: int,
+    width: int = _WIDTH,
+    dtype=None,
+):
+    """Return the decoder of `image_networks`.
+
+    Arguments and errors are those of `encoder_by_size`.
+    """
+    _, decoder, sizes = _classes(tuple(image_shape), width)
+    return decoder(latent_dim, **sizes, dtype=dtype)
+
+
+def _classes(image_shape, width) -> tuple[Any, Any, dict[str, Any]]:
+    """Return encoder and decoder with the arguments that both have."""
+    height, breadth, channels = image_shape
+    fitting: dict[tuple, tuple] = {
+        (28, 28, 1): (Conv28Encoder, Conv28Decoder, {}),
+        (32, 32, 3): (Conv32Encoder, Conv32Decoder, {}),
     }
+    if (height, breadth) == (64, 64) and channels in (1, 3):
+        sizes = {"channels": channels}
+        fitting[image_shape] = (Conv64Encoder, Conv64Decoder, sizes)
     if image_shape in fitting:
-        return fitting[image_shape]
-    height, width, channels = image_shape
-    if max(height, width) <= _MAX_DENSE_SIDE:
-        return MLPEncoder, MLPDecoder
+        encoder, decoder, sizes = fitting[image_shape]
+        return encoder, decoder, {"width": width, **sizes}
+    if max(height, breadth) <= _MAX_DENSE_SIDE:
+        return MLPEncoder, MLPDecoder, {"example_shape": image_shape}
     raise ValueError(
-        f"NAEDetector: there are no networks for images of {height}x{width} "
-        f"pixels and {channels} channels; resize them to 28x28 (1 channel), "
-        "32x32 or 64x64 (3 channels), or set networks to a function "
+        f"there are no networks for images of {height}x{breadth} pixels and "
+        f"{channels} channels; resize them to 28x28 (1 channel), 32x32 (3) or "
+        "64x64 (1 or 3). NAEDetector also takes networks, a function "
         "(image_shape, latent_dim) -> (encoder, decoder)."
     )

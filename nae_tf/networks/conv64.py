@@ -1,4 +1,4 @@
-"""Networks for 64x64 colour images."""
+"""Networks for 64x64 images, in colour if nothing else is said."""
 
 import gin
 import keras
@@ -14,13 +14,14 @@ class Conv64Encoder(Network):
     conv5/2(w) - conv5/2(2w) - conv5/2(4w) - conv5/2(8w) - FC(latent_dim), with
     group normalisation and ReLU after every hidden layer.
 
-    Input: [batch, 64, 64, 3], in [0, 1]. Output: [batch, latent_dim].
+    Input: [batch, 64, 64, channels], in [0, 1]. Output: [batch, latent_dim].
 
     Args:
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels of the first layer (w above); 256 is the
             network that Table 10 prints.
         groups: int, a divisor of `width`. Groups of the normalisation.
+        channels: int > 0. Channels of the images.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
 
@@ -39,11 +40,12 @@ class Conv64Encoder(Network):
         # authors' experiment had 128 to 1024.
         width: int = 128,
         groups: int = 8,
+        channels: int = 3,
         dtype=None,
         name: str | None = None,
     ):
         build = LayerBuilder(dtype)
-        x = inputs = build.input((64, 64, 3))
+        x = inputs = build.input((64, 64, channels))
         for filters in (width, 2 * width, 4 * width):
             x = build.conv(x, filters, 5, strides=2)
             x = build.relu(build.group_norm(x, groups))
@@ -61,12 +63,13 @@ class Conv64Decoder(Network):
     convT8(8w) - convT4/2(4w) - convT4/2(2w) - convT4/2(w) - convT1(3) -
     sigmoid, with group normalisation and ReLU after every hidden layer.
 
-    Input: [batch, latent_dim]. Output: [batch, 64, 64, 3], in [0, 1].
+    Input: [batch, latent_dim]. Output: [batch, 64, 64, channels], in [0, 1].
 
     Args:
         latent_dim: int > 0. Size of a code.
         width: int > 0. Channels before the last layer (w above).
         groups: int, a divisor of `width`. Groups of the normalisation.
+        channels: int > 0. Channels of the images.
         dtype: dtype, policy or its name; None for Keras's global policy.
         name: name of the model.
     """
@@ -76,6 +79,7 @@ class Conv64Decoder(Network):
         latent_dim: int = 64,
         width: int = 128,
         groups: int = 8,
+        channels: int = 3,
         dtype=None,
         name: str | None = None,
     ):
@@ -86,5 +90,5 @@ class Conv64Decoder(Network):
         for filters in (4 * width, 2 * width, width):
             x = build.conv_transpose(x, filters, 4, strides=2, padding="same")
             x = build.relu(build.group_norm(x, groups))
-        outputs = build.conv_transpose(x, 3, 1, activation="sigmoid")
+        outputs = build.conv_transpose(x, channels, 1, activation="sigmoid")
         super().__init__(inputs, outputs, dtype, name)

@@ -19,9 +19,17 @@ from nae_tf.base.setting_checks import (
     check_flag,
     check_integer,
 )
-from nae_tf.data import densities, digits, image_tasks, synthetic, user_tasks  # noqa: F401
+from nae_tf.data import (  # noqa: F401
+    densities,
+    digits,
+    image_tasks,
+    photographs,
+    synthetic,
+    user_tasks,
+)
 from nae_tf.data.examples import Examples
 from nae_tf.data.task import Task
+from nae_tf.networks import by_size  # noqa: F401
 from nae_tf.training.divergence import DivergenceGuard
 from nae_tf.training.interruption import CheckpointSchedule
 

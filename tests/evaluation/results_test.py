@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from nae_tf.data.selection import sample, select
 from nae_tf.data.task import Task
 from nae_tf.evaluation.galleries import gallery
+from nae_tf.evaluation.localization import Localization
 from nae_tf.evaluation.results import evaluate_method, results_of
 from nae_tf.evaluation.shown_examples import extremes
 
@@ -153,8 +154,21 @@ def test_results_are_strict_json_with_null_for_infinity():
 
 def test_the_documentation_names_every_key_of_the_results():
     task = make_task(shape=(6,), origin="row {}".format)
-    evaluations = {"mean": evaluate_method("mean", MeanDetector(), task)}
-    results = results_of(evaluations, experiment_of(task), 0.3, ["good"])
+    task = dataclasses.replace(task, notes=["resized"])
+    evaluation = evaluate_method("mean", MeanDetector(), task)
+    # No masks belong to vectors.
+    found = Localization(1, 1, pixel_auroc=0.5, aupro=0.15)
+    evaluation = dataclasses.replace(
+        evaluation,
+        outliers={
+            name: dataclasses.replace(outliers, localization=found)
+            for name, outliers in evaluation.outliers.items()
+        },
+        localization=found,
+    )
+    results = results_of(
+        {"mean": evaluation}, experiment_of(task), 0.3, ["good"]
+    )
     names = {"mean": "METHOD", "near": "SET", "far": "SET"}
 
     def paths(value, path=""):
@@ -169,7 +183,11 @@ def test_the_documentation_names_every_key_of_the_results():
     text = (ROOT / "docs" / "guides" / "evaluation.md").read_text()
     metrics = "auroc|aupr_out|aupr_in|fpr_at_95_tpr|background_rejection"
     found = {
-        re.sub(r"lowest|highest", "END", re.sub(metrics, "METRIC", path))
+        re.sub(
+            r"lowest|highest",
+            "END",
+            re.sub(f"/({metrics})/", "/METRIC/", path),
+        )
         for path in paths(results)
     }
     assert found == set(re.findall(r"^\| `(/[^`]*)`", text, re.MULTILINE))

@@ -123,7 +123,7 @@ def read_files(
         >>> files.select("first two", np.arange(2)).shape
         (3,)
     """
-    found = _existing(paths)
+    found = existing_paths(paths)
     title = str(found[0])
     if len(found) > 1:
         title += f" and {len(found) - 1} more"
@@ -160,7 +160,7 @@ def read_files(
     return _from_arrays(title, found, read, names, max_level)
 
 
-def _existing(paths):
+def existing_paths(paths):
     """Return the paths that exist, those of a pattern alphabetically."""
     patterns = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     found = []
@@ -216,7 +216,7 @@ def _refuse_shared(name, paths, parts):
 
 
 def _resolved(paths):
-    return {path.resolve() for path in _existing(paths)}
+    return {path.resolve() for path in existing_paths(paths)}
 
 
 def _from_folders(title, folders, image_shape, max_level):
