@@ -184,6 +184,8 @@ def test_the_command_records_faults_beside_the_scores(
         header="auto",
         batch_size=4,
         max_level=None,
+        linked_files=False,
+        false_alarm_rate=None,
         on_error="record",
     )
     model = types.SimpleNamespace(
@@ -444,6 +446,8 @@ def test_a_name_that_is_not_utf_8_is_printed_as_it_is(tmp_path, monkeypatch):
         header="auto",
         batch_size=8,
         max_level=None,
+        linked_files=False,
+        false_alarm_rate=None,
         on_error="stop",
     )
     printed = io.BytesIO()
