@@ -145,11 +145,16 @@ def test_a_run_is_evaluated(run, files, used, commands):
     assert (used / run / "report.html").exists()
 
 
+# The build that wrote the files did not know them.
+LATER_METRICS = {"sample_gap", "sample_distance"}
+
+
 def rows(run):
     with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
         return [
             {**row, "seconds": None, "value": float(row["value"])}
             for row in csv.DictReader(file)
+            if row["metric"] not in LATER_METRICS
         ]
 
 

@@ -188,7 +188,7 @@ def contents(run: RunDirectory) -> dict[str, object]:
                 found[f"{phase}: {name}"] = reader.get_tensor(name)
         found[f"{phase}: TensorBoard"] = [
             (event.step, value.tag, value.tensor.SerializeToString())
-            for file in sorted((run.tensorboard / phase).iterdir())
+            for file in sorted((run.tensorboard / phase).rglob("events*"))
             for event in EventFileLoader(str(file)).Load()
             for value in event.summary.value
         ]
