@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from memory import added_memory
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
@@ -392,6 +393,16 @@ def test_fits_of_any_width_share_their_graphs(fitted, wide):
     assert traces == [
         graph.experimental_get_tracing_count() for graph in graphs
     ]
+
+
+def test_fits_leave_no_memory_behind(fitted):
+    x = normals(100)
+    quick().fit(x)
+    with added_memory() as added:
+        for seed in range(10):
+            quick(random_state=seed).fit(x)
+    # A graph of its own would leave 20 MiB behind, in every fit.
+    assert added[0] < 2**26
 
 
 @pytest.mark.parametrize("policy", ["float64", "mixed_float16"])
