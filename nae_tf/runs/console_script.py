@@ -22,6 +22,11 @@ COMMANDS = {
     "monitor": "Watch whether what is served is still like the calibration.",
     "prepare": "Download or import an image data set.",
 }
+# Modules of commands that stand in a room.
+_IN_ROOMS = {
+    "recalibrate": "serving.recalibrate_command",
+    "monitor": "evaluation.monitor_command",
+}
 
 
 def main():
@@ -69,7 +74,7 @@ def _run(name: str, arguments: list[str]):
     from nae_tf.runs.command_line import run_command
 
     # By name, because a room imports no command.
-    command = importlib.import_module(f"nae_tf.{name}")
+    command = importlib.import_module(f"nae_tf.{_IN_ROOMS.get(name, name)}")
     # absl prints the documentation of the main module above the flags.
     sys.modules["__main__"].__doc__ = command.__doc__
     run_command(command.main, command.define_flags)

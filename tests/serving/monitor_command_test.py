@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from absl import flags
 
-from nae_tf import monitor
+from nae_tf.evaluation import monitor_command
 from nae_tf.serving import Calibration
 from nae_tf.serving.monitor import Monitor
 from nae_tf.serving.score_files import PartialFile
@@ -48,11 +48,11 @@ def run(monkeypatch):
                         *a, **k, flag_values=parsed
                     ),
                 )
-            monitor.define_flags()
+            monitor_command.define_flags()
             given = {"model": model, "input": path, "state": state} | others
             parsed(["", *(f"--{name}={given[name]}" for name in given)])
             try:
-                monitor.main()
+                monitor_command.main()
             except SystemExit as end:
                 return end.code
             return 0
