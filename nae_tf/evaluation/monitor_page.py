@@ -1,17 +1,14 @@
 """The page of a watch: its course, and what each batch looked like."""
 
 import math
-import pathlib
 
-import jinja2
 import markupsafe
 import numpy as np
 
 from nae_tf.evaluation.charts import course_chart, share_chart
+from nae_tf.evaluation.pages import render_page
 from nae_tf.serving.monitor import Monitor
 
-# monitor.html and report.css stand beside this file.
-_TEMPLATES = pathlib.Path(__file__).parent
 _ROWS = 50
 
 
@@ -22,14 +19,8 @@ def monitor_page(monitor: Monitor, name: str) -> str:
         monitor: watch with at least one batch.
         name: name of what is watched.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("monitor.html").render(
+    return render_page(
+        "monitor.html",
         name=name,
         monitor=monitor,
         alarm_wealth=-math.log10(monitor.level),

@@ -10,20 +10,16 @@ import importlib.metadata
 import json
 import math
 import operator
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jinja2
 import markupsafe
 import numpy as np
 
 from nae_tf.evaluation.charts import histogram_chart, method_class, roc_chart
 from nae_tf.evaluation.galleries import error_ramp, gallery
+from nae_tf.evaluation.pages import render_page
 from nae_tf.evaluation.results import MethodEvaluation
-
-# report.html and report.css stand beside this file.
-_TEMPLATES = pathlib.Path(__file__).parent
 
 
 def report_page(
@@ -41,16 +37,10 @@ def report_page(
         run_name: name of the run.
         config: text of the gin configuration of the run.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     methods = list(evaluations)
     ticks, place = _overview(results)
-    return environment.get_template("report.html").render(
+    return render_page(
+        "report.html",
         results=results,
         methods=methods,
         own=methods[-1],
