@@ -4,14 +4,12 @@ import csv
 import os
 import pathlib
 import re
-import subprocess
+import shlex
 import sys
 
 import pytest
+from tiny_runs import NAE_TF, ROOT, run
 
-import nae_tf
-
-ROOT = pathlib.Path(nae_tf.__file__).parents[1]
 PAGE = ROOT / "docs" / "guides" / "first_hour.md"
 # What keeps the tests short; everything else runs as it stands on the page.
 SHORTER = {
@@ -19,7 +17,6 @@ SHORTER = {
     r"steps=500": "steps=10",
     r"steps_per_epoch=\d+": "steps_per_epoch=1",
 }
-SCRIPT = "from nae_tf.runs.console_script import main; main()"
 
 
 def blocks(language):
@@ -50,15 +47,9 @@ def test_the_snippets_run_and_leave_what_they_say(folder):
 
 
 def test_the_commands_run_and_score_every_row(folder):
-    command = f'nae-tf() {{ "{sys.executable}" -c "{SCRIPT}" "$@"; }}\nset -e\n'
-    done = subprocess.run(
-        ["bash", "-c", command + blocks("bash")],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = shlex.join([sys.executable, *NAE_TF])
+    prelude = f'nae-tf() {{ {command} "$@"; }}\nset -e\n'
+    done = run(["bash", "-c", prelude + blocks("bash")], folder)
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
     table = printed.index("run directory: runs/tumours")

@@ -2,16 +2,14 @@
 
 import csv
 import json
-import os
 import re
 import shlex
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 from image_trees import write_tiles, write_tree
-from tiny_runs import ROOT
+from tiny_runs import NAE_TF, ROOT, run
 
 GUIDE = (ROOT / "docs" / "guides" / "photographs.md").read_text()
 COMMANDS = [
@@ -19,9 +17,6 @@ COMMANDS = [
     for block in re.findall(r"^```bash\n(.*?)^```", GUIDE, flags=re.M | re.S)
     for line in block.replace("\\\n", " ").splitlines()
 ]
-MAIN = (
-    "import sys; from nae_tf.runs.console_script import main; sys.exit(main())"
-)
 # The shortest training: the guide's own takes minutes.
 SHORT = ["--gin_file=budgets/smoke.gin"]
 
@@ -36,15 +31,8 @@ def folder(tmp_path_factory):
     said = []
     for name, *words in COMMANDS:
         assert name == "nae-tf"
-        done = subprocess.run(
-            [sys.executable, "-c", MAIN, *words]
-            + (SHORT if words[0] == "train" else []),
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        short = SHORT if words[0] == "train" else []
+        done = run([sys.executable, *NAE_TF, *words, *short], folder)
         assert done.returncode == 0, done.stderr
         said.append(done.stdout + done.stderr)
     return folder, said

@@ -14,6 +14,11 @@ from nae_tf.training import interruption
 from nae_tf.training.experiment import Experiment
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# The command nae-tf, as Python's arguments.
+NAE_TF = (
+    "-c",
+    "import sys; from nae_tf.runs.console_script import main; sys.exit(main())",
+)
 DIGITS = str(ROOT / "gin" / "digits.gin")
 GAUSSIANS = str(ROOT / "gin" / "eight_gaussians.gin")
 TINY_DIGITS = [
@@ -89,9 +94,14 @@ def record_weights(path, *bindings):
 
 def run_module(module, *arguments):
     """Run a command line of the package, and return what it printed."""
+    return run([sys.executable, "-m", f"nae_tf.{module}", *arguments], ROOT)
+
+
+def run(command, folder):
+    """Run any command with this package, and return what it printed."""
     return subprocess.run(
-        [sys.executable, "-m", f"nae_tf.{module}", *arguments],
-        cwd=ROOT,
+        command,
+        cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
