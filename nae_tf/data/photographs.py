@@ -64,8 +64,8 @@ def photographs(
         >>> task.notes[0]
         '10 grey images of 80x90 pixels are resized to 64x64; ...
     """
-    shape = image_shape or photograph_shape(inliers, tree)
     folders, formats = _inlier_formats(inliers, tree)
+    shape = image_shape or _shape_for(formats)
     notes = [_resizing(formats, shape)]
     # By gin, so that bindings of `user_data` take effect.
     read = gin.get_configurable(user_data)
@@ -131,6 +131,10 @@ def photograph_shape(
         (32, 32, 3)
     """
     _, formats = _inlier_formats(inliers, tree)
+    return _shape_for(formats)
+
+
+def _shape_for(formats) -> ImageShape:
     channels = max(some.channels for some in formats)
     shortest = min(min(some.height, some.width) for some in formats)
     sides = _GREY_SIDES if channels == 1 else _COLOUR_SIDES

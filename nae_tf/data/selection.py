@@ -49,11 +49,12 @@ def select(
         *parts: sets with int [selected] positions in them, ascending.
     """
     first, _ = parts[0]
+    starts = np.cumsum([0, *(len(positions) for _, positions in parts[:-1])])
 
     def origin(position):
-        places = [(whole, place) for whole, places in parts for place in places]
-        whole, place = places[position]
-        return whole.origin(place)
+        part = np.searchsorted(starts, position, side="right") - 1
+        whole, positions = parts[part]
+        return whole.origin(positions[position - starts[part]])
 
     return SelectedExamples(
         name,

@@ -255,10 +255,7 @@ def _refuse_nan(name, title, scores):
 
 def _shown(evaluation: SetEvaluation) -> dict:
     return {
-        name: [
-            {name: _finite(value) for name, value in example.items()}
-            for example in shown.entries()
-        ]
+        name: _finite(shown.entries())
         for name, shown in [
             ("lowest", evaluation.lowest),
             ("highest", evaluation.highest),

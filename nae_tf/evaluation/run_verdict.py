@@ -1,5 +1,6 @@
 """The verdict on a run, from its checkpoints and its metrics.csv."""
 
+import collections
 import csv
 
 import numpy as np
@@ -56,8 +57,9 @@ class RunVerdict:
             }
             self.lines = verdict_lines(TrainingDiagnostics(**self._found))
             return
-        errors = _epochs(self._run, "val_reconstruction_error")
-        of_training = _epochs(self._run, "reconstruction_error") or [None]
+        by_epoch = _pretraining(self._run)
+        errors = by_epoch["val_reconstruction_error"]
+        of_training = by_epoch["reconstruction_error"] or [None]
         self._found = {
             "autoencoder_auroc": self._figures.auroc(model),
             "pretraining_errors": tuple(errors),
@@ -66,13 +68,12 @@ class RunVerdict:
         }
 
 
-def _epochs(run: RunDirectory, metric: str) -> list:
-    """Return a metric of the pre-training by epoch."""
-    if not run.metrics.exists():
-        return []
-    with open(run.metrics, newline="", encoding="utf-8") as file:
-        return [
-            float(row["value"])
-            for row in csv.DictReader(file)
-            if row["phase"] == "pretraining" and row["metric"] == metric
-        ]
+def _pretraining(run: RunDirectory) -> dict[str, list]:
+    """Return the metrics of the pre-training, each by epoch."""
+    found = collections.defaultdict(list)
+    if run.metrics.exists():
+        with open(run.metrics, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["phase"] == "pretraining":
+                    found[row["metric"]].append(float(row["value"]))
+    return found

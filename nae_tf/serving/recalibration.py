@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.export import write_version
-from nae_tf.serving.saved_model import ExportedModel, load_saved_model
+from nae_tf.serving.saved_model import ExportedModel
 from nae_tf.serving.signatures import RATES, decisions, trace
 
 # Functions of energies in a version that `recalibrate` wrote, by signature.
@@ -56,8 +56,7 @@ def recalibrate(
         ('2', [1.0])
     """
     path = pathlib.Path(path)
-    ExportedModel(path)  # Refuses what is no export.
-    loaded = load_saved_model(path)
+    loaded = ExportedModel(path).loaded
     module = tf.Module()
     # Kept alive by the module: the variables, and what leads to them.
     module.weights = list(loaded.weights)

@@ -38,6 +38,7 @@ class ExportedModel:
     """A SavedModel of `export_model` that scores examples.
 
     Attributes:
+        loaded: what `tf.saved_model.load` returned.
         example_shape: shape of one example.
         schema: schema of the training's examples, or None if the export
             carries none.
@@ -79,18 +80,18 @@ class ExportedModel:
             ValueError: if it is damaged, another kind of model, or has
                 operations that reach out of the graph.
         """
-        self._loaded = load_saved_model(path)
-        if "score" not in self._loaded.signatures:
+        self.loaded = load_saved_model(path)
+        if "score" not in self.loaded.signatures:
             raise ValueError(
                 f"{str(path)!r} has no signature 'score'; write it by "
                 "nae_tf.export."
             )
-        self._score = self._loaded.signatures["score"]
+        self._score = self.loaded.signatures["score"]
         self._path = str(path)
         self._spec = _checked_input(path, self._score)
         self.example_shape = tuple(self._spec.shape[1:])
         self.schema = _read_schema(path, self.example_shape)
-        self.value_range = _value_range(self._loaded)
+        self.value_range = _value_range(self.loaded)
 
     def score(
         self, examples, false_alarm_rate: float | None = None
@@ -156,7 +157,7 @@ class ExportedModel:
             false_alarm_rate,
             "(0, 1)",
         )
-        if "score_at" not in self._loaded.signatures:
+        if "score_at" not in self.loaded.signatures:
             raise ValueError(
                 f"{self._path!r} is an older export, whose rate of false "
                 "alarms cannot be chosen; export again, or nae-tf recalibrate."
@@ -165,7 +166,7 @@ class ExportedModel:
     def _score_at(self, x, false_alarm_rate):
         self.check_false_alarm_rate(false_alarm_rate)
         rates = tf.fill(tf.shape(x)[:1], tf.constant(false_alarm_rate))
-        return self._loaded.signatures["score_at"](
+        return self.loaded.signatures["score_at"](
             examples=x, false_alarm_rate=rates
         )
 

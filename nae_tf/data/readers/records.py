@@ -28,12 +28,13 @@ class Records(NamedTuple):
         records: iterator over the serialised records, which can be used once.
         features: function of the number of a record and the record that
             returns its features by name.
-        example: function of the same that returns its example, an array.
+        example: function of the number of a record and its features that
+            returns its example, an array.
     """
 
     records: Iterator[bytes]
     features: Callable[[int, bytes], dict[str, np.ndarray]]
-    example: Callable[[int, bytes], np.ndarray]
+    example: Callable[[int, dict[str, np.ndarray]], np.ndarray]
 
 
 def open_records(
@@ -60,9 +61,9 @@ def open_records(
         check_names(title, found, key, label_key)
         return found
 
-    def example(number, record):
+    def example(number, found):
         title = f"{path}, record {number}"
-        value = features(number, record)[key]
+        value = found[key]
         if value.dtype == object:
             encoded = _only_value(title, key, value)
             value = images.decode_image(encoded, title, image_shape, max_level)
@@ -82,9 +83,9 @@ def open_records(
     if start:
         title = f"{path}, record 0"
         key = key or only_array(title, _parse(title, start[0]), label_key)
-        features(0, start[0])
+        found = features(0, start[0])
         with contextlib.suppress(ValueError):  # Said when it is its turn.
-            first = example(0, start[0])
+            first = example(0, found)
     return Records(itertools.chain(start, raw), features, example)
 
 
@@ -114,12 +115,11 @@ def read(
     values = []
     labels = []
     for number, record in enumerate(found.records):
-        values.append(found.example(number, record))
+        features = found.features(number, record)
+        values.append(found.example(number, features))
         if label_key is not None:
             title = f"{path}, record {number}"
-            label = _only_value(
-                title, label_key, found.features(number, record)[label_key]
-            )
+            label = _only_value(title, label_key, features[label_key])
             labels.append(label.decode() if isinstance(label, bytes) else label)
     return Contents(np.stack(values), np.array(labels) if labels else None)
 

@@ -177,9 +177,12 @@ def _record_stream(path, example_shape, batch_size, key, columns, max_level):
 
     def batch(start, some):
         def load(first, last):
+            numbers = range(start + first, start + last)
             values = [
-                found.example(start + position, some[position])
-                for position in range(first, last)
+                found.example(number, found.features(number, record))
+                for number, record in zip(
+                    numbers, some[first:last], strict=True
+                )
             ]
             return checked.as_floats(np.stack(values), start + first)
 
