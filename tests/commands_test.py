@@ -9,7 +9,7 @@ import pytest
 from tiny_runs import ROOT
 
 import nae_tf
-from nae_tf.runs.console_script import COMMANDS
+from nae_tf.runs.console_script import COMMANDS, module_of
 
 # What installing the package writes for the entry point.
 SCRIPT = """
@@ -106,7 +106,7 @@ def test_a_command_sees_the_whole_package(tmp_path, nae_tf_command):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_a_module_with_flags_and_main(name):
-    module = importlib.import_module(f"nae_tf.{name}")
+    module = importlib.import_module(module_of(name))
     assert callable(module.define_flags) and callable(module.main)
 
 

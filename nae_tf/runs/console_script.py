@@ -29,6 +29,11 @@ _IN_ROOMS = {
 }
 
 
+def module_of(command: str) -> str:
+    """Return the module of a command, which has define_flags and main."""
+    return f"nae_tf.{_IN_ROOMS.get(command, command)}"
+
+
 def main():
     """Run the command that the command line names."""
     name, *arguments = sys.argv[1:] or ["--help"]
@@ -74,7 +79,7 @@ def _run(name: str, arguments: list[str]):
     from nae_tf.runs.command_line import run_command
 
     # By name, because a room imports no command.
-    command = importlib.import_module(f"nae_tf.{_IN_ROOMS.get(name, name)}")
+    command = importlib.import_module(module_of(name))
     # absl prints the documentation of the main module above the flags.
     sys.modules["__main__"].__doc__ = command.__doc__
     run_command(command.main, command.define_flags)
