@@ -154,7 +154,19 @@ class TableFeatures(TransformerMixin, BaseEstimator):
         """
         if self.components_ is None:
             return member_energies
-        rest = np.sum(self._rest_shares(X), axis=2)
+        z = np.nan_to_num(self.scaler_.transform(X))
+        # Axes are orthonormal: no need to go back to features for a sum.
+        rest = [
+            sum(
+                weight * np.sum(np.square(block), axis=1)
+                for weight, block in zip(
+                    self._rest_weights(components, units),
+                    self._rest_blocks(z, components),
+                    strict=True,
+                )
+            )
+            for components, units in self._folds_of_rest()
+        ]
         share = self.num_values_ / X.shape[1]
         return share * member_energies + rest
 
@@ -187,21 +199,26 @@ class TableFeatures(TransformerMixin, BaseEstimator):
         Directions count equally, in the unit of their block.
         """
         z = np.nan_to_num(self.scaler_.transform(X))
-        num_features = z.shape[1]
         found = []
-        for components, units in zip(
-            self.fold_components_, self.rest_units_, strict=True
-        ):
+        for components, units in self._folds_of_rest():
+            weights = self._rest_weights(components, units)
             middle, tail = self._rest_blocks(z, components)
             axes = components.components_[self.num_values_ :]
-            # Of unit mean square per direction, not per feature, in the tail.
-            kept = components.n_components_
-            tail_weight = (num_features - kept) / num_features
             found.append(
-                np.square(middle @ axes) / units[0]
-                + tail_weight * np.square(tail) / units[1]
+                weights[0] * np.square(middle @ axes)
+                + weights[1] * np.square(tail)
             )
-        return np.array(found) / num_features
+        return np.array(found)
+
+    def _folds_of_rest(self):
+        return zip(self.fold_components_, self.rest_units_, strict=True)
+
+    def _rest_weights(self, components, units):
+        """Weights of squared scores of further components, and of the tail."""
+        num_features = components.n_features_in_
+        # Of unit mean square per direction, not per feature, in the tail.
+        tail = (num_features - components.n_components_) / num_features
+        return np.array([1, tail]) / (units * num_features)
 
     def _rest_blocks(self, z, components):
         """Scores of further components, and what all leave over of features."""
