@@ -99,13 +99,21 @@ def plane_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory):
-    """A model of images behind a server; see `served_model.Served`."""
+def exported_images(tmp_path_factory):
+    """A model of images and its export; see `served_model.Exported`."""
     pytest.importorskip("grpc")
     pytest.importorskip("tensorflow_serving")
-    from served_model import serve
+    import served_model
 
-    with serve(tmp_path_factory.mktemp("served")) as served:
+    return served_model.export(tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="session")
+def served(exported_images):
+    """A model of images behind a server; see `served_model.Served`."""
+    import served_model
+
+    with served_model.serve(exported_images) as served:
         yield served
 
 

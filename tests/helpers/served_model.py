@@ -70,18 +70,24 @@ class Client:
 
 
 @dataclasses.dataclass
-class Served:
-    """A model, data that calibrated it, and the client of its server."""
+class Exported:
+    """A model, data that calibrated it, and the path of its export."""
 
     model: NAE
     images: np.ndarray
     calibration: Calibration
+    path: pathlib.Path
+
+
+@dataclasses.dataclass
+class Served(Exported):
+    """An exported model, and the client of its server."""
+
     client: Client
 
 
-@contextlib.contextmanager
-def serve(folder):
-    """Export a model into a folder and serve it from there."""
+def export(folder):
+    """Export a model that has every signature into a folder."""
     keras.utils.set_random_seed(0)
     model = NAE(*image_networks(), sampler=short_sampler(bounds=(0.0, 1.0)))
     # Grey levels of bytes, so that a PNG file holds them exactly.
@@ -89,14 +95,20 @@ def serve(folder):
     images = (levels / np.float32(255)).astype(np.float32)
     calibration = Calibration(model.predict_outlier_score(images[:50]), 0.2)
     path = export_model(model, calibration, folder / "export")
+    return Exported(model, images, calibration, path)
+
+
+@contextlib.contextmanager
+def serve(exported):
+    """Serve an export by the stand-in."""
     environment = {
         name: value
         for name, value in os.environ.items()
         if name != "PYTHONPATH"
     }
     process = subprocess.Popen(
-        [sys.executable, str(STAND_IN), str(path)],
-        cwd=folder,
+        [sys.executable, str(STAND_IN), str(exported.path)],
+        cwd=exported.path.parent,
         env=environment | {"TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -104,7 +116,7 @@ def serve(folder):
     )
     try:
         client = Client(json.loads(process.stdout.readline()), process.pid)
-        yield Served(model, images, calibration, client)
+        yield Served(**vars(exported), client=client)
     finally:
         process.terminate()
         process.wait(timeout=30)
