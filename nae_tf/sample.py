@@ -37,6 +37,7 @@ from nae_tf.runs.disk import (
 )
 from nae_tf.runs.progress import progress_bar
 from nae_tf.runs.run_directory import RunDirectory
+from nae_tf.serving.input_flags import define_trust_model_flag
 from nae_tf.training.experiment import Experiment
 from nae_tf.training.run_data import with_data_of_run
 
@@ -65,6 +66,7 @@ def define_flags():
         "the examples as they are, anything else is the path of a SavedModel "
         "that maps images to features. By default nothing is compared.",
     )
+    define_trust_model_flag()
 
 
 def main():
@@ -90,7 +92,9 @@ def main():
             )
         # First, so that earlier samples stay if there are no such features.
         with explain_data_errors(task.name):
-            name_of_features, features = choose_features(options.features, task)
+            name_of_features, features = choose_features(
+                options.features, task, options.trust_model
+            )
     batches = []
     with progress_bar(options.num_samples, "sample") as bar:
         for batch in draw_samples(model, options.num_samples, options.seed):

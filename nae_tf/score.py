@@ -18,18 +18,18 @@ from absl import flags
 from nae_tf.runs.command_line import run_command
 from nae_tf.runs.progress import print_status, progress_bar
 from nae_tf.serving.input_flags import (
-    define_model_flag,
+    define_model_flags,
     define_reading_flags,
     open_input,
+    open_model,
 )
-from nae_tf.serving.saved_model import ExportedModel
 from nae_tf.serving.score_files import COLUMNS, FaultsFile, PartialFile
 from nae_tf.serving.scoring import Row, score_batches
 
 
 def define_flags():
     """Define the flags of scoring."""
-    define_model_flag()
+    define_model_flags()
     flags.DEFINE_string(
         "input",
         None,
@@ -64,7 +64,7 @@ def main():
     options = flags.FLAGS
     if not options.input:
         raise ValueError("--input is empty; name a file or a folder.")
-    model = ExportedModel(options.model)
+    model = open_model(options)
     output = None if options.output == "-" else pathlib.Path(options.output)
     examples = pathlib.Path(options.input).resolve()
     if output is not None and examples in output.resolve().parents:

@@ -47,7 +47,9 @@ def features_of(function: FeatureFunction, batches: Iterable) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def saved_model_features(path, example_shape) -> FeatureFunction:
+def saved_model_features(
+    path, example_shape, trust_model: bool = False
+) -> FeatureFunction:
     """Load a feature extractor, such as Inception cut at its last pooling.
 
     Args:
@@ -56,6 +58,8 @@ def saved_model_features(path, example_shape) -> FeatureFunction:
             `[batch, *example_shape]`, images in [0, 1], and returns one tensor
             [batch, num_features]. The model itself resizes and rescales.
         example_shape: shape of one example of the run.
+        trust_model: whether it may have operations that no export needs, as
+            `ExportedModel` takes it.
 
     Returns:
         A function of float `[batch, *example_shape]` that returns float [batch,
@@ -66,7 +70,7 @@ def saved_model_features(path, example_shape) -> FeatureFunction:
         ValueError: if it is damaged, has another signature, or takes other
             shapes or types.
     """
-    loaded = load_saved_model(path)
+    loaded = load_saved_model(path, trust_model)
     signature = loaded.signatures.get("serving_default")
     if signature is None:
         raise ValueError(

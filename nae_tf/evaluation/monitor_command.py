@@ -23,12 +23,12 @@ from nae_tf.runs.disk import write_atomically
 from nae_tf.runs.locks import ProcessLock
 from nae_tf.runs.progress import print_status, progress_bar
 from nae_tf.serving.input_flags import (
-    define_model_flag,
+    define_model_flags,
     define_reading_flags,
     open_input,
+    open_model,
 )
 from nae_tf.serving.monitor import Monitor
-from nae_tf.serving.saved_model import ExportedModel
 from nae_tf.serving.scoring import score_batches
 from nae_tf.serving.watched import open_scores, read_calibration
 
@@ -37,7 +37,7 @@ ALARM_STATUS = 2
 
 def define_flags():
     """Define the flags of a watch."""
-    define_model_flag()
+    define_model_flags()
     flags.DEFINE_string(
         "input",
         None,
@@ -150,7 +150,7 @@ def _energies(options, calibration):
     if scores is not None:
         yield from scores
         return
-    model = ExportedModel(options.model)
+    model = open_model(options)
     stream = open_input(model, options)
     with progress_bar(stream.size, "example") as bar:
         for rows in score_batches(model, stream, [], _print_fault):

@@ -194,12 +194,15 @@ def write_picture(run: RunDirectory, stages: dict[str, np.ndarray]) -> str:
     return str(path)
 
 
-def choose_features(name: str, task: Task) -> tuple[str, FeatureFunction]:
+def choose_features(
+    name: str, task: Task, trust_model: bool = False
+) -> tuple[str, FeatureFunction]:
     """Return the features that --features names.
 
     Args:
         name: "values", "classifier" or the directory of a SavedModel.
         task: task whose examples have features.
+        trust_model: whether the SavedModel may reach out of its graphs.
 
     Returns:
         A description of the features and the function that computes them.
@@ -207,7 +210,7 @@ def choose_features(name: str, task: Task) -> tuple[str, FeatureFunction]:
     if name == "values":
         return "values of the examples", values
     if name != "classifier":
-        return name, saved_model_features(name, task.example_shape)
+        return name, saved_model_features(name, task.example_shape, trust_model)
     with progress_bar(_CLASSIFIER_STEPS, "step", "classifier") as bar:
         on_step = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda batch, logs: bar.update()

@@ -8,13 +8,24 @@ from nae_tf.serving.saved_model import ExportedModel
 from nae_tf.serving.scoring import stream_in_order
 
 
-def define_model_flag():
-    """Define --model."""
+def define_model_flags():
+    """Define --model and --trust_model."""
     flags.DEFINE_string(
         "model",
         None,
         "The folder of an exported model, such as runs/digits/export/1.",
         required=True,
+    )
+    define_trust_model_flag()
+
+
+def define_trust_model_flag():
+    """Define --trust_model."""
+    flags.DEFINE_bool(
+        "trust_model",
+        False,
+        "Whether the model may have operations that no export needs, which can "
+        "read and write files, and links out of its folder.",
     )
 
 
@@ -54,6 +65,19 @@ def define_reading_flags():
         "The default is that of the training data, or else 255 or 65535.",
         lower_bound=1,
     )
+
+
+def open_model(options) -> ExportedModel:
+    """Open the model that --model names.
+
+    Args:
+        options: values of the flags.
+
+    Raises:
+        FileNotFoundError: if there is no model.
+        ValueError: if it is damaged, or is refused.
+    """
+    return ExportedModel(options.model, options.trust_model)
 
 
 def open_input(model: ExportedModel, options) -> ExampleStream:

@@ -15,12 +15,12 @@ from nae_tf.runs.command_line import run_command
 from nae_tf.runs.progress import print_status, progress_bar
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.input_flags import (
-    define_model_flag,
+    define_model_flags,
     define_reading_flags,
     open_input,
+    open_model,
 )
 from nae_tf.serving.recalibration import recalibrate
-from nae_tf.serving.saved_model import ExportedModel
 from nae_tf.serving.scoring import score_batches
 from nae_tf.serving.trimming import trim
 from nae_tf.serving.watched import read_calibration
@@ -31,7 +31,7 @@ _NAMES = 20
 
 def define_flags():
     """Define the flags of a new calibration."""
-    define_model_flag()
+    define_model_flags()
     flags.DEFINE_string(
         "input",
         None,
@@ -62,8 +62,8 @@ def define_flags():
 def main():
     """Write a new version of the export that --model names."""
     options = flags.FLAGS
+    model = open_model(options)
     old = read_calibration(options.model)
-    model = ExportedModel(options.model)
     stream = open_input(model, options)
     names, energies = [], []
     with progress_bar(stream.size, "example") as bar:
@@ -78,7 +78,9 @@ def main():
         old.false_alarm_rate if rate is None else rate,
         old.failure_probability,
     )
-    path = recalibrate(options.model, calibration, options.version)
+    path = recalibrate(
+        options.model, calibration, options.version, options.trust_model
+    )
     if len(trimmed.left_out):
         print_status(_left_out(trimmed, names))
     if math.isinf(calibration.threshold):

@@ -17,7 +17,10 @@ _ENERGIES = {
 
 
 def recalibrate(
-    path, calibration: Calibration, version: int | None = None
+    path,
+    calibration: Calibration,
+    version: int | None = None,
+    trust_model: bool = False,
 ) -> pathlib.Path:
     """Write an export anew with another calibration.
 
@@ -28,6 +31,8 @@ def recalibrate(
         path: directory of a version.
         calibration: scores of held-out inliers under that version.
         version: number of the new one, > 0; None means the next free one.
+        trust_model: whether the model may reach out of its graphs and its
+            folder, as `ExportedModel` takes it.
 
     Returns:
         The path of the new version, beside the old one.
@@ -56,7 +61,7 @@ def recalibrate(
         ('2', [1.0])
     """
     path = pathlib.Path(path)
-    loaded = ExportedModel(path).loaded
+    loaded = ExportedModel(path, trust_model).loaded
     module = tf.Module()
     # Kept alive by the module: the variables, and what leads to them.
     module.weights = list(loaded.weights)

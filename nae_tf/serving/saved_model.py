@@ -11,25 +11,8 @@ from nae_tf.base.data_frames import from_data_frame, is_data_frame
 from nae_tf.base.input_checks import refuse_bad_status
 from nae_tf.base.setting_checks import check_number
 from nae_tf.data.schema import Schema
+from nae_tf.serving.operations import refused_operations
 
-# A graph is data, but with these operations it could call Python functions of
-# the process, or read and write files. No model of this package has them.
-_REFUSED_OPS = frozenset(
-    [
-        "EagerPyFunc",
-        "FixedLengthRecordReaderV2",
-        "ImmutableConst",
-        "MatchingFiles",
-        "PrintV2",
-        "PyFunc",
-        "PyFuncStateless",
-        "ReadFile",
-        "TFRecordReaderV2",
-        "TextLineReaderV2",
-        "WholeFileReaderV2",
-        "WriteFile",
-    ]
-)
 # Outputs that `nae_tf.score` writes.
 _SCORES = frozenset(["energy", "p_value", "is_outlier"])
 
@@ -69,18 +52,21 @@ class ExportedModel:
         ['conditional_p_value', 'energy', 'is_outlier', 'p_value', 'status']
     """
 
-    def __init__(self, path):
+    def __init__(self, path, trust_model: bool = False):
         """Load a model.
 
         Args:
             path: directory of a version, such as runs/digits/export/1.
+            trust_model: whether the model may reach out of its graphs and its
+                folder: an operation that no export needs can read and write
+                files.
 
         Raises:
             FileNotFoundError: if there is no SavedModel.
-            ValueError: if it is damaged, another kind of model, or has
-                operations that reach out of the graph.
+            ValueError: if it is damaged, another kind of model, or is not
+                trusted and reaches out of its graphs or its folder.
         """
-        self.loaded = load_saved_model(path)
+        self.loaded = load_saved_model(path, trust_model)
         if "score" not in self.loaded.signatures:
             raise ValueError(
                 f"{str(path)!r} has no signature 'score'; write it by "
@@ -212,20 +198,22 @@ def _read_schema(path, example_shape):
     return schema
 
 
-def load_saved_model(path):
+def load_saved_model(path, trust_model: bool = False):
     """Load a SavedModel after `check_saved_model`.
 
     Args:
         path: directory of the SavedModel.
+        trust_model: whether it may reach out of its graphs and its folder.
 
     Returns:
         The object that `tf.saved_model.load` returns.
 
     Raises:
         FileNotFoundError: if there is no SavedModel.
-        ValueError: if it is damaged, or reaches out of its graphs.
+        ValueError: if it is damaged, or is not trusted and reaches out of its
+            graphs or its folder.
     """
-    check_saved_model(pathlib.Path(path))
+    check_saved_model(pathlib.Path(path), trust_model)
     try:
         return tf.saved_model.load(str(path))
     except (
@@ -242,15 +230,17 @@ def load_saved_model(path):
         ) from error
 
 
-def check_saved_model(path: pathlib.Path):
-    """Refuse a SavedModel whose graphs reach out of themselves.
+def check_saved_model(path: pathlib.Path, trust_model: bool = False):
+    """Refuse a SavedModel that reaches out of its graphs or its folder.
 
     Args:
         path: directory of the SavedModel.
+        trust_model: whether it may.
 
     Raises:
         FileNotFoundError: if there is no SavedModel.
-        ValueError: if it is damaged, or has such an operation.
+        ValueError: if it is damaged; or if it is not trusted and has an
+            operation that no export needs, or files outside of the folder.
     """
     file = path / "saved_model.pb"
     if not file.exists():
@@ -258,18 +248,41 @@ def check_saved_model(path: pathlib.Path):
             f"{str(path)!r} holds no saved_model.pb; name the folder of a "
             "SavedModel, of an export its version, as runs/digits/export/1."
         )
+    if not trust_model:
+        _refuse_links(path)
     try:
         saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     except DecodeError as error:
         raise ValueError(f"the SavedModel {str(path)!r} is damaged.") from error
+    if trust_model:
+        return
     for meta_graph in saved_model.meta_graphs:
-        graph = meta_graph.graph_def
-        nodes = list(graph.node)
-        for function in graph.library.function:
-            nodes.extend(function.node_def)
-        refused = sorted({node.op for node in nodes} & _REFUSED_OPS)
-        if refused:
-            raise ValueError(
-                f"the SavedModel {str(path)!r} is refused: its operations "
-                f"{refused} would reach out of the graph; do not use it."
+        if refused := refused_operations(meta_graph):
+            raise _refusal(
+                path,
+                f"no export needs its operation {refused[0]!r}, which could "
+                "reach out of the graph",
             )
+        for asset in meta_graph.asset_file_def:
+            if not _is_within(path, path / "assets" / asset.filename):
+                raise _refusal(
+                    path, f"its asset {asset.filename!r} is outside of it"
+                )
+
+
+def _refuse_links(path):
+    """Refuse links through which other files would be read."""
+    for file in path.rglob("*"):
+        if file.is_symlink() and not _is_within(path, file):
+            raise _refusal(path, f"{file.name!r} in it is a link out of it")
+
+
+def _is_within(folder, file):
+    return file.resolve().is_relative_to(folder.resolve())
+
+
+def _refusal(path, reason):
+    return ValueError(
+        f"the SavedModel {str(path)!r} is refused: {reason}; pass "
+        "--trust_model (trust_model=True) if you trust who made it."
+    )

@@ -286,7 +286,7 @@ def test_a_hostile_saved_model_is_refused_before_it_is_loaded(
         str(tmp_path / "model"),
         signatures={"score": function.get_concrete_function()},
     )
-    with pytest.raises(ValueError, match=f"refused.*{operation}"):
+    with pytest.raises(ValueError, match=f"refused.*{operation!r}"):
         ExportedModel(tmp_path / "model")
 
 
