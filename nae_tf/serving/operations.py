@@ -58,8 +58,9 @@ SpaceToDepth SparseSoftmaxCrossEntropyWithLogits
 # Images, also from the bytes of a file that a request brings.
 AdjustContrastv2 AdjustHue AdjustSaturation DecodeImage DecodeJpeg DecodePng
 DecodeRaw ExtractImagePatches ExtractJpegShape HSVToRGB RGBToHSV ResizeArea
-ResizeBicubic ResizeBicubicGrad ResizeBilinear ResizeBilinearGrad ResizeNearestNeighbor
-ResizeNearestNeighborGrad ScaleAndTranslate ScaleAndTranslateGrad
+ResizeBicubic ResizeBicubicGrad ResizeBilinear ResizeBilinearGrad
+ResizeNearestNeighbor ResizeNearestNeighborGrad ScaleAndTranslate
+ScaleAndTranslateGrad
 # Images of a batch, decoded one by one so that a bad one stays alone.
 ConcatenateDataset DatasetToSingleElement IgnoreErrorsDataset MapDataset
 TakeDataset TensorDataset
