@@ -20,12 +20,14 @@ COMMANDS = {
     "score": "Score files by an exported model.",
     "recalibrate": "Write an export anew with other held-out inliers.",
     "monitor": "Watch whether what is served is still like the calibration.",
+    "serve": "Serve an export over HTTP and gRPC, by KServe.",
     "prepare": "Download or import an image data set.",
 }
 # Modules of commands that stand in a room.
 _IN_ROOMS = {
     "recalibrate": "serving.recalibrate_command",
     "monitor": "evaluation.monitor_command",
+    "serve": "serving.serve_command",
 }
 
 
