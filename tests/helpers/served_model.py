@@ -32,23 +32,24 @@ class Client:
     def __init__(self, ready, pid):
         self.pid = pid
         self.ready = ready
-        self.url = (
-            f"http://127.0.0.1:{ready['rest_port']}/v1/models/nae:predict"
-        )
+        self.url = f"http://127.0.0.1:{ready['rest_port']}/v1/models/nae"
         channel = grpc.insecure_channel(f"127.0.0.1:{ready['grpc_port']}")
         self.stub = service.PredictionServiceStub(channel)
 
     def grpc(self, signature="", **inputs):
+        response = self.predict(signature, **inputs)
+        return {
+            name: tf.make_ndarray(tensor)
+            for name, tensor in response.outputs.items()
+        }
+
+    def predict(self, signature="", **inputs):
         request = predict_pb2.PredictRequest()
         request.model_spec.name = "nae"
         request.model_spec.signature_name = signature
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-        response = self.stub.Predict(request, timeout=60)
-        return {
-            name: tf.make_ndarray(tensor)
-            for name, tensor in response.outputs.items()
-        }
+        return self.stub.Predict(request, timeout=60)
 
     def reason(self, refusal):
         """What the model says of a bad request."""
@@ -56,9 +57,13 @@ class Client:
         # TensorFlow appends the operation in question.
         return refusal.details().partition("\n\t [[")[0]
 
-    def rest(self, **request):
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=60) as reply:
+            return json.load(reply)
+
+    def rest(self, path=":predict", **request):
         posted = urllib.request.Request(
-            self.url, json.dumps(request).encode(), method="POST"
+            self.url + path, json.dumps(request).encode(), method="POST"
         )
         with urllib.request.urlopen(posted, timeout=60) as reply:
             return json.load(reply)
@@ -107,7 +112,7 @@ def serve(exported):
         if name != "PYTHONPATH"
     }
     process = subprocess.Popen(
-        [sys.executable, str(STAND_IN), str(exported.path)],
+        [sys.executable, str(STAND_IN), str(exported.path.parent)],
         cwd=exported.path.parent,
         env=environment | {"TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.PIPE,

@@ -3,12 +3,15 @@
 import base64
 import concurrent.futures
 import json
+import shutil
 import time
 import urllib.error
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import json_format
+from tensorflow_serving.apis import get_model_metadata_pb2
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,113 @@ def test_the_warm_up_file_asks_every_signature(client):
     # serving_default, score, score_at, reconstruct, encode, sample,
     # score_encoded_image
     assert client.ready["warmed_up"] == 7
+
+
+def test_the_metadata_describe_every_signature(client):
+    metadata = client.get("/metadata")
+    assert metadata["model_spec"]["name"] == "nae"
+    described = metadata["metadata"]["signature_def"]["signature_def"]
+
+    def tensors(signature, side):
+        return {
+            name: (
+                info["dtype"],
+                [int(x["size"]) for x in info["tensor_shape"].get("dim", [])],
+            )
+            for name, info in described[signature][side].items()
+        }
+
+    batch = ("DT_FLOAT", [-1])
+    assert tensors("score_at", "inputs") == {
+        "examples": ("DT_FLOAT", [-1, 12, 12, 1]),
+        "false_alarm_rate": batch,
+    }
+    scores = {
+        "energy": batch,
+        "p_value": batch,
+        "conditional_p_value": batch,
+        "is_outlier": ("DT_BOOL", [-1]),
+        "status": ("DT_INT32", [-1]),
+    }
+    for name in ("score", "score_at", "score_encoded_image", "serving_default"):
+        assert tensors(name, "outputs") == scores
+    assert tensors("score_encoded_image", "inputs") == {
+        "image_bytes": ("DT_STRING", [-1])
+    }
+    assert tensors("sample", "inputs") == {
+        "count": ("DT_INT32", []),
+        "seed": ("DT_INT32", []),
+    }
+
+
+def test_grpc_tells_the_same_metadata(client):
+    request = get_model_metadata_pb2.GetModelMetadataRequest()
+    request.model_spec.name = "nae"
+    request.metadata_field.append("signature_def")
+    response = client.stub.GetModelMetadata(request, timeout=60)
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    assert response.metadata["signature_def"].Unpack(signatures)
+    assert (
+        json_format.MessageToDict(signatures, preserving_proto_field_name=True)[
+            "signature_def"
+        ]
+        == (
+            client.get("/metadata")["metadata"]["signature_def"][
+                "signature_def"
+            ]
+        )
+    )
+
+
+@pytest.mark.parametrize("unnamed", [False, True])
+def test_columns_are_answered_by_columns(client, images, unnamed):
+    examples = images[:3].tolist()
+    inputs = examples if unnamed else {"examples": examples}
+    columns = client.rest(inputs=inputs)["outputs"]
+    rows = client.rest(
+        instances=examples
+        if unnamed
+        else [{"examples": example} for example in examples]
+    )["predictions"]
+    assert set(columns) == set(rows[0])
+    for name, values in columns.items():
+        np.testing.assert_allclose(
+            [row[name] for row in rows], values, rtol=1e-6
+        )
+    codes = client.rest(signature_name="encode", inputs=inputs)["outputs"]
+    assert np.shape(codes) == (3, 3)
+
+
+def test_a_new_version_takes_over_without_a_gap(client, served):
+    def version():
+        (status,) = client.get("")["model_version_status"]
+        assert status["state"] == "AVAILABLE"
+        return int(status["version"])
+
+    def wait_for(number):
+        deadline = time.monotonic() + 120
+        while version() != number:
+            # Somebody asks all the time, and is always answered.
+            answer = client.predict(examples=served.images[:1])
+            assert answer.model_spec.version.value in (1, 2)
+            assert time.monotonic() < deadline
+
+    folder = served.path.parent
+    # As export_model writes: under a name that a server leaves alone, first.
+    shutil.copytree(served.path, folder / ".2.tmp")
+    assert version() == 1
+    try:
+        (folder / ".2.tmp").rename(folder / "2")
+        wait_for(2)
+        path = "/versions/2:predict"
+        inputs = {"examples": served.images[:2].tolist()}
+        assert len(client.rest(path, inputs=inputs)["outputs"]["energy"]) == 2
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            client.rest("/versions/1:predict", inputs=inputs)
+        assert caught.value.code == 404
+    finally:
+        shutil.rmtree(folder / "2")
+    wait_for(1)
 
 
 def test_grpc_and_rest_return_the_scores_of_the_model(
