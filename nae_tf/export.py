@@ -11,6 +11,9 @@ import math
 
 from absl import flags
 
+from nae_tf.base.detector import OutlierDetector
+from nae_tf.data.feature_networks import ImageFeatures
+from nae_tf.data.schema import Schema
 from nae_tf.runs.checkpoints import restore
 from nae_tf.runs.command_line import (
     accepts_changed_data,
@@ -24,6 +27,7 @@ from nae_tf.runs.disk import (
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.export import export_model
+from nae_tf.serving.on_features import OnFeatures
 from nae_tf.training.experiment import Experiment
 from nae_tf.training.run_data import read_schema, with_data_of_run
 
@@ -54,6 +58,31 @@ def calibrate(
     return Calibration(scores, false_alarm_rate)
 
 
+def behind_features(
+    features: ImageFeatures | None,
+    model: OutlierDetector,
+    schema: Schema | None,
+) -> tuple[OutlierDetector, Schema | None]:
+    """Return what is served, which takes images, and its schema.
+
+    Args:
+        features: how examples of the model are made of images; None if images
+            or vectors are its examples.
+        model: trained model.
+        schema: schema of its examples, if there is one.
+    """
+    if features is None:
+        return model, schema
+    if schema is not None:
+        schema = dataclasses.replace(
+            schema,
+            shape=features.image_shape,
+            num_levels=features.num_levels,
+            value_range=(0.0, 1.0),
+        )
+    return OnFeatures(features, model), schema
+
+
 def define_flags():
     """Define the flags of an export."""
     define_run_dir_flags("The folder of the run to export.")
@@ -80,13 +109,16 @@ def main():
     model = experiment.build_model()
     restore(model, run.checkpoints("training"))
     calibration = calibrate(experiment, model, flags.FLAGS.false_alarm_rate)
+    served, schema = behind_features(
+        experiment.task.features, model, read_schema(run)
+    )
     path = export_model(
-        model,
+        served,
         calibration,
         run.path / "export",
         flags.FLAGS.version,
         run.config.read_text(encoding="utf-8"),
-        read_schema(run),
+        schema,
     )
     write_atomically(run.path / "calibration.json", calibration.to_json())
     if math.isinf(calibration.threshold) and calibration.false_alarm_rate > 0:

@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import gin
+import keras
 import numpy as np
 import pytest
 from image_set_stand_in import stand_in
@@ -88,12 +89,34 @@ def own_tree(tmp_path):
     return [f"tree = '{write_tree(tmp_path / 'tree', train=20, test=3)}'"]
 
 
+@pytest.fixture
+def own_network(own_tree, tmp_path):
+    """Bindings of a network, which makes features of the tree's images."""
+    keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.AveragePooling2D(8),
+            keras.layers.Flatten(),
+        ]
+    ).save(tmp_path / "network.keras")
+    return [
+        *own_tree,
+        f"network = '{tmp_path}/network.keras'",
+        "pixel_range = (0, 255)",
+        f"image_features.cache = '{tmp_path}/cache'",
+    ]
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_trains_and_evaluates(
-    preset, all_sets, own_table, own_tree, tmp_path
+    preset, all_sets, own_table, own_tree, own_network, tmp_path
 ):
     files = [str(GIN / f"{preset}.gin"), SMOKE]
-    own_data = {"vectors": own_table, "images": own_tree}.get(preset, [])
+    own_data = {
+        "vectors": own_table,
+        "images": own_tree,
+        "features": own_network,
+    }.get(preset, [])
     configuration.parse_config(files, [*NARROW, *own_data])
     run = run_directory.RunDirectory(tmp_path / "run")
     results = train(run, Experiment.from_config())

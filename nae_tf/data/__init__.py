@@ -3,6 +3,7 @@
 from nae_tf.data.densities import eight_gaussians, two_blobs
 from nae_tf.data.digits import digits_holdout
 from nae_tf.data.examples import Examples
+from nae_tf.data.image_features import image_features
 from nae_tf.data.image_tasks import (
     class_holdout,
     mnist_holdout,
@@ -32,6 +33,7 @@ __all__ = [
     "constant_gray",
     "digits_holdout",
     "eight_gaussians",
+    "image_features",
     "mnist_holdout",
     "noise",
     "out_of_distribution",

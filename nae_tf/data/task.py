@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nae_tf.data.examples import Examples
+from nae_tf.data.feature_networks import ImageFeatures
 from nae_tf.data.ground_truth import GroundTruth
 
 
@@ -26,6 +27,7 @@ class Task:
             empty where nobody says them.
         notes: lines about the data, such as what reading them leaves out.
         ground_truth: masks of the defects in test images, where there are some.
+        features: how examples are made of images, where a network makes them.
 
     Example:
         >>> import numpy as np
@@ -54,6 +56,7 @@ class Task:
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notes: Sequence[str] = ()
     ground_truth: GroundTruth | None = None
+    features: ImageFeatures | None = None
 
     def __post_init__(self):
         """Refuse data sets whose examples have different shapes."""
