@@ -466,14 +466,7 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
         )
 
     def _chain_means(self, negative: NegativeSample):
-        values = {
-            "temperature": self.temperature,
-            "visible_gradient_norm": negative.visible.gradient_norm,
-            "visible_acceptance": negative.visible.acceptance,
-            "visible_fraction_at_bound": negative.visible.fraction_at_bound,
-        }
-        if negative.latent is not None:
-            values["latent_gradient_norm"] = negative.latent.gradient_norm
+        values = {"temperature": self.temperature, **negative.chain_means()}
         return {name: values[name] for name in values if name in self.means}
 
     def renamed_arguments(self) -> dict:

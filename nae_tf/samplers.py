@@ -55,6 +55,17 @@ class NegativeSample(NamedTuple):
     z0: tf.Tensor | None = None
     latent: ChainDiagnostics | None = None
 
+    def chain_means(self) -> dict:
+        """Return the diagnostics of the chains by the names of metrics."""
+        means = {
+            "visible_gradient_norm": self.visible.gradient_norm,
+            "visible_acceptance": self.visible.acceptance,
+            "visible_fraction_at_bound": self.visible.fraction_at_bound,
+        }
+        if self.latent is not None:
+            means["latent_gradient_norm"] = self.latent.gradient_norm
+        return means
+
     def in_units_of(self, model) -> "NegativeSample":
         """Return the samples in the units of a model's data, not of its chains.
 

@@ -363,9 +363,5 @@ class IGEBM(HoldsReplayBuffer, GeneratesSamples):
         }
 
     def _chain_means(self, negative: NegativeSample):
-        values = {
-            "visible_gradient_norm": negative.visible.gradient_norm,
-            "visible_acceptance": negative.visible.acceptance,
-            "visible_fraction_at_bound": negative.visible.fraction_at_bound,
-        }
-        return {name: values[name] for name in values if name in self.means}
+        means = negative.chain_means()
+        return {name: means[name] for name in means if name in self.means}
