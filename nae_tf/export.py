@@ -1,9 +1,12 @@
-"""Export a trained run for TensorFlow Serving.
+"""Export a trained run for TensorFlow Serving, or for another runtime.
 
     nae-tf export --run_dir=runs/digits
+    nae-tf export --run_dir=runs/digits --format=onnx
 
 Writes <run_dir>/export/<version>/, a SavedModel that needs TensorFlow and
 nothing else. It contains the calibration, so it answers with p-values as well.
+Other formats are written into <run_dir>/<format>/<version>/: the same scores
+for LiteRT, ONNX or OpenVINO.
 """
 
 import dataclasses
@@ -24,14 +27,20 @@ from nae_tf.runs.disk import (
     explain_data_errors,
     write_atomically,
 )
+from nae_tf.runs.progress import print_status
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.serving.calibration import Calibration
+from nae_tf.serving.device_export import export_for_device
+from nae_tf.serving.device_formats import FORMATS
 from nae_tf.serving.export import export_model
 from nae_tf.serving.on_features import OnFeatures
+from nae_tf.serving.signatures import takes_images
 from nae_tf.training.experiment import Experiment
 from nae_tf.training.run_data import read_schema, with_data_of_run
 
 _BATCH_SIZE = 256
+# Examples by which another format is checked.
+_NUM_CHECKED = 64
 
 
 def calibrate(
@@ -96,6 +105,13 @@ def define_flags():
         0.05,
         "The share of inliers that may be called outliers.",
     )
+    flags.DEFINE_enum(
+        "format",
+        "saved_model",
+        ["saved_model", *FORMATS],
+        "The runtime to export for. All but saved_model need the extra of "
+        "their name: pip install 'nae-tf[onnx]'.",
+    )
 
 
 def main():
@@ -109,17 +125,7 @@ def main():
     model = experiment.build_model()
     restore(model, run.checkpoints("training"))
     calibration = calibrate(experiment, model, flags.FLAGS.false_alarm_rate)
-    served, schema = behind_features(
-        experiment.task.features, model, read_schema(run)
-    )
-    path = export_model(
-        served,
-        calibration,
-        run.path / "export",
-        flags.FLAGS.version,
-        run.config.read_text(encoding="utf-8"),
-        schema,
-    )
+    path, checked = _write(run, experiment.task, model, calibration)
     write_atomically(run.path / "calibration.json", calibration.to_json())
     if math.isinf(calibration.threshold) and calibration.false_alarm_rate > 0:
         needed = math.ceil(1 / calibration.false_alarm_rate) - 1
@@ -131,7 +137,40 @@ def main():
     print(
         f"{path}: scores above {calibration.threshold:.6g} are outliers; false-"
         f"alarm rate {calibration.false_alarm_rate:g} by "
-        f"{len(calibration.scores)} held-out inliers"
+        f"{len(calibration.scores)} held-out inliers{checked}"
+    )
+
+
+def _write(run, task, model, calibration):
+    """Write what --format names; return its path, and the end of a line."""
+    served, schema = behind_features(task.features, model, read_schema(run))
+    texts = run.config.read_text(encoding="utf-8"), schema
+    version, format = flags.FLAGS.version, flags.FLAGS.format
+    if format == "saved_model":
+        folder = run.path / "export"
+        return export_model(served, calibration, folder, version, *texts), ""
+    FORMATS[format].require(run.path / format)
+    examples = None
+    if task.features is None:  # Otherwise they are no images any more.
+        with explain_data_errors(task.name):
+            examples = next(iter(task.validation.batches(_NUM_CHECKED)))
+    written = export_for_device(
+        served,
+        calibration,
+        run.path / format,
+        format,
+        version,
+        *texts,
+        examples=examples,
+    )
+    if takes_images(served):
+        print_status(
+            "note: the examples are arrays; PNG and JPEG files are decoded by "
+            "the SavedModel alone (--format=saved_model)."
+        )
+    return written.path, (
+        f"; checked by {written.num_checked} examples, whose energies differ "
+        f"from the run's by {written.difference:.2g} at most"
     )
 
 

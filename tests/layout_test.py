@@ -20,7 +20,7 @@ ROOMS = {
     "baselines": {"base", "paper"},
     "tables": {"base", "paper"},
     "estimator": {"base", "paper", "networks", "data", "tables"},
-    "serving": {"base", "paper", "data", "runs"},
+    "serving": {"base", "paper", "networks", "data", "runs"},
     "training": {
         *("base", "paper", "networks", "baselines", "data", "metrics", "runs"),
     },

@@ -1,8 +1,10 @@
 """Export of a model as a SavedModel, with its calibration and configuration."""
 
+import contextlib
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -63,15 +65,7 @@ def export_model(
         >>> path.name, exists
         ('1', True)
     """
-    if schema is None and model.frame_columns.names is not None:
-        schema = Schema(model.example_shape, names=model.frame_columns.names)
-    if schema is not None and (
-        difference := schema.difference(model.example_shape, schema.num_levels)
-    ):
-        raise ValueError(
-            f"export_model: the model takes examples of {difference}, as the "
-            "schema has them; pass the schema of its own training."
-        )
+    schema = schema_of(model, schema)
     signatures = make_signatures(
         model, calibration, None if schema is None else schema.max_level
     )
@@ -86,6 +80,32 @@ def export_model(
         "schema.json": None if schema is None else schema.to_json(),
     }
     return write_version(directory, version, module, signatures, texts)
+
+
+def schema_of(model, schema: Schema | None) -> Schema | None:
+    """Return the schema that goes with a model.
+
+    Args:
+        model: a built `OutlierDetector`.
+        schema: schema of the training's examples, if it is known.
+
+    Returns:
+        The schema, or else the names of a data frame that the model was fitted
+        to, if it was.
+
+    Raises:
+        ValueError: if the schema is of another model.
+    """
+    if schema is None and model.frame_columns.names is not None:
+        schema = Schema(model.example_shape, names=model.frame_columns.names)
+    if schema is not None and (
+        difference := schema.difference(model.example_shape, schema.num_levels)
+    ):
+        raise ValueError(
+            f"export_model: the model takes examples of {difference}, as the "
+            "schema has them; pass the schema of its own training."
+        )
+    return schema
 
 
 def write_version(
@@ -108,6 +128,35 @@ def write_version(
         OSError: if it could not be written; nothing of it stays.
         ValueError: if the version is below 1.
     """
+    value_range = getattr(module, "value_range", None)
+    if value_range is not None:
+        value_range = tuple(value_range.numpy().tolist())
+    with new_version(directory, version) as (temporary, path):
+        requests = _warmup_requests(signatures, value_range)
+        tf.saved_model.save(module, str(temporary), signatures=signatures)
+        _write_extra(temporary, requests, texts)
+    return path
+
+
+@contextlib.contextmanager
+def new_version(
+    directory, version: int | None
+) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
+    """Have a new version written, complete or not at all.
+
+    Args:
+        directory: folder of all versions.
+        version: number of the version, > 0; None means the next free one.
+
+    Yields:
+        The folder to write into, which is made by whoever writes, and the path
+        that it has once it is complete.
+
+    Raises:
+        FileExistsError: if there is such a version already.
+        OSError: if it could not be written; nothing of it stays.
+        ValueError: if the version is below 1.
+    """
     directory = pathlib.Path(directory)
     version = _next_version(directory) if version is None else version
     # A server reads it as an integer of 64 bits.
@@ -118,10 +167,6 @@ def write_version(
             f"{str(path)!r} exists already; choose another --version or remove "
             "it."
         )
-    value_range = getattr(module, "value_range", None)
-    if value_range is not None:
-        value_range = tuple(value_range.numpy().tolist())
-    requests = _warmup_requests(signatures, value_range)
     # A server ignores folders whose names are not numbers.
     temporary = directory / f".{version}.{os.getpid()}"
     with explain_write_errors(
@@ -129,14 +174,12 @@ def write_version(
     ):
         directory.mkdir(parents=True, exist_ok=True)
         try:
-            tf.saved_model.save(module, str(temporary), signatures=signatures)
-            _write_extra(temporary, requests, texts)
+            yield temporary, path
             flush_tree_to_disk(temporary)
             temporary.rename(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         flush_to_disk(directory)
-    return path
 
 
 def _write_extra(path, requests, texts):

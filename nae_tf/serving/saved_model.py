@@ -230,6 +230,23 @@ def load_saved_model(path, trust_model: bool = False):
         ) from error
 
 
+def refuse_other_formats(path: pathlib.Path):
+    """Refuse the folder of a model for another runtime.
+
+    Args:
+        path: directory of a version.
+
+    Raises:
+        ValueError: if `export_for_device` wrote it.
+    """
+    if (path / "metadata.json").exists():
+        raise ValueError(
+            f"{str(path)!r} holds a model for another runtime than TensorFlow; "
+            "name a SavedModel, which nae-tf export writes by default, as "
+            "runs/digits/export/1."
+        )
+
+
 def check_saved_model(path: pathlib.Path, trust_model: bool = False):
     """Refuse a SavedModel that reaches out of its graphs or its folder.
 
@@ -239,11 +256,13 @@ def check_saved_model(path: pathlib.Path, trust_model: bool = False):
 
     Raises:
         FileNotFoundError: if there is no SavedModel.
-        ValueError: if it is damaged; or if it is not trusted and has an
-            operation that no export needs, or files outside of the folder.
+        ValueError: if it is damaged, or is a model for another runtime; or if
+            it is not trusted and has an operation that no export needs, or
+            files outside of the folder.
     """
     file = path / "saved_model.pb"
     if not file.exists():
+        refuse_other_formats(path)
         raise FileNotFoundError(
             f"{str(path)!r} holds no saved_model.pb; name the folder of a "
             "SavedModel, of an export its version, as runs/digits/export/1."

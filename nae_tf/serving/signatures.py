@@ -81,17 +81,10 @@ def make_signatures(
         "score": trace(score, examples),
         "score_at": trace(score_at, examples, RATES),
     }
-    if hasattr(model, "encode") and hasattr(model, "decode"):
+    if can_reconstruct(model):
 
         def reconstruct(examples):
-            x, status = _repaired(model, _fed(model, examples))
-            reconstruction = model.decode(model.encode(x))
-            outputs = {
-                "reconstruction": model.unstandardized(reconstruction),
-                # In the units of the energy, which is its mean.
-                "error_map": error_map(x, reconstruction),
-            }
-            return {name: _or_nan(status, y) for name, y in outputs.items()}
+            return reconstruct_outputs(model, _fed(model, examples))
 
         def encode(examples):
             x, status = _repaired(model, _fed(model, examples))
@@ -124,6 +117,11 @@ def make_signatures(
             tf.TensorSpec((None,), tf.string, name="image_bytes"),
         )
     return {"serving_default": signatures["score"]} | signatures
+
+
+def can_reconstruct(model) -> bool:
+    """Return whether a model has an encoder and a decoder."""
+    return hasattr(model, "encode") and hasattr(model, "decode")
 
 
 def can_sample(model) -> bool:
@@ -179,6 +177,27 @@ def score_outputs(
     infinity = tf.constant(float("inf"), energy.dtype)
     energy = tf.where(tf.math.is_nan(energy), infinity, energy)
     return decisions(calibration, energy, status, false_alarm_rate)
+
+
+def reconstruct_outputs(model, x) -> dict:
+    """Reconstruct examples.
+
+    Args:
+        model: an `OutlierDetector` with `encode` and `decode`.
+        x: float [batch, ...], examples of the model's shape.
+
+    Returns:
+        reconstruction: float, shape of `x`; NaN for bad examples.
+        error_map: float [batch, height, width], or the shape of `x`, in the
+            units of the energy, which is its mean; NaN for bad examples.
+    """
+    x, status = _repaired(model, x)
+    reconstruction = model.decode(model.encode(x))
+    outputs = {
+        "reconstruction": model.unstandardized(reconstruction),
+        "error_map": error_map(x, reconstruction),
+    }
+    return {name: _or_nan(status, y) for name, y in outputs.items()}
 
 
 def decisions(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nae_tf.serving.calibration import Calibration
+from nae_tf.serving.saved_model import refuse_other_formats
 from nae_tf.serving.score_files import COLUMNS
 
 # Share of p-values of a file that may differ from the calibration's: scores
@@ -24,10 +25,11 @@ def read_calibration(model) -> Calibration:
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if it is damaged.
+        ValueError: if it is damaged, or the model is for another runtime.
     """
     path = pathlib.Path(model) / "assets.extra" / "calibration.json"
     if not path.exists():
+        refuse_other_formats(pathlib.Path(model))
         raise FileNotFoundError(
             f"{str(path)!r} is missing; name the folder of a version that "
             "nae-tf export wrote, as runs/digits/export/1."
