@@ -37,7 +37,6 @@ from nae_tf.runs.disk import (
 )
 from nae_tf.runs.progress import progress_bar
 from nae_tf.runs.run_directory import RunDirectory
-from nae_tf.serving.input_flags import define_trust_model_flag
 from nae_tf.training.experiment import Experiment
 from nae_tf.training.run_data import with_data_of_run
 
@@ -66,7 +65,12 @@ def define_flags():
         "the examples as they are, anything else is the path of a SavedModel "
         "that maps images to features. By default nothing is compared.",
     )
-    define_trust_model_flag()
+    flags.DEFINE_bool(
+        "trust_model",
+        False,
+        "Whether the SavedModel of --features may have operations that no "
+        "export needs, which can read and write files.",
+    )
 
 
 def main():

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nae_tf.base.feature_names import positions_of
+from nae_tf.base.json_text import parse_json
 from nae_tf.data.examples import Examples
 from nae_tf.data.fingerprints import digest_of
 from nae_tf.data.readers.units import refuse_other_units
@@ -189,7 +190,7 @@ class Schema:
             ValueError: if the text is something else, or of a later version.
         """
         try:
-            content: dict[str, Any] = json.loads(text)
+            content: dict[str, Any] = parse_json(text)
             version = content["version"]
             if version != _VERSION:
                 raise ValueError(
@@ -207,11 +208,32 @@ class Schema:
                 name: SetRecord(**record)
                 for name, record in arguments["sets"].items()
             }
+            schema = cls(**arguments)
+            _check_types(schema)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"this is not a schema: {error}; write it by Schema.to_json."
             ) from error
-        return cls(**arguments)
+        return schema
+
+
+def _check_types(schema):
+    """Refuse a schema that no training has written."""
+    sets = schema.sets.values()
+    texts = [*(schema.names or ()), *schema.units.values()]
+    texts += [record.digest for record in sets]
+    counts = [*schema.shape, *schema.files.values()]
+    counts += [record.num_examples for record in sets]
+    if schema.num_levels is not None:
+        counts.append(schema.num_levels)
+    numbers = [*counts, *(schema.value_range or (0.0, 0.0))]
+    if (
+        not all(isinstance(text, str) for text in texts)
+        or not all(type(number) in (int, float) for number in numbers)
+        or not all(type(count) is int and count >= 0 for count in counts)
+        or len(schema.value_range or (0.0, 0.0)) != 2
+    ):
+        raise ValueError("its values are of other types")
 
 
 def _value_range(examples: Examples):

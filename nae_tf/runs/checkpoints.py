@@ -21,6 +21,7 @@ from typing import Protocol
 import tensorflow as tf
 from absl import logging
 
+from nae_tf.base.json_text import parse_json
 from nae_tf.runs.disk import (
     explain_file_errors,
     explain_write_errors,
@@ -320,9 +321,17 @@ def verified(path: pathlib.Path) -> SavedCheckpoint:
 def _read_manifest(path):
     manifest = path / _MANIFEST
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
+        content = parse_json(manifest.read_text(encoding="utf-8"))
         body, digest = content["body"], content["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        progress = _checked_progress(body["progress"])
+        files = _checked_files(body["files"])
+    except (
+        AttributeError,
+        KeyError,
+        OSError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise DamagedCheckpointError(
             f"{str(manifest)!r} cannot be read"
         ) from error
@@ -330,11 +339,31 @@ def _read_manifest(path):
         raise DamagedCheckpointError(
             f"{str(manifest)!r} is damaged: it is not what was written"
         )
-    return SavedCheckpoint(path, Progress(**body["progress"])), body["files"]
+    return SavedCheckpoint(path, progress), files
+
+
+def _checked_progress(fields) -> Progress:
+    """Progress of a manifest, which may be somebody else's."""
+    progress = Progress(**fields)
+    counts = [progress.epoch, progress.step, progress.roll_backs]
+    counts += progress.records.values()
+    if progress.best_epoch is not None:
+        counts.append(progress.best_epoch)
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        raise ValueError("its numbers are damaged")
+    return progress
+
+
+def _checked_files(files) -> dict[str, str]:
+    """Digests by name of files beside the manifest, and of no others."""
+    if any(pathlib.PurePath(name).name != name for name in files):
+        raise ValueError("its files are in other folders")
+    return dict(files)
 
 
 def _write_manifest(path, progress):
-    files = sorted(path.iterdir())
+    # TensorFlow says nothing if it cannot remove its temporary folder.
+    files = sorted(file for file in path.iterdir() if file.is_file())
     for file in files:
         flush_to_disk(file)
     body = {

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from nae_tf.runs.configuration import default_text, parse_config
-from nae_tf.runs.disk import explain_file_errors
+from nae_tf.runs.disk import explain_file_errors, leads_out
 from nae_tf.runs.locks import ProcessLock
 
 # Names of folders and files that say what part of the data is in them.
@@ -128,7 +128,7 @@ class RunDirectory:
         """
         if all(path.name.startswith(".") for path in self.path.iterdir()):
             return False
-        self._refuse_links()
+        self._refuse_what_leads_out()
         path = str(self.path)
         if not self.config.exists():
             raise FileExistsError(
@@ -147,15 +147,13 @@ class RunDirectory:
             )
         return True
 
-    def _refuse_links(self):
+    def _refuse_what_leads_out(self, links: bool = True):
         """Refuse links of strangers, through which we would write elsewhere."""
-        here = self.path.resolve()
-        for path in self.path.rglob("*"):
-            if path.is_symlink() and not path.resolve().is_relative_to(here):
-                raise ValueError(
-                    f"{str(path)!r} is a link that leads out of the run "
-                    "directory; replace it by a copy of its target."
-                )
+        if fault := leads_out(self.path, links):
+            raise ValueError(
+                f"the run directory {str(self.path)!r} is refused: {fault}; "
+                "replace it by a copy of the file."
+            )
 
     def check_config(self, text: str):
         """Compare a configuration with that of the run to be continued.
@@ -200,6 +198,7 @@ class RunDirectory:
                 f"{str(self.path)!r} is not a run directory: it has no "
                 "config.gin; name the --run_dir of a finished nae_tf.train."
             )
+        self._refuse_what_leads_out(links=not trusted)
         text = self.config.read_text(encoding="utf-8")
         foreign = re.search(
             r"^\s*(import|from|include)\b.*", text, re.MULTILINE
@@ -209,8 +208,6 @@ class RunDirectory:
                 f"{str(self.config)!r} has the line {foreign.group().strip()!r}"
                 ", which could run code; pass --trust_config if you trust it."
             )
-        if not trusted:
-            self._refuse_links()
         parse_config([str(self.config)])
 
     def record_sizes(self) -> dict[str, int]:

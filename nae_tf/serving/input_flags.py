@@ -16,11 +16,6 @@ def define_model_flags():
         "The folder of an exported model, such as runs/digits/export/1.",
         required=True,
     )
-    define_trust_model_flag()
-
-
-def define_trust_model_flag():
-    """Define --trust_model."""
     flags.DEFINE_bool(
         "trust_model",
         False,

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import scipy.stats
 
+from nae_tf.base.json_text import parse_json
 from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.martingale import (
@@ -240,7 +241,7 @@ class Monitor:
                 another one.
         """
         try:
-            state = json.loads(text)
+            state = parse_json(text)
             monitor = cls(calibration, state["level"], state["capacity"])
             is_same = state["calibration"] == _digest(calibration)
             monitor.count = int(state["count"])
@@ -257,7 +258,7 @@ class Monitor:
                 map(math.isnan, monitor._reference)
             ):
                 raise ValueError("its numbers are damaged")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(
                 f"this is not the state of a monitor: {error}; begin another "
                 "one, or restore it from a copy."

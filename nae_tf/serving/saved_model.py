@@ -11,6 +11,7 @@ from nae_tf.base.data_frames import from_data_frame, is_data_frame
 from nae_tf.base.input_checks import refuse_bad_status
 from nae_tf.base.setting_checks import check_number
 from nae_tf.data.schema import Schema
+from nae_tf.runs.disk import leads_out
 from nae_tf.serving.operations import refused_operations
 
 # Outputs that `nae_tf.score` writes.
@@ -267,8 +268,8 @@ def check_saved_model(path: pathlib.Path, trust_model: bool = False):
             f"{str(path)!r} holds no saved_model.pb; name the folder of a "
             "SavedModel, of an export its version, as runs/digits/export/1."
         )
-    if not trust_model:
-        _refuse_links(path)
+    if fault := leads_out(path, links=not trust_model):
+        raise _refusal(path, fault)
     try:
         saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     except DecodeError as error:
@@ -283,21 +284,11 @@ def check_saved_model(path: pathlib.Path, trust_model: bool = False):
                 "reach out of the graph",
             )
         for asset in meta_graph.asset_file_def:
-            if not _is_within(path, path / "assets" / asset.filename):
+            place = (path / "assets" / asset.filename).resolve()
+            if not place.is_relative_to(path.resolve()):
                 raise _refusal(
                     path, f"its asset {asset.filename!r} is outside of it"
                 )
-
-
-def _refuse_links(path):
-    """Refuse links through which other files would be read."""
-    for file in path.rglob("*"):
-        if file.is_symlink() and not _is_within(path, file):
-            raise _refusal(path, f"{file.name!r} in it is a link out of it")
-
-
-def _is_within(folder, file):
-    return file.resolve().is_relative_to(folder.resolve())
 
 
 def _refusal(path, reason):

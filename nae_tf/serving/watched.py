@@ -28,7 +28,7 @@ def read_calibration(model) -> Calibration:
         ValueError: if it is damaged, or the model is for another runtime.
     """
     path = pathlib.Path(model) / "assets.extra" / "calibration.json"
-    if not path.exists():
+    if not path.is_file():
         refuse_other_formats(pathlib.Path(model))
         raise FileNotFoundError(
             f"{str(path)!r} is missing; name the folder of a version that "

@@ -13,7 +13,6 @@ first worker, writes the run directory, by `shared_run`.
 
 import contextlib
 import functools
-import json
 import os
 import pathlib
 import shutil
@@ -24,6 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nae_tf.base.json_text import parse_json
 from nae_tf.base.private import calls_build_for_fit
 from nae_tf.base.replicas import rows_of_all, spans_machines
 
@@ -111,7 +111,7 @@ def _check_cluster(text):
         '"task": {"type": "worker", "index": 0}}, '
     )
     try:
-        config = json.loads(text)
+        config = parse_json(text)
         cluster, task = config["cluster"], config["task"]
         kind, index = task["type"], int(task["index"])
     except (ValueError, KeyError, TypeError) as error:
@@ -133,7 +133,7 @@ def worker_index() -> int:
     strategy = tf.distribute.get_strategy()
     if not spans_machines(strategy):
         return 0
-    task = json.loads(os.environ[_CONFIG])
+    task = parse_json(os.environ[_CONFIG])
     has_chief = "chief" in task["cluster"]
     if task["task"]["type"] == "chief":
         return 0

@@ -231,7 +231,7 @@ CASES = {
     **{
         f"a link in a run to {name}": (
             run_with_a_link(use),
-            r"run/metrics\.csv' is a link that leads out of the run directory",
+            r"run/metrics\.csv' is a link that leads out of it",
         )
         for name, use in [
             ("evaluate", lambda run: run.load_config()),

@@ -241,7 +241,7 @@ def link_a_file(path):
     [
         (add_an_operation, "no export needs its operation 'MatchingFiles'"),
         (name_an_asset_outside, "its asset '../../secret' is outside of it"),
-        (link_a_file, "'calibration.json' in it is a link out of it"),
+        (link_a_file, "calibration.json' is a link that leads out of it"),
     ],
 )
 def test_whoever_opens_a_model_refuses_it_in_one_line(

@@ -2,10 +2,10 @@
 
 import contextlib
 import functools
-import json
 import os
 
 from nae_tf.base.data_frames import without_index
+from nae_tf.base.json_text import parse_json
 from nae_tf.data.readers.units import UNIT_NAMES, known_units, unit_of
 
 # Rows, and values, that are read at a time at most.
@@ -119,13 +119,21 @@ def _names(schema):
 
 def _units(schema):
     """Units in the metadata of columns, or in attrs of a pandas DataFrame."""
-    attributes = json.loads((schema.metadata or {}).get(b"PANDAS_ATTRS", "{}"))
+    attributes = _pandas_attributes(schema)
     units = {field.name: unit_of(field.metadata or {}) for field in schema}
     for name in UNIT_NAMES:
         found = attributes.get(name)
         if isinstance(found, dict):
             units |= {key: str(found[key]) for key in found if key in units}
     return known_units(units)
+
+
+def _pandas_attributes(schema):
+    try:
+        found = parse_json(schema.metadata[b"PANDAS_ATTRS"].decode())
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _rows(names):

@@ -46,7 +46,9 @@ def read(path, key, label_key, columns: Columns) -> Contents:
                 return Contents(_images(title, unit), units=units)
             table = _table(title, unit)
             labels = None if label_key is None else _labels(table, label_key)
-            return joined(title, table, label_key, columns).contents(labels)
+            return joined(title, table, label_key, columns).contents(
+                path, labels
+            )
     except _DAMAGED as error:
         if str(error).startswith(str(path)):
             raise

@@ -92,7 +92,7 @@ def read(path, key, label_key, columns: Columns) -> Contents:
         if not source.shape:  # Nothing that could be read in parts.
             check_kind(path, source.shape, source.dtype)
         with explained(path):
-            return source.contents(labels)
+            return source.contents(path, labels)
 
 
 def find_examples(

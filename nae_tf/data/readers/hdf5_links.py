@@ -12,6 +12,7 @@ import numpy as np
 
 from nae_tf.base.feature_names import Names, listed
 from nae_tf.data.readers import hdf5_linked_files, hdf5_pandas
+from nae_tf.data.readers.memory import check_memory
 
 _MOST_LINKS = 40
 _SPARSE = ("csr_matrix", "csc_matrix")
@@ -211,6 +212,8 @@ def check_written(title, dataset, linked: bool = False):
         return
     needed, written = 1, 1
     if dataset.chunks is not None:
+        # HDF5 unpacks a chunk as a whole, whatever is asked of it.
+        check_memory(title, math.prod(dataset.chunks) * dataset.dtype.itemsize)
         needed = math.prod(
             -(-size // chunk)
             for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)

@@ -119,7 +119,7 @@ def read(path, key, label_key, columns: Columns) -> Contents:
         labels = _labels(title, fields[label_key])
     elif label_key is not None:
         labels = _labels(*find(label_key))
-    return source.contents(labels)
+    return source.contents(path, labels)
 
 
 def _fields(item) -> dict:

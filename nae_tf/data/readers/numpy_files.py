@@ -9,6 +9,7 @@ import numpy as np
 
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.numpy_parts import (
     StoredArray,
     open_member,
@@ -70,12 +71,12 @@ def read_npy(path, key, label_key, columns: Columns) -> Contents:
     """
     source, fields = open_npy(path, label_key, columns)
     if fields is not None and label_key is not None:
-        return source.contents(fields.column(label_key))
+        return source.contents(path, fields.column(label_key))
     if label_key is not None:
         raise ValueError(
             f"{path} has no labels; a .npz file can hold examples and labels."
         )
-    return source.contents()
+    return source.contents(path)
 
 
 def open_npz(path, key, columns: Columns) -> Source:
@@ -87,9 +88,7 @@ def open_npz(path, key, columns: Columns) -> Source:
         key = _checked_key(path, list(arrays), key, None)
     with _explained(path):
         archive = zipfile.ZipFile(path)
-        # NumPy leaves the suffix of a member out of its name.
-        named = f"{key}.npy"
-        member = named if named in archive.namelist() else key
+        member = _member(archive, key)
         with archive.open(member) as file:
             if file.read(6) != np.lib.format.MAGIC_PREFIX:
                 raise ValueError(f"{key!r} in it is not an array")
@@ -123,10 +122,20 @@ def read_npz(path, key, label_key, columns: Columns) -> Contents:
             raise ValueError(f"{name!r} in it is not an array")
         return found
 
+    def check(name):
+        member = _member(arrays.zip, name)
+        with arrays.zip.open(member) as file:
+            if file.read(6) != np.lib.format.MAGIC_PREFIX:
+                return
+        with arrays.zip.open(member) as file:
+            check_memory(path, read_header(file).num_bytes)
+
     with arrays:
         names = list(arrays)
         key = _checked_key(path, names, key, label_key)
         with _explained(path):
+            for name in {key, label_key} & set(names):
+                check(name)
             labels = read(label_key) if label_key in names else None
             values = read(key)
     whole = StoredArray(values.shape, values.dtype, False, 0)
@@ -140,7 +149,7 @@ def read_npz(path, key, label_key, columns: Columns) -> Contents:
         return Contents(values, labels)
     if field is not None:
         labels = fields.column(field)
-    return source.contents(labels)
+    return source.contents(path, labels)
 
 
 @contextlib.contextmanager
@@ -164,6 +173,12 @@ def _checked_key(path, names, key, label_key):
         key = only_array(path, names, label_key)
     check_names(path, names, key)
     return key
+
+
+def _member(archive: zipfile.ZipFile, key):
+    """Name of an array's member; NumPy leaves its suffix out."""
+    named = f"{key}.npy"
+    return named if named in archive.namelist() else key
 
 
 def _source(title, array: StoredArray, read, label_key, columns):

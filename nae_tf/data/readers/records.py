@@ -166,8 +166,8 @@ def _inflated_size(path, name, wbits):
                 while data:
                     if inflate.eof:  # gzip files may be joined to one.
                         inflate = zlib.decompressobj(wbits)
-                    size += len(inflate.decompress(data))
-                    data = inflate.unused_data
+                    size += len(inflate.decompress(data, _CHUNK_BYTES))
+                    data = inflate.unconsumed_tail or inflate.unused_data
     except zlib.error as error:
         raise ValueError(f"{path} is damaged: {error}.") from error
     if not inflate.eof:

@@ -36,7 +36,7 @@ def read(path, key, label_key, columns: Columns) -> Contents:
             table = _table(title, tree)
             source = joined(title, table, label_key, columns)
             labels = None if label_key is None else table.column(label_key)
-            return source.contents(labels)
+            return source.contents(path, labels)
     except (KeyError, OSError, TypeError, ValueError) as error:
         if str(error).startswith(str(path)):
             raise

@@ -13,6 +13,7 @@ from nae_tf.data.readers.columnar import open_arrow, open_parquet
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.delimited_text import open_text
+from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.tabular import refuse_counter
 from nae_tf.data.readers.units import Units, known_units
 
@@ -82,7 +83,13 @@ def read_table(path: pathlib.Path, label_key, columns: Columns) -> Contents:
     """
     names, _, pieces, units = open_table(path, label_key, columns)
     empty = np.zeros((0, len(names or ()))), np.zeros(0, object)
-    parts, labels = zip(*(list(pieces) or [empty]), strict=True)
+    kept, num_bytes = [], 0
+    for piece in pieces:
+        num_bytes += piece[0].nbytes
+        # Both what was read and the array that it is joined to.
+        check_memory(path, 2 * num_bytes)
+        kept.append(piece)
+    parts, labels = zip(*(kept or [empty]), strict=True)
     values = np.concatenate(parts)
     if names:
         refuse_counter(

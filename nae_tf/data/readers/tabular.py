@@ -15,6 +15,7 @@ from nae_tf.base.feature_names import (
 from nae_tf.data.readers.checks import refuse_identifiers
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.units import Units, known_units
 
 # What a column cannot hold, by NumPy's letters for kinds of types.
@@ -65,9 +66,18 @@ class Source:
             names=expected,
         )
 
-    def contents(self, labels: np.ndarray | None = None) -> Contents:
-        """Read all examples."""
+    def contents(self, title, labels: np.ndarray | None = None) -> Contents:
+        """Read all examples.
+
+        Args:
+            title: name of the file, used in the error message.
+            labels: classes, [number], or None.
+
+        Raises:
+            ValueError: if they do not fit into memory.
+        """
         size = self.shape[0] if self.shape else 0
+        check_memory(title, math.prod(self.shape) * self.dtype.itemsize)
         return Contents(self.read(0, size), labels, self.names, self.units)
 
 
