@@ -195,7 +195,7 @@ def _hash_of(path, algorithm):
 
 def _decompress(source, target):
     """Copy a file, decompressed if its name says so; return the copy's MD5."""
-    digest = hashlib.md5()
+    digest = hashlib.md5(usedforsecurity=False)
     with (
         source.open("rb") as raw,
         target.open("wb") as copy,

@@ -81,7 +81,8 @@ class PartialFile:
             octets = self._path.read_bytes()
             whole = octets[: octets.rfind(b"\n") + 1]
             self.rows = self._rows(whole)
-            self._file.truncate(len(whole))
+            with self._writing():
+                self._file.truncate(len(whole))
             self._writer = csv.writer(self._file, lineterminator="\n")
             if not whole:
                 self.write([COLUMNS])

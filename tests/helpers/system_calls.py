@@ -1,6 +1,7 @@
-"""Stop another process before each of its system calls that write (Linux)."""
+"""Stop another process where it writes, or let its writes fail (Linux)."""
 
 import ctypes
+import errno
 import os
 import pathlib
 import platform
@@ -94,3 +95,148 @@ def before_every_write(
         elif status >> 16 == 0 and received != signal.SIGTRAP:
             delivered = received
         _ptrace(_SYSCALL, thread, 0, delivered)
+
+
+# Which of the arguments names the file: a descriptor, a path, or a path beside
+# the descriptor of a folder.
+_BY_DESCRIPTOR = {1, 18, 20, 40, 74, 75, 77, 296, 326}
+_BY_PATH = {76, 82, 83, 84, 85, 86, 87}
+_BESIDE = {257, 258, 263, 264, 316}
+_OPENAT = 257
+_OPEN_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_GETREGS, _SETREGS = 12, 13
+_RAX, _ORIG_RAX = 10, 15
+# No such path exists: opening it tells the tracer something.
+_TOLD = "/fault injection"
+
+
+def fail_at(position: int, number: int):
+    """Let the system call of this process at a position fail, from 1.
+
+    It works in a process that `with_faults` traces.
+
+    Args:
+        position: position among its calls that write into the folder.
+        number: error, such as `errno.ENOSPC`.
+    """
+    _tell(f"{position}/{number}")
+
+
+def has_failed() -> bool:
+    """Return whether that call came and failed; no other one will."""
+    return _tell("off") == errno.EEXIST
+
+
+def _tell(text):
+    try:
+        os.close(os.open(f"{_TOLD}/{text}", os.O_RDONLY))
+    except OSError as error:
+        return error.errno
+    raise AssertionError("this process is not traced")
+
+
+def with_faults(process: int, begin: Callable[[], object], folder) -> int:
+    """Trace a process, whose writes into a folder fail as it asks for.
+
+    Args:
+        process: a child that waits for `begin`.
+        begin: lets it go on.
+        folder: the folder; other files are left alone.
+
+    Returns:
+        The exit status.
+    """
+    options = _TRACE_SYSGOOD | _TRACE_CLONE | _EXIT_KILL
+    for task in pathlib.Path(f"/proc/{process}/task").iterdir():
+        _ptrace(_SEIZE, int(task.name), 0, options)
+        _ptrace(_INTERRUPT, int(task.name))
+    begin()
+    info = _SyscallInfo()
+    size = ctypes.sizeof(info)
+    folder = os.fsencode(folder)
+    left, number, failed = 0, 0, False
+    results: dict[int, int] = {}  # By thread, until the call returns.
+    while True:
+        thread, status = os.waitpid(-1, _WALL)
+        if not os.WIFSTOPPED(status):
+            if thread == process:
+                return os.waitstatus_to_exitcode(status)
+            continue
+        received, delivered = os.WSTOPSIG(status), 0
+        if received == signal.SIGTRAP | 0x80:
+            _ptrace(_SYSCALL_INFO, thread, size, ctypes.addressof(info))
+            if info.op != _ENTRY:
+                if thread in results:
+                    _set_register(thread, _RAX, results.pop(thread))
+            elif told := _told(process, info):
+                if told == "off":
+                    if failed:
+                        results[thread] = -errno.EEXIST
+                    left = 0
+                else:
+                    left, number = map(int, told.split("/"))
+                    failed = False
+            elif left and (_file_of(process, info) or b"").startswith(folder):
+                left -= 1
+                if not left:
+                    failed = True
+                    # The system does nothing, and says what it is told to.
+                    _set_register(thread, _ORIG_RAX, -1)
+                    results[thread] = -number
+        elif status >> 16 == 0 and received != signal.SIGTRAP:
+            delivered = received
+        _ptrace(_SYSCALL, thread, 0, delivered)
+
+
+def _set_register(thread, index, value):
+    registers = (ctypes.c_uint64 * 27)()
+    _ptrace(_GETREGS, thread, 0, ctypes.addressof(registers))
+    registers[index] = value & (2**64 - 1)
+    _ptrace(_SETREGS, thread, 0, ctypes.addressof(registers))
+
+
+def _told(process, info):
+    if info.number != _OPENAT:
+        return None
+    path = os.fsdecode(_text(process, info.arguments[1]))
+    if not path.startswith(_TOLD):
+        return None
+    return path.removeprefix(f"{_TOLD}/")
+
+
+def _file_of(process, info):
+    """Path of the file that a call writes, or None."""
+    arguments = info.arguments
+    if info.number in _BY_DESCRIPTOR:
+        return _descriptor(process, arguments[0])
+    if info.number in _BY_PATH:
+        return _text(process, arguments[0])
+    if info.number not in _BESIDE:
+        return None
+    if info.number == _OPENAT and not arguments[2] & _OPEN_TO_WRITE:
+        return None
+    path = _text(process, arguments[1])
+    if path.startswith(b"/"):
+        return path
+    return (_descriptor(process, arguments[0]) or b"") + b"/" + path
+
+
+def _descriptor(process, descriptor):
+    try:
+        return os.fsencode(os.readlink(f"/proc/{process}/fd/{descriptor}"))
+    except OSError:
+        return None
+
+
+def _text(process, address):
+    """A text that ends with a zero byte, in the memory of a process."""
+    found = b""
+    with open(f"/proc/{process}/mem", "rb", buffering=0) as memory:
+        memory.seek(address)
+        while b"\0" not in found:
+            # Never across the end of a page, behind which there may be none.
+            part = memory.read(4_096 - memory.tell() % 4_096)
+            if not part:
+                break
+            found += part
+    return found.partition(b"\0")[0]

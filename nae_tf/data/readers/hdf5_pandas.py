@@ -177,7 +177,7 @@ def _plain(title, pickled):
     """A list of names, as PyTables stores it in an attribute."""
     try:
         return _PlainUnpickler(io.BytesIO(bytes(pickled))).load()
-    except (pickle.UnpicklingError, EOFError, TypeError, ValueError) as error:
+    except Exception as error:  # A damaged pickle raises whatever it likes.
         raise ValueError(
             f"{title} has names of columns that cannot be read: {error}; name "
             "them by text."
