@@ -105,7 +105,7 @@ def test_the_page_of_commands_lists_all_flags(command):
     if command in ("score", "recalibrate", "monitor"):  # They read examples.
         defined |= defined_flags("serving/input_flags.py")
     if command == "serve":
-        defined["model"] = None
+        defined |= {"model": None, "trust_model": False}
     listed = listed_flags(command)
     assert set(listed) == set(defined)
     for name, default in defined.items():

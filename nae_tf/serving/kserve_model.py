@@ -38,12 +38,13 @@ def import_kserve():
     return kserve
 
 
-def make_kserve_model(name: str, path):
+def make_kserve_model(name: str, path, trust_model: bool = False):
     """Load an export as a `kserve.Model`.
 
     Args:
         name: name of the model in URLs.
         path: directory of a version, such as runs/digits/export/1.
+        trust_model: as for `ExportedModel`.
 
     Returns:
         A model that is ready, for `kserve.ModelServer().start([model])`.
@@ -56,7 +57,7 @@ def make_kserve_model(name: str, path):
     import_kserve()
     import kserve
 
-    calls = SignatureCalls(path)
+    calls = SignatureCalls(path, trust_model)
 
     class ExportOfNae(kserve.Model):
         """All signatures of an export, by the protocols v1 and v2."""

@@ -15,13 +15,13 @@ from absl import flags
 
 from nae_tf.runs.command_line import run_command
 from nae_tf.runs.progress import print_status
-from nae_tf.serving.input_flags import define_model_flag
+from nae_tf.serving.input_flags import define_model_flags
 from nae_tf.serving.kserve_model import import_kserve, make_kserve_model
 
 
 def define_flags():
     """Define the flags of the server."""
-    define_model_flag()
+    define_model_flags()
     flags.DEFINE_string("name", "nae", "The name of the model in URLs.")
     flags.DEFINE_integer(
         "http_port",
@@ -45,7 +45,7 @@ def main():
     kserve = import_kserve()
     for flag in ("http_port", "grpc_port"):
         _check_port(flag, options[flag].value)
-    model = make_kserve_model(options.name, options.model)
+    model = make_kserve_model(options.name, options.model, options.trust_model)
     server = kserve.ModelServer(
         http_port=options.http_port,
         grpc_port=options.grpc_port,

@@ -43,19 +43,20 @@ class SignatureCalls:
         (5, 2)
     """
 
-    def __init__(self, path):
+    def __init__(self, path, trust_model: bool = False):
         """Load an export.
 
         Args:
             path: directory of a version, such as runs/digits/export/1.
+            trust_model: as for `ExportedModel`.
 
         Raises:
             FileNotFoundError: if there is no SavedModel.
-            ValueError: if it is damaged, another kind of model, or has
-                operations that reach out of the graph.
+            ValueError: if it is damaged, another kind of model, or is not
+                trusted and reaches out of its graphs or its folder.
         """
         # The loaded object keeps the weights of the signatures.
-        self._loaded = ExportedModel(path).loaded
+        self._loaded = ExportedModel(path, trust_model).loaded
         self._functions = dict(self._loaded.signatures)
 
     def inputs(self, signature: str = "") -> dict[str, tf.TensorSpec]:
