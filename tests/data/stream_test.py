@@ -3,9 +3,11 @@
 import zipfile
 
 import numpy as np
+import pyarrow
 import pytest
 from data_files import random_images, write_png, write_tfrecord
 from memory import added_memory
+from pyarrow import parquet
 
 from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.stream import open_stream
@@ -71,6 +73,46 @@ def test_columns_of_a_structured_array_come_in_the_model_s_order(
     columns = Columns(drop=("no",), names=("b", "a"))
     [batch] = batches_of(path, (2,), columns=columns)
     np.testing.assert_array_equal(batch.load(), [[3.0, 1.0], [4.0, 2.0]])
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "feather", "csv"])
+def test_a_bad_row_of_a_table_is_told_from_the_others(suffix, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / f"x.{suffix}"
+    x = VECTORS.copy()
+    x[6, 2] = np.nan
+    x[9, 0] = np.inf
+    frame = pandas.DataFrame(x, columns=list("abcdef"))
+    if suffix == "csv":
+        frame.to_csv(path, index=False, na_rep="nan")
+    else:
+        getattr(frame, f"to_{suffix}")(path)
+    batches = batches_of(path, (6,))
+    np.testing.assert_array_equal(batches[0].load(), x[:4])
+    for number in (6, 9):
+        batch = batches[number // 4]
+        place = f"line {number + 2}" if suffix == "csv" else f"row {number}"
+        with pytest.raises(ValueError, match=rf"{place}\b"):
+            batch.load()
+        with pytest.raises(ValueError, match=rf"{place}\b"):
+            batch.load_one(number % 4)
+    for number in (4, 5, 7, 8, 10):
+        np.testing.assert_array_equal(
+            batches[number // 4].load_one(number % 4), x[number : number + 1]
+        )
+    # Batches that are left out change nothing of those that follow.
+    later = batches_of(path, (6,), skip=1)
+    assert [batch.ids for batch in later] == [b.ids for b in batches[1:]]
+    np.testing.assert_array_equal(later[0].load_one(1), x[5:6])
+    with pytest.raises(ValueError, match=rf"{place}\b"):
+        later[1].load()
+
+
+def test_a_column_of_texts_ends_the_whole_table(tmp_path):
+    table = pyarrow.table({"a": [1.0, 2.0], "b": ["x", "y"]})
+    parquet.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(ValueError, match="column 'b'"):
+        batches_of(tmp_path / "x.parquet", (2,), 1)
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -188,9 +230,6 @@ def npz_of_zeros(path, compression):
 
 
 def parquet_of_one_group(path):
-    import pyarrow
-    from pyarrow import parquet
-
     columns = {str(n): RANDOM.random(2**20, np.float32) for n in range(16)}
     table = pyarrow.table(columns)
     parquet.write_table(table, path, row_group_size=2**20, compression=None)

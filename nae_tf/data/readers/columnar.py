@@ -4,6 +4,8 @@ import contextlib
 import functools
 import os
 
+import numpy as np
+
 from nae_tf.base.data_frames import without_index
 from nae_tf.base.json_text import parse_json
 from nae_tf.data.readers.units import UNIT_NAMES, known_units, unit_of
@@ -38,8 +40,8 @@ def open_parquet(path):
 
     Returns:
         Names of the columns but an index of pandas, the number of rows, a
-        function of some names that yields these columns as `pyarrow.Table`s,
-        and the units of columns by name.
+        function of some names and of the first row that yields these columns
+        as `pyarrow.Table`s, and the units of columns by name.
 
     Raises:
         ValueError: if it is not a Parquet file.
@@ -54,9 +56,21 @@ def open_parquet(path):
         schema = file.schema_arrow
         size = file.metadata.num_rows
 
-    def batches(names):
+    def batches(names, start):
+        groups = [
+            file.metadata.row_group(i).num_rows
+            for i in range(file.num_row_groups)
+        ]
+        ends = np.cumsum(groups)
+        first = int(np.searchsorted(ends, start, side="right"))
+        start -= sum(groups[:first])
         with file:
-            yield from file.iter_batches(_rows(names), columns=list(names))
+            yield from _behind(
+                start,
+                file.iter_batches(
+                    _rows(names), range(first, len(groups)), list(names)
+                ),
+            )
 
     read = functools.partial(_pieces, path, batches)
     return _names(schema), size, read, _units(schema)
@@ -99,14 +113,17 @@ def open_arrow(path):
         else:
             reader = pyarrow.ipc.open_stream(source)
 
-    def batches(names):
+    def all_batches():
+        if magic == _FILE_MARK:
+            for index in range(reader.num_record_batches):
+                yield reader.get_batch(index)
+        else:
+            yield from reader
+
+    def batches(names, start):
         with source:
-            if magic == _FILE_MARK:
-                for index in range(reader.num_record_batches):
-                    yield reader.get_batch(index).select(names)
-            else:
-                for batch in reader:
-                    yield batch.select(names)
+            for batch in _behind(start, all_batches()):
+                yield batch.select(names)
 
     names = _names(reader.schema)
     read = functools.partial(_pieces, path, batches)
@@ -141,13 +158,22 @@ def _rows(names):
     return max(min(_ROWS, _VALUES // max(len(names), 1)), 1)
 
 
-def _pieces(path, batches, names):
-    """Cut batches into tables of at most `_rows` rows."""
+def _behind(start, batches):
+    """Leave out the first rows of some batches."""
+    for batch in batches:
+        left_out = min(start, batch.num_rows)
+        start -= left_out
+        if left_out < batch.num_rows:
+            yield batch.slice(left_out)
+
+
+def _pieces(path, batches, names, start):
+    """Cut batches from a row on into tables of at most `_rows` rows."""
     import pyarrow
 
     with _explained(path):
         rows = _rows(names)
-        for batch in batches(names):
+        for batch in batches(names, start):
             for start in range(0, batch.num_rows, rows):
                 piece = batch.slice(start, rows)
                 yield pyarrow.Table.from_batches([piece]).select(names)

@@ -2,14 +2,12 @@
 
 import dataclasses
 import functools
+import itertools
 import pathlib
-import types
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
-from nae_tf.base.feature_names import Names
 from nae_tf.data.readers import (
     checks,
     hdf5,
@@ -19,45 +17,11 @@ from nae_tf.data.readers import (
     tables,
 )
 from nae_tf.data.readers.arrays import suffix_of
+from nae_tf.data.readers.batches import Batch, ExampleStream, numbers
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import refuse_special
 from nae_tf.data.readers.images import list_images, read_image
-from nae_tf.data.readers.units import Units
-
-
-class Batch(NamedTuple):
-    """Consecutive examples, read when they are needed.
-
-    Attributes:
-        ids: names of the examples, [batch]: paths within a folder, or numbers
-            from 0.
-        load: function that reads them, float `[batch, *example_shape]`. It
-            raises ValueError if they are not valid examples.
-        load_one: function of a position in the batch that reads this example
-            alone, float `[1, *example_shape]`, or None where all are read
-            together.
-    """
-
-    ids: list[str]
-    load: Callable[[], np.ndarray]
-    load_one: Callable[[int], np.ndarray] | None = None
-
-
-class ExampleStream(NamedTuple):
-    """All examples to score, in order.
-
-    Attributes:
-        size: number of examples, or None if it is not known.
-        batches: iterator over the batches, which can be used once.
-        names: names of the features in their order; None for images and for
-            features without names.
-        units: units of features by name, where a file has some.
-    """
-
-    size: int | None
-    batches: Iterator[Batch]
-    names: Names | None = None
-    units: Units = types.MappingProxyType({})
+from nae_tf.data.readers.table_stream import table_stream
 
 
 def open_stream(
@@ -67,6 +31,7 @@ def open_stream(
     key: str | None = None,
     columns: Columns = ALL_COLUMNS,
     max_level: int | None = None,
+    skip: int = 0,
 ) -> ExampleStream:
     """Open a folder, a file or standard input.
 
@@ -80,21 +45,30 @@ def open_stream(
         key: name of the array of examples in a file of several arrays.
         columns: which columns of a table are features, and in what order.
         max_level: level of white in images, int >= 1, as for `read_files`.
+        skip: number of batches of a file to leave out at its beginning; ids
+            count them.
 
     Raises:
         FileNotFoundError: if there is no such path.
         ValueError: if a file is not what it should be.
     """
     if path == "-":
-        return _table_stream("-", batch_size, columns)
+        return table_stream("-", batch_size, columns)
     found = pathlib.Path(path)
     if not found.exists():
         raise FileNotFoundError(f"there is no file or folder {path!r}.")
     if found.is_dir():
-        return _folder_stream(found, example_shape, batch_size, max_level)
+        files, _ = list_images(found)
+        return image_stream(found, files, example_shape, batch_size, max_level)
     refuse_special(found)
     if tables.is_table(found):
-        return _table_stream(found, batch_size, columns)
+        return table_stream(found, batch_size, columns, skip)
+    stream = _open(found, example_shape, batch_size, key, columns, max_level)
+    batches = itertools.islice(stream.batches, skip, None)
+    return stream._replace(batches=batches)
+
+
+def _open(found, example_shape, batch_size, key, columns, max_level):
     open_parts = {
         ".npy": _open_npy,
         ".npz": numpy_files.open_npz,
@@ -114,13 +88,30 @@ def open_stream(
     )
 
 
-def _folder_stream(folder, example_shape, batch_size, max_level):
+def image_stream(
+    folder: pathlib.Path,
+    files: Sequence[pathlib.Path],
+    example_shape: tuple[int, ...],
+    batch_size: int,
+    max_level: int | None = None,
+) -> ExampleStream:
+    """Open images of a folder.
+
+    Args:
+        folder: folder that ids are relative to.
+        files: images in it, or in folders below it.
+        example_shape: shape of one example, to which images are resized.
+        batch_size: examples per batch, > 0.
+        max_level: level of white, int >= 1, as for `read_files`.
+
+    Raises:
+        ValueError: if examples are no images.
+    """
     if len(example_shape) != 3:
         raise ValueError(
             f"{folder} is a folder of images, but the model takes examples of "
             f"shape {list(example_shape)}; name a file of arrays."
         )
-    files, _ = list_images(folder)
 
     def batch(some):
         def load_one(position):
@@ -177,17 +168,14 @@ def _record_stream(path, example_shape, batch_size, key, columns, max_level):
 
     def batch(start, some):
         def load(first, last):
-            numbers = range(start + first, start + last)
             values = [
                 found.example(number, found.features(number, record))
-                for number, record in zip(
-                    numbers, some[first:last], strict=True
-                )
+                for number, record in enumerate(some[first:last], start + first)
             ]
             return checked.as_floats(np.stack(values), start + first)
 
         return Batch(
-            _numbers(start, len(some)),
+            numbers(start, len(some)),
             functools.partial(load, 0, len(some)),
             lambda position: load(position, position + 1),
         )
@@ -220,7 +208,7 @@ def _array_stream(path, example_shape, batch_size, key, columns, max_level):
     def batches():
         start = 0
         for values in examples.batches(batch_size).as_numpy_iterator():
-            ids = _numbers(start, len(values))
+            ids = numbers(start, len(values))
             start += len(values)
             yield Batch(ids, functools.partial(np.asarray, values))
 
@@ -230,7 +218,7 @@ def _array_stream(path, example_shape, batch_size, key, columns, max_level):
 def _slices(load, size, batch_size):
     for start in range(0, size, batch_size):
         stop = min(start + batch_size, size)
-        ids = _numbers(start, stop - start)
+        ids = numbers(start, stop - start)
 
         def load_one(position, start=start):
             return load(start + position, start + position + 1)
@@ -267,34 +255,3 @@ class _Checked:
 def _image_shape(example_shape):
     """Return the shape to resize images to; None for vectors."""
     return example_shape if len(example_shape) == 3 else None
-
-
-def _table_stream(path, batch_size, columns):
-    table = tables.open_table(path, columns=columns)
-
-    def batches():
-        start = 0
-        for values in _regrouped(table.pieces, batch_size):
-            ids = _numbers(start, len(values))
-            yield Batch(ids, functools.partial(np.asarray, values))
-            start += len(values)
-
-    return ExampleStream(table.size, batches(), table.names, table.units)
-
-
-def _regrouped(pieces, batch_size):
-    """Cut and join pieces of a table into batches of one size."""
-    rest = None
-    for values, _ in pieces:
-        if rest is not None:
-            values = np.concatenate([rest, values])
-        whole = len(values) // batch_size * batch_size
-        for start in range(0, whole, batch_size):
-            yield values[start : start + batch_size]
-        rest = values[whole:]
-    if rest is not None and len(rest):
-        yield rest
-
-
-def _numbers(start, count):
-    return [str(number) for number in range(start, start + count)]

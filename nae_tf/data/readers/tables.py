@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Iterator
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,14 +32,16 @@ class Table(NamedTuple):
     Attributes:
         names: names of the features in their order, or None.
         size: number of rows, or None if it is not known.
-        pieces: iterator over consecutive rows, which can be used once: float32
-            [rows, features], and labels, object [rows], or None.
+        pieces: iterator over consecutive rows, which can be used once. Those
+            of `open_table` are float32 [rows, features], and labels, object
+            [rows], or None; those of `open_rows` a `pyarrow.Table`, and a
+            function of a row of it that says where it stands.
         units: units of columns by name.
     """
 
     names: Names | None
     size: int | None
-    pieces: Iterator[tuple[np.ndarray, np.ndarray | None]]
+    pieces: Iterator[tuple[Any, Any]]
     units: Units = MappingProxyType({})
 
 
@@ -64,15 +66,40 @@ def open_table(
     Raises:
         ValueError: if it is not such a table.
     """
+    rows = open_rows(path, label_key, columns)
+    pieces = (
+        _values_and_labels(path, table, label_key, place)
+        for table, place in rows.pieces
+    )
+    return rows._replace(pieces=pieces)
+
+
+def open_rows(
+    path: pathlib.Path | str,
+    label_key: str | None = None,
+    columns: Columns = ALL_COLUMNS,
+    start: int = 0,
+) -> Table:
+    """Open a table as `open_table`, whose rows are not looked at.
+
+    Args:
+        path: as of `open_table`.
+        label_key: as of `open_table`.
+        columns: as of `open_table`.
+        start: number of rows at the beginning to leave out.
+
+    Raises:
+        ValueError: if it is not such a table.
+    """
     suffix = "" if path == "-" else pathlib.Path(path).suffix.lower()
     if suffix in _COLUMNAR:
         found, size, read, units = _COLUMNAR[suffix](path)
         names = columns.features(path, found, label_key)
         wanted = [*names, *([] if label_key is None else [label_key])]
-        pieces = _columnar(path, read(wanted), label_key)
         units = known_units({name: units.get(name) for name in names})
-        return Table(names, size, pieces, units)
-    return _open_text(path, label_key, columns)
+        return Table(names, size, _columnar(read(wanted, start), start), units)
+    names, pieces = _open_text(path, label_key, columns)
+    return Table(names, None, _behind(start, pieces))
 
 
 def read_table(path: pathlib.Path, label_key, columns: Columns) -> Contents:
@@ -103,16 +130,25 @@ def read_table(path: pathlib.Path, label_key, columns: Columns) -> Contents:
     )
 
 
-def _columnar(path, tables, label_key):
-    start = 0
+def _columnar(tables, start):
     for table in tables:
-        yield _values_and_labels(
-            path,
+        yield (
             table,
-            label_key,
             lambda row, start=start: f"row {start + row} (counted from 0)",
         )
         start += table.num_rows
+
+
+def _behind(start, pieces):
+    """Leave out the first rows of some pieces."""
+    for table, place in pieces:
+        left_out = min(start, table.num_rows)
+        start -= left_out
+        if left_out < table.num_rows:
+            yield (
+                table.slice(left_out),
+                lambda row, by=left_out, place=place: place(by + row),
+            )
 
 
 def _open_text(path, label_key, columns):
@@ -130,12 +166,7 @@ def _open_text(path, label_key, columns):
         names = columns.features(path, text.names, label_key)
         features = [text.names.index(name) for name in names]
         label = None if label_key is None else text.names.index(label_key)
-
-    def pieces():
-        for table, place in text.read(features, label):
-            yield _values_and_labels(path, table, label_key, place)
-
-    return Table(names, None, pieces())
+    return names, text.read(features, label)
 
 
 def _values_and_labels(path, table, label_key, place):
