@@ -53,7 +53,7 @@ def test_the_help_lists_the_commands_without_tensorflow(
 ):
     done = nae_tf_command(*arguments)
     assert done.returncode == 0 and not done.stderr
-    listed = [line.split()[0] for line in done.stdout.splitlines()[2:11]]
+    listed = [line.split()[0] for line in done.stdout.splitlines()[2:12]]
     assert listed == [
         *(
             "train",
@@ -61,6 +61,7 @@ def test_the_help_lists_the_commands_without_tensorflow(
             "sample",
             "export",
             "score",
+            "beam",
             "recalibrate",
             "monitor",
             "serve",

@@ -67,7 +67,8 @@ MATHEMATICS_OF_METHODS = {
 # start, or the console script.
 WAYS_IN = {
     *("__init__", *COMMANDS, "runs.console_script"),
-    *("serving.recalibrate_command", "serving.serve_command"),
+    *("serving.beam_command", "serving.recalibrate_command"),
+    "serving.serve_command",
     "evaluation.monitor_command",
 }
 

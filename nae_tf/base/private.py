@@ -147,3 +147,14 @@ def replace_download_manager(builder, replace: Callable):
     builder._split_generators = lambda manager: split_generators(
         replace(manager)
     )
+
+
+# --- apache-beam --------------------------------------------------------------
+
+
+def fields_of_row(row) -> dict:
+    """Return the fields of a `beam.Row` by name.
+
+    Behind a shuffle a row is a named tuple, which has no other method of that.
+    """
+    return row._asdict()

@@ -18,6 +18,7 @@ COMMANDS = {
     "sample": "Draw samples from a trained run, and measure them.",
     "export": "Export a trained run as a SavedModel with p-values.",
     "score": "Score files by an exported model.",
+    "beam": "Score many files by an exported model on Apache Beam.",
     "recalibrate": "Write an export anew with other held-out inliers.",
     "monitor": "Watch whether what is served is still like the calibration.",
     "serve": "Serve an export over HTTP and gRPC, by KServe.",
@@ -25,6 +26,7 @@ COMMANDS = {
 }
 # Modules of commands that stand in a room.
 _IN_ROOMS = {
+    "beam": "serving.beam_command",
     "recalibrate": "serving.recalibrate_command",
     "monitor": "evaluation.monitor_command",
     "serve": "serving.serve_command",

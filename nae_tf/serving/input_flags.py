@@ -1,9 +1,12 @@
 """Flags of commands that score examples, and the examples that they name."""
 
+from collections.abc import Callable
+
 from absl import flags
 
 from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.stream import ExampleStream, open_stream
+from nae_tf.runs.progress import print_status
 from nae_tf.serving.saved_model import ExportedModel
 from nae_tf.serving.scoring import stream_in_order
 
@@ -75,12 +78,26 @@ def open_model(options) -> ExportedModel:
     return ExportedModel(options.model, options.trust_model)
 
 
-def open_input(model: ExportedModel, options) -> ExampleStream:
+def level_of_white(model: ExportedModel, options) -> int | None:
+    """Return the level of white in images, or None for that of their type."""
+    if options.max_level is None and model.schema is not None:
+        return model.schema.max_level
+    return options.max_level
+
+
+def open_input(
+    model: ExportedModel,
+    options,
+    note: Callable[[str], None] = print_status,
+    skip: int = 0,
+) -> ExampleStream:
     """Open the examples that --input names, as the model takes them.
 
     Args:
         model: exported model that scores them.
         options: values of the flags.
+        note: function that is told what could not be compared.
+        skip: number of batches of a file to leave out at its beginning.
 
     Raises:
         FileNotFoundError: if there is no such path.
@@ -88,16 +105,14 @@ def open_input(model: ExportedModel, options) -> ExampleStream:
     """
     if not options.input:
         raise ValueError("--input is empty; name a file or a folder.")
-    names, max_level = None, options.max_level
-    if model.schema is not None:
-        names = model.schema.names
-        max_level = max_level or model.schema.max_level
+    names = None if model.schema is None else model.schema.names
     stream = open_stream(
         options.input,
         model.example_shape,
         options.batch_size,
         options.key,
         Columns(options.drop, options.header, names, options.linked_files),
-        max_level,
+        level_of_white(model, options),
+        skip,
     )
-    return stream_in_order(model.schema, options.input, stream)
+    return stream_in_order(model.schema, options.input, stream, note)

@@ -103,6 +103,25 @@ class ExportedModel:
             InvalidArgumentError: if values are NaN or out of range and the
                 export is one of an older version.
         """
+        answers = self.outputs(examples, false_alarm_rate)
+        # Older exports have an assertion in its place.
+        if "status" in answers:
+            refuse_bad_status(answers["status"], self.value_range)
+        return answers
+
+    def outputs(
+        self, examples, false_alarm_rate: float | None = None
+    ) -> dict[str, np.ndarray]:
+        """Score a batch as `score`, bad examples apart.
+
+        Arguments and results are those of `score`. An example with NaN or
+        values out of range gets the energy NaN, is an outlier, and its "status"
+        says why.
+
+        Raises:
+            ValueError: if the examples have another shape, or the name of a
+                feature is missing or unknown.
+        """
         if is_data_frame(examples):
             named = from_data_frame(
                 "ExportedModel.score", examples, self._spec.dtype.as_numpy_dtype
@@ -123,11 +142,7 @@ class ExportedModel:
             outputs = self._score(examples=x)
         else:
             outputs = self._score_at(x, false_alarm_rate)
-        answers = {name: value.numpy() for name, value in outputs.items()}
-        # Older exports have an assertion in its place.
-        if "status" in answers:
-            refuse_bad_status(answers["status"], self.value_range)
-        return answers
+        return {name: value.numpy() for name, value in outputs.items()}
 
     def check_false_alarm_rate(self, false_alarm_rate: float):
         """Refuse a rate that `score` cannot take.

@@ -6,7 +6,7 @@ import importlib.util
 import io
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -225,7 +225,26 @@ def _convert(partial, output):
     ) as file:
         lines = csv.reader(file)
         next(lines)
-        columns = list(zip(*lines, strict=True)) or [()] * len(COLUMNS)
+        write_rows(output, list(lines))
+
+
+def write_rows(output: pathlib.Path, rows: Sequence[Sequence[str]]):
+    """Write rows at once, in the format of the file's name.
+
+    Args:
+        output: path ending in .csv, .npz or .parquet; another file is replaced.
+        rows: texts by column, in the order of `COLUMNS`.
+
+    Raises:
+        OSError: if they cannot be written.
+    """
+    if output.suffix == ".csv":
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+        octets = text.getvalue().encode(errors="surrogateescape")
+        write_atomically(output, octets)
+        return
+    columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
     arrays: dict[str, Any] = {
         "id": np.array(columns[0], str),
         "energy": np.array(columns[1], np.float64),

@@ -16,7 +16,10 @@ Row = tuple[str, str, str, str]
 
 
 def stream_in_order(
-    schema: Schema | None, title: str, stream: ExampleStream
+    schema: Schema | None,
+    title: str,
+    stream: ExampleStream,
+    note: Callable[[str], None] = print_status,
 ) -> ExampleStream:
     """Put the features of a stream in the order that a model takes.
 
@@ -26,19 +29,20 @@ def stream_in_order(
         schema: schema of the model's training, or None.
         title: name of the examples, used in messages.
         stream: all examples.
+        note: function that is told the note.
 
     Raises:
         ValueError: if the name of a feature is missing or unknown, or a
             feature is in another unit.
     """
     if schema is None:
-        print_status(
+        note(
             "note: the export carries no schema, so nothing but the shape of "
             "the examples is compared with those of its training."
         )
         return stream
     if schema.names and stream.names is None:
-        print_status(
+        note(
             f"note: {title} does not name its features; they are taken as "
             f"{listed(schema.titles)}, in this order."
         )

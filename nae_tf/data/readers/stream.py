@@ -65,7 +65,7 @@ def open_stream(
         return table_stream(found, batch_size, columns, skip)
     stream = _open(found, example_shape, batch_size, key, columns, max_level)
     batches = itertools.islice(stream.batches, skip, None)
-    return stream._replace(batches=batches)
+    return ExampleStream(stream.size, batches, stream.names, stream.units)
 
 
 def _open(found, example_shape, batch_size, key, columns, max_level):

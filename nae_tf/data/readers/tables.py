@@ -71,7 +71,7 @@ def open_table(
         _values_and_labels(path, table, label_key, place)
         for table, place in rows.pieces
     )
-    return rows._replace(pieces=pieces)
+    return Table(rows.names, rows.size, pieces, rows.units)
 
 
 def open_rows(
