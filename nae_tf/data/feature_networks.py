@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf.base.setting_checks import check_integer
+from nae_tf.base.untrusted import load_saved_model
 from nae_tf.data.image_arrays import ImageShape
 
 
@@ -36,17 +37,20 @@ class FeatureNetwork:
     digest: str
 
     @classmethod
-    def of(cls, network) -> "FeatureNetwork":
+    def of(cls, network, trust_network: bool = False) -> "FeatureNetwork":
         """Read a network.
 
         Args:
             network: path of a `.keras` file, or of a SavedModel whose signature
                 "serving_default" has one input and one output; or a built
                 `keras.Model`.
+            trust_network: whether a SavedModel may have operations that no
+                export needs, which can read and write files.
 
         Raises:
             FileNotFoundError: if there is no such path.
-            ValueError: if it does not turn images into vectors.
+            ValueError: if it does not turn images into vectors, or is a
+                SavedModel that is not trusted and reaches out of its graphs.
 
         Example:
             >>> import keras
@@ -70,21 +74,22 @@ class FeatureNetwork:
                 f"there is no network {str(path)!r}; give the path of a .keras "
                 "file or of a SavedModel's folder."
             )
-        return _read(path, _digest_of_files(path))
+        return _read(path, _digest_of_files(path), trust_network)
 
 
 @gin.register(module="nae_tf")
-def feature_count(network) -> int:
+def feature_count(network, trust_network: bool = False) -> int:
     """Return the number of features that a network makes of an image.
 
     Args:
         network: as `image_features` takes it.
+        trust_network: as `image_features` takes it.
 
     Raises:
         FileNotFoundError: if there is no such path.
         ValueError: if it does not turn images into vectors.
     """
-    return FeatureNetwork.of(network).num_features
+    return FeatureNetwork.of(network, trust_network).num_features
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -147,9 +152,9 @@ class ImageFeatures:
 
 
 @functools.lru_cache(maxsize=2)
-def _read(path: pathlib.Path, digest: str) -> FeatureNetwork:
+def _read(path: pathlib.Path, digest: str, trusted: bool) -> FeatureNetwork:
     if (path / "saved_model.pb").exists():
-        return _of_saved_model(path, digest)
+        return _of_saved_model(path, digest, trusted)
     if path.suffix not in (".keras", ".h5"):
         raise ValueError(
             f"{path} is no network; expected a .keras file, or a folder with "
@@ -180,8 +185,8 @@ def _of_model(model, title, digest):
     )
 
 
-def _of_saved_model(path, digest):
-    loaded = tf.saved_model.load(str(path))
+def _of_saved_model(path, digest, trusted):
+    loaded = load_saved_model(path, trusted, "trust_network=True")
     function = loaded.signatures.get("serving_default")
     inputs = function and function.structured_input_signature[1]
     if not inputs or len(inputs) != 1 or len(function.structured_outputs) != 1:

@@ -31,6 +31,7 @@ def image_features(
     tree: str | None = None,
     image_size: Sequence[int] | None = None,
     cache: str | None = CACHE,
+    trust_network: bool = False,
 ) -> Task:
     """Features of folders of images, or of a tree of them.
 
@@ -50,6 +51,8 @@ def image_features(
         image_size: (height, width) to resize images to; None means the size
             that the network takes.
         cache: folder for features; None keeps none.
+        trust_network: whether a SavedModel may have operations that no export
+            needs, which can read and write files.
 
     Raises:
         FileNotFoundError: if the network or a folder does not exist.
@@ -73,7 +76,7 @@ def image_features(
         ((3,), 7)
     """
     levels = _checked_range(pixel_range)
-    made_by = FeatureNetwork.of(network)
+    made_by = FeatureNetwork.of(network, trust_network)
     height, width, channels = made_by.image_shape
     if image_size is not None:
         if any(

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nae_tf.base.untrusted import load_saved_model
 from nae_tf.data.task import Task
-from nae_tf.serving.saved_model import load_saved_model
 
 # A function of float [batch, ...] in the range of the data that returns float
 # [batch, num_features].

@@ -38,27 +38,6 @@ def flush_tree_to_disk(path):
         flush_to_disk(folder)
 
 
-def leads_out(folder: pathlib.Path, links: bool = True) -> str | None:
-    """Find what should not be in a folder that comes from somebody else.
-
-    Args:
-        folder: the folder.
-        links: whether links out of it are looked for, too.
-
-    Returns:
-        A clause that names a link that leads out of the folder, or a pipe or a
-        device, which would be waited for; None if there is neither.
-    """
-    here = folder.resolve()
-    for path in folder.rglob("*"):
-        is_link = links and path.is_symlink()
-        if is_link and not path.resolve().is_relative_to(here):
-            return f"{str(path)!r} is a link that leads out of it"
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            return f"{str(path)!r} is a pipe or a device"
-    return None
-
-
 @contextlib.contextmanager
 def explain_file_errors(failed: str, remedy: str):
     """Explain an error of a file or a disk: what failed, why, what to do.

@@ -6,8 +6,9 @@ import pathlib
 import re
 from collections.abc import Iterable, Iterator
 
+from nae_tf.base.untrusted import leads_out
 from nae_tf.runs.configuration import default_text, parse_config
-from nae_tf.runs.disk import explain_file_errors, leads_out
+from nae_tf.runs.disk import explain_file_errors
 from nae_tf.runs.locks import ProcessLock
 
 # Names of folders and files that say what part of the data is in them.

@@ -1,18 +1,15 @@
-"""SavedModels, loaded with care: they may come from somebody else."""
+"""An exported model, opened in Python to score examples."""
 
 import pathlib
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import saved_model_pb2
 
 from nae_tf.base.data_frames import from_data_frame, is_data_frame
 from nae_tf.base.input_checks import refuse_bad_status
 from nae_tf.base.setting_checks import check_number
+from nae_tf.base.untrusted import load_saved_model
 from nae_tf.data.schema import Schema
-from nae_tf.runs.disk import leads_out
-from nae_tf.serving.operations import refused_operations
 
 # Outputs that `nae_tf.score` writes.
 _SCORES = frozenset(["energy", "p_value", "is_outlier"])
@@ -67,6 +64,7 @@ class ExportedModel:
             ValueError: if it is damaged, another kind of model, or is not
                 trusted and reaches out of its graphs or its folder.
         """
+        refuse_other_formats(pathlib.Path(path))
         self.loaded = load_saved_model(path, trust_model)
         if "score" not in self.loaded.signatures:
             raise ValueError(
@@ -214,38 +212,6 @@ def _read_schema(path, example_shape):
     return schema
 
 
-def load_saved_model(path, trust_model: bool = False):
-    """Load a SavedModel after `check_saved_model`.
-
-    Args:
-        path: directory of the SavedModel.
-        trust_model: whether it may reach out of its graphs and its folder.
-
-    Returns:
-        The object that `tf.saved_model.load` returns.
-
-    Raises:
-        FileNotFoundError: if there is no SavedModel.
-        ValueError: if it is damaged, or is not trusted and reaches out of its
-            graphs or its folder.
-    """
-    check_saved_model(pathlib.Path(path), trust_model)
-    try:
-        return tf.saved_model.load(str(path))
-    except (
-        tf.errors.OpError,
-        OSError,
-        ValueError,
-        LookupError,  # Raised for an empty file of weights.
-        RuntimeError,
-    ) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(
-            f"the SavedModel {str(path)!r} is damaged: {reason}. Export it "
-            "again, or restore it from a copy."
-        ) from error
-
-
 def refuse_other_formats(path: pathlib.Path):
     """Refuse the folder of a model for another runtime.
 
@@ -261,53 +227,3 @@ def refuse_other_formats(path: pathlib.Path):
             "name a SavedModel, which nae-tf export writes by default, as "
             "runs/digits/export/1."
         )
-
-
-def check_saved_model(path: pathlib.Path, trust_model: bool = False):
-    """Refuse a SavedModel that reaches out of its graphs or its folder.
-
-    Args:
-        path: directory of the SavedModel.
-        trust_model: whether it may.
-
-    Raises:
-        FileNotFoundError: if there is no SavedModel.
-        ValueError: if it is damaged, or is a model for another runtime; or if
-            it is not trusted and has an operation that no export needs, or
-            files outside of the folder.
-    """
-    file = path / "saved_model.pb"
-    if not file.exists():
-        refuse_other_formats(path)
-        raise FileNotFoundError(
-            f"{str(path)!r} holds no saved_model.pb; name the folder of a "
-            "SavedModel, of an export its version, as runs/digits/export/1."
-        )
-    if fault := leads_out(path, links=not trust_model):
-        raise _refusal(path, fault)
-    try:
-        saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    except DecodeError as error:
-        raise ValueError(f"the SavedModel {str(path)!r} is damaged.") from error
-    if trust_model:
-        return
-    for meta_graph in saved_model.meta_graphs:
-        if refused := refused_operations(meta_graph):
-            raise _refusal(
-                path,
-                f"no export needs its operation {refused[0]!r}, which could "
-                "reach out of the graph",
-            )
-        for asset in meta_graph.asset_file_def:
-            place = (path / "assets" / asset.filename).resolve()
-            if not place.is_relative_to(path.resolve()):
-                raise _refusal(
-                    path, f"its asset {asset.filename!r} is outside of it"
-                )
-
-
-def _refusal(path, reason):
-    return ValueError(
-        f"the SavedModel {str(path)!r} is refused: {reason}; pass "
-        "--trust_model (trust_model=True) if you trust who made it."
-    )

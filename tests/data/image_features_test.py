@@ -197,6 +197,24 @@ def test_a_saved_model_needs_one_input_of_floats(tmp_path, tiles):
         FeatureNetwork.of(tmp_path / "bytes")
 
 
+def test_a_saved_model_that_reads_files_is_refused_unless_trusted(tmp_path):
+    module = tf.Module()
+    (tmp_path / "note.txt").write_text("7")
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3), name="x")])
+    def serve(x):
+        text = tf.io.read_file(str(tmp_path / "note.txt"))
+        number = tf.strings.to_number(text)
+        return {"y": number + tf.reduce_mean(x, [1, 2])}
+
+    path = tmp_path / "reads"
+    tf.saved_model.save(module, str(path), {"serving_default": serve})
+    with pytest.raises(ValueError, match="'ReadFile', .*; pass trust_network="):
+        FeatureNetwork.of(path)
+    made = FeatureNetwork.of(path, trust_network=True)
+    assert made.forward(tf.zeros([1, 8, 8, 3])).numpy().tolist() == [[7.0] * 3]
+
+
 @pytest.fixture(scope="module")
 def run(files, tmp_path_factory):
     """A run without a step of training on the features of a tree."""

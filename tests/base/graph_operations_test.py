@@ -16,11 +16,11 @@ from keras import layers
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
+from nae_tf.base.graph_operations import ALLOWED, refused_operations
 from nae_tf.evaluation.features import saved_model_features
 from nae_tf.serving import ExportedModel, recalibrate
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.input_flags import open_model
-from nae_tf.serving.operations import ALLOWED, refused_operations
 
 # They keep a state, of variables, of random numbers or of their calls.
 STATEFUL = re.compile(
