@@ -209,7 +209,7 @@ def test_a_saved_model_that_reads_files_is_refused_unless_trusted(tmp_path):
 
     path = tmp_path / "reads"
     tf.saved_model.save(module, str(path), {"serving_default": serve})
-    with pytest.raises(ValueError, match=r"'ReadFile', .*; pass trust_network="):
+    with pytest.raises(ValueError, match=r"ReadFile.*; pass trust_network="):
         FeatureNetwork.of(path)
     made = FeatureNetwork.of(path, trust_network=True)
     assert made.forward(tf.zeros([1, 8, 8, 3])).numpy().tolist() == [[7.0] * 3]
