@@ -158,9 +158,16 @@ class CheckpointDirectory:
             except DamagedCheckpointError as error:
                 self._damaged.add(name)
                 reports.append(str(error))
-                logging.warning("%s; using the one before it.", error)
                 continue
             if saved.progress.good or not good_only:
+                if reports:
+                    logging.warning(
+                        "%s; using %r instead, of epoch %d, step %d.",
+                        "; ".join(reports),
+                        str(saved.path),
+                        saved.progress.epoch,
+                        saved.progress.step,
+                    )
                 return saved
         if reports:
             raise DamagedCheckpointError(

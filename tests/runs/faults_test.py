@@ -62,6 +62,6 @@ def test_every_call_of_other_saves_fails_once(tmp_path):
 
 @pytest.mark.slow
 def test_trainings_go_on_after_a_fault(tmp_path):
-    counts = faults(tmp_path / "runs", "training:1:37")
+    counts = faults(tmp_path / "runs", "training:1:7")
     print(counts)
     assert counts["training"] >= 20

@@ -11,6 +11,9 @@ import keras
 import pytest
 from methods import METHODS, experiment
 from run_ends import assert_same_end, final_state, rows, send_once
+from tensorboard.backend.event_processing.event_file_loader import (
+    EventFileLoader,
+)
 from tiny_runs import ROOT, train_autoencoder
 
 from nae_tf import train
@@ -127,6 +130,34 @@ def test_what_was_written_after_the_checkpoint_is_cut_off(
     train_autoencoder(tmp_path / "run", resume=True)
     assert not late.exists()
     assert_same_end(tmp_path / "run", uninterrupted)
+
+
+def test_after_damage_the_resume_names_the_checkpoint_that_it_uses(
+    uninterrupted, tmp_path, monkeypatch, caplog
+):
+    often = [
+        "CheckpointSchedule.interval_seconds=0.0",
+        "CheckpointSchedule.max_share=1.0",
+    ]
+    send_once(monkeypatch, lambda *at: at == (2, 3))
+    with pytest.raises(SystemExit):
+        train_autoencoder(tmp_path / "run", *often)
+    folder = tmp_path / "run" / "checkpoints" / "training"
+    before, newest = sorted(folder.iterdir())
+    [weights] = newest.glob("variables.data-*")
+    weights.write_bytes(weights.read_bytes()[:-1])
+    train_autoencoder(tmp_path / "run", *often, resume=True)
+    [said] = [text for text in caplog.messages if "is damaged" in text]
+    assert f"{str(weights)!r} is damaged" in said
+    assert said.endswith(f"using {str(before)!r} instead, of epoch 2, step 2.")
+    assert_same_end(tmp_path / "run", uninterrupted)
+    steps = [
+        (event.step, value.tag)
+        for file in (tmp_path / "run" / "tensorboard").rglob("events*")
+        for event in EventFileLoader(str(file)).Load()
+        for value in event.summary.value
+    ]
+    assert len(steps) == len(set(steps)) > 0
 
 
 def test_seconds_go_on_whatever_the_time_of_day(tmp_path, monkeypatch):
