@@ -19,7 +19,7 @@ from tiny_runs import ROOT, train_autoencoder
 from nae_tf import train
 from nae_tf.data.examples import Examples
 from nae_tf.runs import run_directory
-from nae_tf.runs.checkpoints import CheckpointDirectory
+from nae_tf.runs.checkpoints import CheckpointDirectory, verified
 from nae_tf.training import interruption
 from nae_tf.training.experiment import Phase
 from nae_tf.training.phase_training import PhaseTraining
@@ -146,10 +146,14 @@ def test_after_damage_the_resume_names_the_checkpoint_that_it_uses(
     before, newest = sorted(folder.iterdir())
     [weights] = newest.glob("variables.data-*")
     weights.write_bytes(weights.read_bytes()[:-1])
+    progress = verified(before).progress
     train_autoencoder(tmp_path / "run", *often, resume=True)
     [said] = [text for text in caplog.messages if "is damaged" in text]
     assert f"{str(weights)!r} is damaged" in said
-    assert said.endswith(f"using {str(before)!r} instead, of epoch 2, step 2.")
+    assert said.endswith(
+        f"using {str(before)!r} instead, of epoch {progress.epoch}, step "
+        f"{progress.step}."
+    )
     assert_same_end(tmp_path / "run", uninterrupted)
     steps = [
         (event.step, value.tag)
