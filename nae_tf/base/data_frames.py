@@ -72,22 +72,20 @@ def from_data_frame(title, x, dtype=np.float32) -> NamedValues:
             f"{title}: a column of the {type(x).__name__} cannot be read as "
             f"numbers: {reason}; convert it to floats, or leave it out."
         ) from error
-    table = without_index(table)
+    table = table.drop_columns(index_columns(table.schema))
     names = checked_names(title, table.column_names)
     return NamedValues(arrow_values(title, table, dtype), names)
 
 
-def without_index(table):
-    """Leave out the columns of an Arrow table that were a pandas index."""
-    pandas = table.schema.pandas_metadata or {}
+def index_columns(schema) -> list[str]:
+    """Return the columns of an Arrow schema that were an index of pandas."""
+    pandas = schema.pandas_metadata or {}
     # An index that only counts is stored as a description, not as a column.
-    return table.drop_columns(
-        [
-            name
-            for name in pandas.get("index_columns", [])
-            if isinstance(name, str) and name in table.column_names
-        ]
-    )
+    return [
+        name
+        for name in pandas.get("index_columns", [])
+        if isinstance(name, str) and name in schema.names
+    ]
 
 
 def arrow_values(
@@ -95,6 +93,7 @@ def arrow_values(
     table,
     dtype=np.float32,
     place: Callable[[int], str] = "row {} (counted from 0)".format,
+    look: Callable[[int, np.ndarray], None] | None = None,
 ) -> np.ndarray:
     """Return the numbers of an Arrow table.
 
@@ -104,6 +103,8 @@ def arrow_values(
             which become 0 and 1.
         dtype: floating type of the result.
         place: function of a row's number, from 0, that says where it stands.
+        look: function of a column's position and its values, float64 [rows],
+            finite and not yet rounded to `dtype`.
 
     Returns:
         Array [rows, columns].
@@ -141,6 +142,8 @@ def arrow_values(
                 f"first ({floats[first]:g}) in {place(first)}; repair or "
                 "remove these rows."
             )
+        if look is not None:
+            look(index, floats)
     return np.ascontiguousarray(values)
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 
 from absl import app, flags, logging
@@ -13,6 +14,7 @@ from nae_tf.runs.progress import (
     define_progress_flags,
     error_line,
     use_progress_flags,
+    warning_line,
 )
 
 
@@ -74,6 +76,7 @@ def run_command(
 
     def run_main(argv):
         use_progress_flags()
+        warnings.formatwarning = warning_line
         if not flags.FLAGS["verbosity"].present:
             # At INFO level TensorFlow reports much that no user needs.
             logging.set_verbosity(logging.WARNING)

@@ -39,6 +39,22 @@ def print_status(text: str):
         print(text, file=sys.stderr, flush=True)
 
 
+def warning_line(
+    message, category, filename, lineno: int, line: str | None = None
+) -> str:
+    """Write a warning as one line, without its place in the code.
+
+    Args:
+        message: the warning.
+        category: its class. This and the rest is ignored; they are what
+            `warnings.formatwarning` is given.
+        filename: file of its place.
+        lineno: number of its line.
+        line: text of that line.
+    """
+    return f"warning: {' '.join(str(message).split())}\n"
+
+
 def error_line(text: str) -> str:
     """Return an error message in the form for the terminal."""
     label = "\x1b[1;31merror:\x1b[0m" if _display["color"] else "error:"

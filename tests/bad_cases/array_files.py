@@ -288,7 +288,7 @@ CASES = {
     ),
     # --- Tables ---
     "empty table": file("a.csv", raw(b""), "is empty"),
-    "nothing but a header": file("a.csv", text("a,b\n"), "expected vectors"),
+    "nothing but a header": file("a.csv", text("a,b\n"), "has no rows"),
     "a short line": file(
         "a.csv", text("a,b\n1,2\n3\n"), "line 3: expected 2 fields, received 1"
     ),

@@ -225,7 +225,7 @@ CASES = {
         "a.csv.gz", raw(gzip.compress(b"a,b\n1,2\n")[:-6]), "is not a gzip file"
     ),
     "nothing in a gzip": file(
-        "a.csv.gz", raw(gzip.compress(b"")), r"expected vectors .*\(0, 0\)"
+        "a.csv.gz", raw(gzip.compress(b"")), "has no rows"
     ),
     # --- Parquet, Feather, Arrow ---
     **{
@@ -264,7 +264,7 @@ CASES = {
     "no rows": file(
         "a.parquet",
         columnar(parquet.write_table, a=pyarrow.array([], "f8")),
-        r"expected vectors .*\(0, 1\)",
+        "has no rows",
     ),
     # --- Labels ---
     **{

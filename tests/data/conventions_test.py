@@ -1,13 +1,20 @@
 """Conventions of single fields that change what stored numbers mean."""
 
 import datetime
+import warnings
 
 import h5py
 import numpy as np
+import pyarrow
 import pytest
+import scipy.io
+from pyarrow import feather
 from science_files import read, refused, write_dicom
 
+from nae_tf.data.readers.arrays import read_array
+from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.images import decode_image
+from nae_tf.data.readers.stream import open_stream
 
 LEVELS = np.array([[100, 200], [300, 400]], "i2")
 GRAY = np.arange(12, dtype="u2").reshape(3, 4) * 100
@@ -165,3 +172,86 @@ def test_a_file_of_histograms_has_no_tree(tmp_path):
     refused(
         r"neither a TTree nor an RNTuple, but \['TH1D'\]", tmp_path / "a.root"
     )
+
+
+@pytest.mark.parametrize("intercept", [0, -1024])
+def test_signed_numbers_of_dicom_with_a_slope_are_in_units(tmp_path, intercept):
+    stored = np.array([[1024, 3072]], "i2")
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        stored,
+        16,
+        RescaleSlope=1,
+        RescaleIntercept=intercept,
+    )
+    expected = (stored + intercept) / 4_096
+    found = read_array(path, max_level=4_096).values
+    np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=1e-6)
+    refused(rf"\[0, 1\], received {1024 + intercept} \.\.\.", path)
+
+
+def test_negative_units_of_dicom_are_refused(tmp_path):
+    stored = np.array([[-1000, 3072]], "i2")
+    rescale = {"RescaleSlope": 1, "RescaleIntercept": 0}
+    path = write_dicom(tmp_path / "a.dcm", stored, 16, **rescale)
+    with pytest.raises(ValueError, match=r"a\.dcm.*received -0\.2441.*0\.75"):
+        read_array(path, max_level=4_096)
+
+
+def test_bits_of_flags_in_hdf5_are_no_numbers(tmp_path):
+    """But truth values of PyTables are bits, too."""
+    tables = pytest.importorskip("tables")
+    flags = np.arange(12, dtype=np.uint8).reshape(4, 3)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        space = h5py.h5s.create_simple((4, 3))
+        item = h5py.h5d.create(file.id, b"x", h5py.h5t.STD_B8LE, space)
+        item.write(h5py.h5s.ALL, h5py.h5s.ALL, flags, mtype=h5py.h5t.STD_B8LE)
+    refused("holds bits of flags", tmp_path / "a.h5")
+    with tables.open_file(tmp_path / "b.h5", "w") as file:
+        file.create_array("/", "x", flags > 5)
+    np.testing.assert_array_equal(read(tmp_path / "b.h5").values, flags > 5)
+
+
+def test_names_of_numpy_fields_in_any_script(tmp_path):
+    rows = np.array([(1.0, 2.0)], [("η", "f4"), ("E (GeV)", "f4")])
+    np.save(tmp_path / "a.npy", rows)
+    np.savez(tmp_path / "b.npz", rows)
+    for name in ("a.npy", "b.npz"):
+        found = read(tmp_path / name, names=("E (GeV)", "η"))
+        np.testing.assert_array_equal(found.values, [[2.0, 1.0]])
+        [batch] = open_stream(
+            str(tmp_path / name), (2,), 5, columns=Columns(drop=["η"])
+        ).batches
+        np.testing.assert_array_equal(batch.load(), [[2.0]])
+
+
+def test_tensors_and_unions_of_arrow_are_refused(tmp_path):
+    images = np.arange(8.0).reshape(2, 2, 2)
+    unions = pyarrow.UnionArray.from_dense(
+        pyarrow.array([0, 1], pyarrow.int8()),
+        pyarrow.array([0, 0], pyarrow.int32()),
+        [pyarrow.array([1.0]), pyarrow.array([2])],
+    )
+    tensors = pyarrow.FixedShapeTensorArray.from_numpy_ndarray(images)
+    for column in (tensors, unions):
+        path = tmp_path / "a.arrow"
+        feather.write_feather(
+            pyarrow.table({"x": column}), path, compression="uncompressed"
+        )
+        refused("column 'x' holds .*expected numbers", path)
+
+
+def test_grey_images_along_the_last_axis_are_warned_of(tmp_path):
+    images = np.zeros((28, 20, 100), np.uint8)
+    scipy.io.savemat(tmp_path / "a.mat", {"x": images})
+    with pytest.warns(UserWarning, match="if these are 100 images of 28 x 20"):
+        assert read(tmp_path / "a.mat").values.shape == (28, 20, 100, 1)
+    scipy.io.savemat(tmp_path / "b.mat", {"x": images.transpose(2, 0, 1)})
+    np.save(tmp_path / "c.npy", images[:, :20].transpose(2, 0, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in ("b.mat", "c.npy"):
+            assert len(read(tmp_path / name).values) == 100
+    np.save(tmp_path / "d.npy", images[:20])
+    with pytest.warns(UserWarning, match="if these are 100 images of 20 x 20"):
+        assert len(read(tmp_path / "d.npy").values) == 20

@@ -90,3 +90,8 @@ def test_notes_go_to_standard_error_unless_quiet(display, capsys):
     shown = display(quiet=True)
     progress.print_status("training: 3 epochs")
     assert shown.getvalue() == "" and capsys.readouterr().out == ""
+
+
+def test_a_warning_is_one_line_without_its_place():
+    line = progress.warning_line("two\nlines", UserWarning, "a.py", 3, None)
+    assert line == "warning: two lines\n"

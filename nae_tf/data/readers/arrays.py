@@ -8,6 +8,8 @@ import dataclasses
 import pathlib
 import re
 
+import numpy as np
+
 from nae_tf.data.image_arrays import ImageShape
 from nae_tf.data.readers import (
     fits,
@@ -19,9 +21,19 @@ from nae_tf.data.readers import (
     records,
     root,
 )
-from nae_tf.data.readers.checks import checked_examples, warn_of_dark_levels
+from nae_tf.data.readers.checks import (
+    checked_examples,
+    warn_of_axes,
+    warn_of_dark_levels,
+)
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import Contents, refuse_special
+from nae_tf.data.readers.doubtful import (
+    spread_of,
+    warn_of_codes,
+    warn_of_lost_digits,
+    warn_of_rows,
+)
 from nae_tf.data.readers.labels import with_checked_labels
 from nae_tf.data.readers.tables import SUFFIXES, is_table, read_table
 
@@ -81,10 +93,16 @@ def read_array(
             f"{path} may not be read; change its permissions."
         ) from error
     contents = with_checked_labels(path, contents, drop_unlabelled)
-    values = checked_examples(
-        path, contents.values, image_shape, max_level=max_level
-    )
+    stored = contents.values
+    values = checked_examples(path, stored, image_shape, max_level=max_level)
     warn_of_dark_levels(path, values.max(), values.dtype, max_level)
+    if values.ndim == 2:
+        if stored.dtype != np.float32:  # A table has been looked at.
+            warn_of_lost_digits(path, spread_of(stored), contents.names)
+        warn_of_codes(path, values, contents.names)
+        warn_of_rows(path, values, contents.names)
+    elif stored.ndim == 3:
+        warn_of_axes(path, stored.shape, image_shape)
     return dataclasses.replace(contents, values=values)
 
 

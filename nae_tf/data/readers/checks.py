@@ -77,6 +77,26 @@ def check_layout(title, shape: tuple[int, ...], image_shape):
         )
 
 
+def warn_of_axes(title, shape: tuple[int, int, int], image_shape):
+    """Warn of grey images that may be counted along another axis.
+
+    Args:
+        title: name of the array.
+        shape: [number, height, width] of all of them.
+        image_shape: [height, width, channels] that was asked for, or None.
+    """
+    number, height, width = shape
+    if image_shape is not None and (height, width) == tuple(image_shape[:2]):
+        return
+    if number == height != width:
+        warnings.warn(
+            f"{title}: {number} images of {height} x {width} are read; if "
+            f"these are {width} images of {number} x {height}, store "
+            "np.moveaxis(images, -1, 0).",
+            stacklevel=2,
+        )
+
+
 def checked_examples(
     title,
     values: np.ndarray,

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from nae_tf.base.data_frames import without_index
+from nae_tf.base.data_frames import index_columns
 from nae_tf.base.json_text import parse_json
 from nae_tf.data.readers.units import UNIT_NAMES, known_units, unit_of
 
@@ -131,7 +131,8 @@ def open_arrow(path):
 
 
 def _names(schema):
-    return without_index(schema.empty_table()).column_names
+    left_out = index_columns(schema)
+    return [name for name in schema.names if name not in left_out]
 
 
 def _units(schema):

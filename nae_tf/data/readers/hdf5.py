@@ -255,8 +255,15 @@ def _array(title, item, linked: bool) -> Source:
     check_attributes(title, item.dtype, attributes)
     packing = packing_of(item.dtype, attributes, unwritten)
 
+    is_bits = item.id.get_type().get_class() == h5py.h5t.BITFIELD
+
     def read_part(start, stop):
         values = item[start:stop]
+        if is_bits and values.max(initial=0) > 1:
+            raise ValueError(
+                f"{title} holds bits of flags, which are no numbers; store a "
+                "column of 0 and 1 for each flag."
+            )
         if packing is None:
             return np.asarray(values)
         return packing.unpack(title, values, start)

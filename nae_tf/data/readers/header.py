@@ -77,8 +77,11 @@ def has_header(
 
 def number(text: str, decimal_point: str = ".") -> float | None:
     """Return the number that a field holds, or None."""
-    # Python reads 1_000 as a thousand; in a table it is a damaged number.
-    if "_" in text or (decimal_point == "," and "." in text):
+    # Python reads 1_000 as a thousand, and digits of other scripts; in a table
+    # the one is a damaged number, and nobody else reads the others.
+    if "_" in text or not text.isascii():
+        return None
+    if decimal_point == "," and "." in text:
         return None
     try:
         return float(text.replace(decimal_point, "."))

@@ -22,7 +22,7 @@ _DAMAGED = (
 
 
 def check_axes(title, shape: tuple[int, ...]):
-    """Refuse images that are counted along MATLAB's last axis.
+    """Refuse images that are counted along MATLAB's last axis, or warn.
 
     Args:
         title: name of the array, used in error messages.
@@ -39,6 +39,13 @@ def check_axes(title, shape: tuple[int, ...]):
             f"{title}: expected [number, height, width], received "
             f"{'x'.join(map(str, shape))}, which looks like images counted "
             "along the last axis; save permute(x, [3 1 2])."
+        )
+    if len(shape) == 3 and shape[1] != shape[2] > shape[0]:
+        warnings.warn(
+            f"{title}: {shape[0]} images of {shape[1]} x {shape[2]} are read; "
+            f"if these are {shape[2]} images of {shape[0]} x {shape[1]}, save "
+            "permute(x, [3 1 2]).",
+            stacklevel=2,
         )
 
 

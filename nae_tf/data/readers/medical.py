@@ -71,7 +71,10 @@ def read_dicom(
     try:
         file = pydicom.dcmread(path)
         if "PixelData" not in file:
-            raise ValueError(f"{path} holds no image.")
+            what = "no image"
+            if "FloatPixelData" in file or "DoubleFloatPixelData" in file:
+                what = "an image of floats; save it as an array"
+            raise ValueError(f"{path} holds {what}.")
         if "PALETTE" in file.PhotometricInterpretation:
             raise ValueError(f"{path} has a palette; convert it to colours.")
         if "ModalityLUTSequence" in file:
@@ -126,8 +129,10 @@ def _levels(file, stored, max_level):
     high = low + 2**bits - 1
     if file.PhotometricInterpretation == "MONOCHROME1":
         stored = (low + high - stored.astype(np.int64)).astype(stored.dtype)
-    slopes, intercepts = _rescales(file, len(stored), stored.ndim)
-    if (slopes != 1).any() or (intercepts != 0).any():
+    slopes, intercepts, is_stated = _rescales(file, len(stored), stored.ndim)
+    # Signed numbers with a slope of 1 are in units, as those of Hounsfield.
+    is_in_units = (slopes != 1).any() or (intercepts != 0).any()
+    if is_in_units or (is_stated and file.PixelRepresentation):
         return (stored * slopes + intercepts).astype(np.float32)
     levels = stored.astype(np.int64) - low
     if bits > 16:
@@ -143,11 +148,12 @@ def _rescales(file, num_frames, ndim):
     """Slopes and intercepts of the frames, [frames, 1, ...]; 1 and 0 for none.
 
     Enhanced images have them in groups, for all frames or for each; doses have
-    a scaling alone.
+    a scaling alone. The third value is whether the file states any.
     """
     shared = [file, *file.get("SharedFunctionalGroupsSequence", ())]
     frames = file.get("PerFrameFunctionalGroupsSequence") or [{}] * num_frames
     pairs = []
+    is_stated = False
     for frame in frames:
         slope, intercept = float(file.get("DoseGridScaling", 1.0)), 0.0
         for group in (*shared, frame):
@@ -155,8 +161,10 @@ def _rescales(file, num_frames, ndim):
             for holder in (group, *steps):
                 slope = float(holder.get("RescaleSlope", slope))
                 intercept = float(holder.get("RescaleIntercept", intercept))
+                is_stated |= "RescaleSlope" in holder
         pairs.append((slope, intercept))
-    return np.reshape(np.transpose(pairs), (2, -1) + (1,) * (ndim - 1))
+    shape = (2, -1) + (1,) * (ndim - 1)
+    return *np.reshape(np.transpose(pairs), shape), is_stated
 
 
 def _damage(path, kind, error):

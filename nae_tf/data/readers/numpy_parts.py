@@ -46,9 +46,14 @@ def read_header(file: IO[bytes]) -> StoredArray:
         ValueError: if there is no such header.
     """
     major, _ = np.lib.format.read_magic(file)
-    # The third version differs from the second in its encoding alone.
+    # The third version differs from the second in its encoding alone: Latin 1
+    # is what the second is read in, UTF-8 what the third is written in.
     read = getattr(np.lib.format, f"read_array_header_{min(major, 2)}_0")
     shape, by_column, dtype = read(file)
+    if major == 3 and dtype.names is not None:
+        dtype.names = tuple(
+            name.encode("latin1").decode() for name in dtype.names
+        )
     return StoredArray(
         shape, dtype, by_column and len(shape) > 1, start=file.tell()
     )

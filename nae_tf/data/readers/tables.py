@@ -13,6 +13,7 @@ from nae_tf.data.readers.columnar import open_arrow, open_parquet
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.delimited_text import open_text
+from nae_tf.data.readers.doubtful import Spread, warn_of_lost_digits
 from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.tabular import refuse_counter
 from nae_tf.data.readers.units import Units, known_units
@@ -108,16 +109,23 @@ def read_table(path: pathlib.Path, label_key, columns: Columns) -> Contents:
     Raises:
         ValueError: if it is not a table of numbers.
     """
-    names, _, pieces, units = open_table(path, label_key, columns)
-    empty = np.zeros((0, len(names or ()))), np.zeros(0, object)
+    names, _, pieces, units = open_rows(path, label_key, columns)
+    spread = None
     kept, num_bytes = [], 0
-    for piece in pieces:
+    for table, place in pieces:
+        if spread is None:
+            spread = Spread(table.num_columns - (label_key is not None))
+        piece = _values_and_labels(path, table, label_key, place, spread.add)
+        spread.add_rows(table.num_rows)
         num_bytes += piece[0].nbytes
         # Both what was read and the array that it is joined to.
         check_memory(path, 2 * num_bytes)
         kept.append(piece)
-    parts, labels = zip(*(kept or [empty]), strict=True)
+    if spread is None:
+        raise ValueError(f"{path} has no rows.")
+    parts, labels = zip(*kept, strict=True)
     values = np.concatenate(parts)
+    warn_of_lost_digits(path, spread, names)
     if names:
         refuse_counter(
             path, names[0], lambda rows: values[:rows, 0], len(values)
@@ -169,9 +177,9 @@ def _open_text(path, label_key, columns):
     return names, text.read(features, label)
 
 
-def _values_and_labels(path, table, label_key, place):
+def _values_and_labels(path, table, label_key, place, look=None):
     labels = None
     if label_key is not None:
         labels = np.array(table.column(label_key).to_pylist(), object)
         table = table.drop_columns([label_key])
-    return arrow_values(path, table, place=place), labels
+    return arrow_values(path, table, place=place, look=look), labels

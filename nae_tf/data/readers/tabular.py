@@ -28,8 +28,11 @@ _NO_NUMBERS = {
     "V": "fields of their own",
     "enum": "codes of categories",
 }
-# Columns in which a table's writer counts the rows.
-_COUNTERS = ("", "index", "level_0", "Unnamed: 0")
+# Columns in which a table's writer counts the rows, in lower case.
+_COUNTERS = (
+    *("", "index", "level_0", "unnamed: 0", "rownames", "row.names"),
+    *("id", "row", "row_id", "rowid", "row_number", "#"),
+)
 _ROWS_COMPARED = 1_000
 
 
@@ -280,9 +283,12 @@ def refuse_counter(title, name, read: Callable[[int], np.ndarray], size: int):
     """
     rows = min(size, _ROWS_COMPARED)
     if (
-        name in _COUNTERS
+        name.lower() in _COUNTERS
         and rows > 1
-        and np.array_equal(np.asarray(read(rows)), np.arange(rows))
+        and any(
+            np.array_equal(np.asarray(read(rows)), np.arange(rows) + start)
+            for start in (0, 1)
+        )
     ):
         raise ValueError(
             f"{title}: the column {name!r} counts the rows; name it in drop."

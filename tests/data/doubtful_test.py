@@ -1,0 +1,185 @@
+"""What is probably not meant is warned of, and nothing else is."""
+
+import warnings
+
+import numpy as np
+import pandas
+import pyarrow
+import pytest
+from pyarrow import parquet
+from science_files import read, write_hdf5
+
+from nae_tf.data.readers.doubtful import Spread, spread_of
+
+RNG = np.random.default_rng(0)
+HEIGHTS = RNG.normal(1.7, 0.1, (60, 2))
+
+
+def warned(path, **settings):
+    """Read a file; return its values and the lines of all warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        values = read(path, **settings).values
+    return values, [str(warning.message) for warning in caught]
+
+
+def write(path, values):
+    """A table of the columns a, b, ... in the format of its name."""
+    names = [chr(ord("a") + index) for index in range(values.shape[1])]
+    frame = pandas.DataFrame(values, columns=names)
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif path.suffix == ".parquet":
+        frame.to_parquet(path)
+    elif path.suffix == ".npy":
+        np.save(path, values)
+    else:
+        write_hdf5(path, x=values)
+    return path
+
+
+# --- Codes of missing values --------------------------------------------------
+
+SUFFIXES = (".csv", ".parquet", ".npy", ".h5")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("code", [-999, 9999, -99.99, 1e20, 31.5])
+def test_a_number_for_missing_is_named(tmp_path, suffix, code):
+    values = HEIGHTS.copy()
+    values[[7, 20, 50], 1] = code
+    column = "column 1" if suffix in (".npy", ".h5") else "column 'b'"
+    found, [line] = warned(write(tmp_path / f"a{suffix}", values))
+    np.testing.assert_allclose(found, values, rtol=1e-6)
+    assert f"a{suffix}: 3 of 60 values of {column} are {code:.7g}," in line
+    assert "remove these rows" in line and "drop" in line
+    assert "\n" not in line
+
+
+def test_codes_at_both_ends_and_in_most_rows(tmp_path):
+    values = HEIGHTS.copy()
+    values[:40, 0] = -999
+    values[50:, 0] = 9999
+    _, [line] = warned(write(tmp_path / "a.npy", values))
+    assert "40 of 60 values of column 0 are -999" in line
+
+
+def test_codes_of_several_columns_are_one_line(tmp_path):
+    values = HEIGHTS.copy()
+    values[:5] = -999
+    _, [line] = warned(write(tmp_path / "a.npy", values))
+    assert "5 of 60 values of column 0 (and of 1 more) are -999" in line
+
+
+def test_jets_of_the_higgs_challenge(tmp_path):
+    """There -999 lies nearer to the values than these to one another."""
+    masses = RNG.lognormal(5.7, 0.8, 200)
+    masses[masses > 4_900] = 4_900
+    masses[:60] = -999
+    values = np.column_stack([masses, RNG.normal(size=200)])
+    _, [line] = warned(write(tmp_path / "a.npy", values))
+    assert "60 of 200 values of column 0 are -999" in line
+
+
+def of(kind, size):
+    """A feature without codes."""
+    return {
+        "normal": lambda: RNG.normal(size=size),
+        "heavy tails": lambda: RNG.standard_t(2, size),
+        "exponential": lambda: RNG.lognormal(0, 2, size),
+        "counts": lambda: RNG.poisson(0.3, size),
+        "many counts": lambda: RNG.zipf(2, size),
+        "classes": lambda: RNG.integers(0, 3, size),
+        "flags": lambda: RNG.random(size) < 0.02,
+        "a constant": lambda: np.full(size, 9_999.0),
+        "saturated": lambda: RNG.normal(size=size).clip(-1, 1),
+        "rounded": lambda: RNG.normal(size=size).round(1),
+        "two clusters": lambda: RNG.normal(1_000 * (RNG.random(size) < 0.1)),
+        "pixels": lambda: 255 * (RNG.random(size) < 0.05) + RNG.poisson(0.1),
+        "ages": lambda: RNG.normal(45, 20, size).clip(0, 99).round(),
+        "angles": lambda: RNG.integers(-180, 180, size),
+    }[kind]()
+
+
+@pytest.mark.parametrize("size", [12, 60, 1_000])
+def test_usual_features_are_not_warned_of(tmp_path, size):
+    kinds = [
+        *("normal", "heavy tails", "exponential", "counts", "many counts"),
+        *("classes", "flags", "a constant", "saturated", "rounded"),
+        *("two clusters", "pixels", "ages", "angles"),
+    ]
+    for _ in range(20):
+        values = np.column_stack([of(kind, size) for kind in kinds])
+        found, lines = warned(write(tmp_path / "a.npy", values.astype(float)))
+        assert lines == [], values
+        assert found.shape == values.shape
+
+
+# --- Digits that float32 loses ------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    ("start", "step"),
+    [(1_700_000_000.0, 1.0), (2_459_000.5, 1e-4), (0.0, 1e-42)],
+    ids=["seconds since 1970", "Julian days", "square metres"],
+)
+def test_digits_that_float32_loses_are_named(tmp_path, suffix, start, step):
+    values = HEIGHTS.copy()
+    values[:, 0] = start + step * RNG.permutation(60)
+    column = "column 0" if suffix in (".npy", ".h5") else "column 'a'"
+    _, [line] = warned(write(tmp_path / f"a{suffix}", values))
+    assert f"the values of {column} differ from" in line
+    assert "float32" in line and "\n" not in line
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_digits_that_float32_keeps(tmp_path, scale):
+    far = np.column_stack([RNG.normal(1e4, 1, 60), HEIGHTS, np.ones(60)])
+    for suffix in (".csv", ".npy"):
+        assert warned(write(tmp_path / f"a{suffix}", far * scale))[1] == []
+
+
+def test_a_spread_in_parts_is_that_of_numpy():
+    values = RNG.normal(1_000, [[1, 20, 300]], (70_000, 3))
+    whole, parts = spread_of(values), Spread(3)
+    for part in np.split(values, [3, 3, 500]):
+        for index in range(3):
+            parts.add(index, part[:, index])
+        parts.add_rows(len(part))
+    for spread in (whole, parts):
+        assert spread.count == len(values)
+        np.testing.assert_allclose(spread.mean, values.mean(0))
+        np.testing.assert_allclose(spread.squares / 70_000, values.var(0))
+        np.testing.assert_array_equal(spread.largest, abs(values).max(0))
+
+
+def test_blocks_of_a_table_have_one_spread(tmp_path):
+    """The day differs within no group of rows, but between them."""
+    days = np.repeat(20_000_000.0 + np.arange(40), 5)
+    values = pyarrow.table({"day": days, "b": RNG.normal(size=200)})
+    parquet.write_table(values, tmp_path / "a.parquet", row_group_size=5)
+    _, [line] = warned(tmp_path / "a.parquet")
+    assert "column 'day' differ from 20000019.5 by 11.5 (standard" in line
+
+
+# --- Rows ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_a_column_that_counts_the_rows(tmp_path, start):
+    values = np.column_stack([HEIGHTS, start + np.arange(60)])
+    _, [line] = warned(write(tmp_path / "a.csv", values))
+    assert "column 'c' counts the rows" in line
+    values[30, -1] += 0.5
+    assert warned(write(tmp_path / "a.csv", values))[1] == []
+
+
+def test_a_row_of_totals(tmp_path):
+    heights = HEIGHTS.round(4)
+    values = np.vstack([heights, heights.sum(0)])
+    _, [line] = warned(write(tmp_path / "a.csv", values))
+    assert "the last of 61 rows is the sum of all others" in line
+    values[-1, 0] += 1
+    values[-1, 1] -= 1
+    assert warned(write(tmp_path / "a.csv", values))[1] == []
