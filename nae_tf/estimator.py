@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nae_tf import samplers
+from nae_tf.base.forks import refuse_forked
 from nae_tf.base.input_checks import refuse_dates, refuse_masked
 from nae_tf.base.setting_checks import check_number
 from nae_tf.data.image_arrays import unit_images
@@ -173,6 +174,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 range; with `missing_values="mask"`, if all values of a row or
                 of a feature are missing.
         """
+        refuse_forked(type(self).__name__)
         check_settings(self, getattr(X, "ndim", 2) > 2, NETWORKS)
         goes_on = self.warm_start and hasattr(self, "features_")
         X = self._validated(X, min_samples=2, reset=not goes_on)
@@ -377,6 +379,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             print(f"NAEDetector: {text}")
 
     def _scores(self, X):
+        refuse_forked(type(self).__name__)
         return _scores_of(self._energies(X))
 
     def _energies(self, X):

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf.base.fitting import COMPILED, TrainedByKeras
+from nae_tf.base.forks import refuse_forked
 from nae_tf.base.input_checks import (
     BAD_INPUT,
     as_batches,
@@ -94,6 +95,7 @@ class OutlierDetector(TrainedByKeras):
         Raises:
             ValueError: if there are no examples, or they do not fit the model.
         """
+        refuse_forked(type(self).__name__)
         self.forget_graphs_of_other_networks()
         if isinstance(x, Mapping):
             x, key = pick(x, key), None

@@ -1,7 +1,11 @@
 """NAEDetector, as scikit-learn and its users treat it."""
 
+import os
 import pickle
 import random
+import select
+import signal
+import warnings
 
 import joblib
 import keras
@@ -344,6 +348,32 @@ def test_processes_of_joblib_fit_and_score_as_this_one(fitted):
         [joblib.delayed(fitted.score_samples)(x)]
     )
     np.testing.assert_allclose(scores, fitted.score_samples(x), rtol=1e-9)
+
+
+def test_a_forked_child_gets_a_line_instead_of_a_hang(fitted):
+    x = curve(5, 0)
+    fitted.score_samples(x)
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        # Python warns of threads, which is what this is about.
+        warnings.simplefilter("ignore")
+        child = os.fork()
+    if child == 0:  # Whatever happens, no test goes on here.
+        text = "no error"
+        try:
+            fitted.score_samples(x)
+        except RuntimeError as error:
+            text = str(error)
+        finally:
+            os.write(writing, text.encode())
+            os._exit(0)
+    answers, _, _ = select.select([reading], [], [], 60)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert answers, "it hangs"
+    text = os.read(reading, 4_096).decode()
+    assert "get_context('spawn')" in text and "\n" not in text
+    fitted.score_samples(x)
 
 
 @pytest.mark.parametrize("networks", ["MLP", linear_networks])

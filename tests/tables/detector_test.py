@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from nae_tf import NAEDetector
 from nae_tf.tables import Displaced, Projected, TableNAE, training
+from nae_tf.tables.settings import ensemble_steps
 
 
 def quick(**settings):
@@ -520,3 +521,8 @@ def test_small_tables_have_fewer_steps(capsys, settings, steps):
 def test_verbose_is_a_level(verbose):
     with pytest.raises(ValueError, match="integer verbose >= 0, received"):
         quick(verbose=verbose).fit(normals(20))
+
+
+def test_the_budget_does_not_grow_with_the_rows():
+    rows = (5_000, 100_000, 10_000_000)
+    assert {ensemble_steps(NAEDetector(), n, 64) for n in rows} == {200}
