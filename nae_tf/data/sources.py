@@ -54,18 +54,7 @@ class ArrayExamples(examples.Examples):
         with tf.device("CPU:0"):
             array = tf.convert_to_tensor(self.array)
 
-        def epoch(number):
-            # tf.random.experimental.index_shuffle would need no memory, but
-            # it knows no more than 256 different orders of a small set.
-            order = tf.random.experimental.stateless_shuffle(
-                tf.range(self.size),
-                examples.stream_seed(seed, examples.SHUFFLE, number),
-            )
-            return tf.data.Dataset.from_tensor_slices(order)
-
-        positions = _concatenated_epochs(
-            epoch, self.size, start_step * batch_size
-        )
+        positions = _permutations(self.size, seed, start_step * batch_size)
         return positions.batch(batch_size, drop_remainder=True).map(
             lambda index: tf.gather(array, index)
         )
@@ -75,13 +64,18 @@ class ArrayExamples(examples.Examples):
 class StreamedExamples(examples.Examples):
     """Examples too large for memory, read from disk in every epoch.
 
-    An epoch is shuffled through a seeded buffer, so its order is less random
-    than a permutation. Resuming reads again what the epoch had used.
+    With `read_at`, as for files of one image each, positions are shuffled, and
+    an epoch is a random permutation. Without it, an epoch is shuffled through a
+    seeded buffer, so its order is less random, and resuming reads again what
+    the epoch had used.
 
     Attributes:
         read: function that returns the unbatched `tf.data.Dataset` of stored
             values, in file order.
         shuffle_buffer: number of examples held for shuffling.
+        read_at: function of an unbatched data set of positions, int32 [], that
+            returns the stored values there, in that order; None if examples
+            can be read in file order alone.
 
     Example:
         >>> import tensorflow as tf
@@ -97,6 +91,7 @@ class StreamedExamples(examples.Examples):
 
     read: Callable[[], tf.data.Dataset]
     shuffle_buffer: int = 10_000
+    read_at: Callable[[tf.data.Dataset], tf.data.Dataset] | None = None
 
     def stored(self) -> tf.data.Dataset:
         """Unbatched values as stored: grey levels 0, 1, ..., or floats."""
@@ -105,6 +100,10 @@ class StreamedExamples(examples.Examples):
         )
 
     def _stored_training_batches(self, batch_size, seed, start_step):
+        start = start_step * batch_size
+        if self.read_at is not None:
+            stream = self.read_at(_permutations(self.size, seed, start))
+            return stream.batch(batch_size, drop_remainder=True)
         stored = self.stored()
 
         def epoch(number):
@@ -122,7 +121,7 @@ class StreamedExamples(examples.Examples):
                 self.shuffle_buffer, epoch_seed, reshuffle_each_iteration=False
             )
 
-        stream = _concatenated_epochs(epoch, self.size, start_step * batch_size)
+        stream = _concatenated_epochs(epoch, self.size, start)
         return stream.batch(batch_size, drop_remainder=True)
 
 
@@ -173,6 +172,8 @@ def from_indices(
     indices: np.ndarray,
     stream: Callable[[np.ndarray], tf.data.Dataset],
     names: tuple[str, ...] | None = None,
+    stream_at: Callable[[np.ndarray, tf.data.Dataset], tf.data.Dataset]
+    | None = None,
 ) -> examples.Examples:
     """Examples of a file: in memory if they are small, otherwise streamed.
 
@@ -186,6 +187,9 @@ def from_indices(
         stream: function of such positions that returns the unbatched
             `tf.data.Dataset` of their stored values, in that order.
         names: names of the features in their order, or None.
+        stream_at: function of such positions and a data set of places among
+            them, which returns the stored values there; None if examples can
+            be read in file order alone.
     """
     read = functools.partial(stream, indices)
     # As they are stored: bytes, or two of them, or floats.
@@ -196,7 +200,13 @@ def from_indices(
     num_bytes = bytes_per_value * size * math.prod(shape)
     if num_bytes > MAX_BYTES_IN_MEMORY:
         return StreamedExamples(
-            name, size, shape, num_levels, read, names=names
+            name,
+            size,
+            shape,
+            num_levels,
+            read,
+            read_at=stream_at and functools.partial(stream_at, indices),
+            names=names,
         )
 
     return ArrayExamples(
@@ -208,6 +218,21 @@ def to_array(stored: tf.data.Dataset) -> np.ndarray:
     """Read all elements of an unbatched data set into one array."""
     batches = stored.batch(1_000).prefetch(tf.data.AUTOTUNE)
     return np.concatenate(list(batches.as_numpy_iterator()))
+
+
+def _permutations(size, seed, start):
+    """Positions 0 ... size - 1 in a new order for every epoch, without end."""
+
+    def epoch(number):
+        # tf.random.experimental.index_shuffle would need no memory, but it
+        # knows no more than 256 different orders of a small set.
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(size),
+            examples.stream_seed(seed, examples.SHUFFLE, number),
+        )
+        return tf.data.Dataset.from_tensor_slices(order)
+
+    return _concatenated_epochs(epoch, size, start)
 
 
 def _concatenated_epochs(epoch, size, start):

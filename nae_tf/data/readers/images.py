@@ -289,6 +289,7 @@ def stream_images(
     shape: tuple[int, ...],
     dtype: np.dtype,
     max_level: int | None = None,
+    positions: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """Read images again that `read_images` has checked.
 
@@ -297,6 +298,8 @@ def stream_images(
         shape: [height, width, channels] of all images.
         dtype: type of all images.
         max_level: level of white, as it was given to `read_images`.
+        positions: data set of positions in `files`, int32 []; None for all
+            files in their order.
 
     Returns:
         Unbatched data set of `dtype` [height, width, channels].
@@ -322,7 +325,8 @@ def stream_images(
     levels_type = tf.uint16 if dtype == np.uint16 else tf.uint8
     white = white_level(levels_type, max_level)
 
-    paths = tf.data.Dataset.from_tensor_slices(
-        [os.fsencode(file) for file in files]
-    )
+    encoded_paths = tf.constant([os.fsencode(file) for file in files])
+    paths = tf.data.Dataset.from_tensor_slices(encoded_paths)
+    if positions is not None:
+        paths = positions.map(lambda place: tf.gather(encoded_paths, place))
     return paths.map(decode, tf.data.AUTOTUNE, deterministic=True)

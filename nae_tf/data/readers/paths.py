@@ -234,15 +234,20 @@ def _from_folders(title, folders, image_shape, max_level):
         )
     shape, dtype, images = read_images(files, image_shape, max_level)
 
+    def stream_at(indices, positions=None):
+        some = [files[index] for index in indices]
+        return stream_images(some, shape, dtype, max_level, positions)
+
     def stream(indices):
         if images is None:
-            some = [files[index] for index in indices]
-            return stream_images(some, shape, dtype, max_level)
+            return stream_at(indices)
         return tf.data.Dataset.from_tensor_slices(images[indices])
 
     def select(name, indices):
         levels = num_levels(dtype, max_level)
-        selected = sources.from_indices(name, shape, levels, indices, stream)
+        selected = sources.from_indices(
+            name, shape, levels, indices, stream, stream_at=stream_at
+        )
         return dataclasses.replace(
             selected,
             contents=lambda: (files[index].read_bytes() for index in indices),
