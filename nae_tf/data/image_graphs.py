@@ -66,41 +66,20 @@ def has_16_bits(encoded):
     return is_png(encoded) & tf.equal(depth, b"\x10")
 
 
-def decode_levels(
-    encoded,
-    image_shape: ImageShape,
-    dtype: tf.DType,
-    white: int,
-    max_pixels: int,
-):
-    """Decode a PNG or JPEG file as `readers.images.decode_image` does.
-
-    Args:
-        encoded: string [], contents of the file.
-        image_shape: [height, width, channels] to resize to.
-        dtype: uint16 where `has_16_bits`, else uint8.
-        white: highest level that is valid.
-        max_pixels: largest number of pixels that is decoded.
-
-    Returns:
-        Levels, `dtype` `[*image_shape]`.
-
-    Raises:
-        InvalidArgumentError: when the graph runs, if the file is damaged, an
-            animation or of another kind, has more pixels, other channels or
-            higher levels, or is transparent somewhere.
-    """
-    encoded, orientation = checked_header(encoded, max_pixels)
-    return decode_checked(encoded, orientation, image_shape, dtype, white)
-
-
 def checked_header(encoded, max_pixels: int):
     """Check what a file says about itself, before it is decoded.
 
-    Arguments and exceptions are those of `decode_levels`.
+    Args:
+        encoded: string [], contents of the file.
+        max_pixels: largest number of pixels that is decoded.
 
     Returns:
         The file, string [], and its orientation, int64 [].
+
+    Raises:
+        InvalidArgumentError: when the graph runs, if the file is damaged, an
+            animation or of another kind, has more pixels, or a transparent
+            colour.
     """
     is_image = _check(
         is_png_or_jpeg(encoded), "the file is not a PNG or JPEG image."
@@ -137,9 +116,29 @@ def checked_header(encoded, max_pixels: int):
 def decode_checked(
     encoded, orientation, image_shape: ImageShape, dtype: tf.DType, white: int
 ):
-    """Decode a file after `checked_header`; see `decode_levels`."""
+    """Decode a PNG or JPEG file as `readers.images.decode_image` does.
+
+    Args:
+        encoded: string [], contents of a file whose header has been checked.
+        orientation: int64 [], 1 ... 8, as its EXIF data have it.
+        image_shape: [height, width, channels] to resize to.
+        dtype: uint16 where `has_16_bits`, else uint8.
+        white: highest level that is valid.
+
+    Returns:
+        Levels, `dtype` `[*image_shape]`.
+
+    Raises:
+        InvalidArgumentError: when the graph runs, if the file is damaged, has
+            other channels or higher levels, or is transparent somewhere.
+    """
     image = tf.io.decode_image(encoded, dtype=dtype, expand_animations=False)
-    image = upright_image(image, orientation)
+    # Most images are upright and of the right size: nothing is moved then.
+    image = tf.cond(
+        tf.equal(orientation, 1),
+        lambda: image,
+        lambda: upright_image(image, orientation),
+    )
     channels = image_shape[-1]
     received = tf.shape(image)[-1]
     fits = tf.equal(received, channels)
@@ -155,19 +154,25 @@ def decode_checked(
             tf.reduce_all(tf.equal(image[..., channels:], dtype.max)),
             "the image is transparent in places; lay it on a background.",
         ),
-        _check(
-            (white <= dtype.max)
-            & (
-                tf.reduce_max(tf.cast(image[..., :channels], tf.int32)) <= white
-            ),
-            f"expected levels up to {white} in an image of {8 * dtype.size} "
-            "bits, the range of the training data.",
-        ),
     ]
+    if white != dtype.max:
+        highest = tf.reduce_max(tf.cast(image[..., :channels], tf.int32))
+        checks.append(
+            _check(
+                (white <= dtype.max) & (highest <= white),
+                f"expected levels up to {white} in an image of "
+                f"{8 * dtype.size} bits, the range of the training data.",
+            )
+        )
     with tf.control_dependencies(checks):
         image = image[..., :channels]
     image = tf.ensure_shape(image, (None, None, channels))
-    return tf.ensure_shape(resize_images(image, image_shape), image_shape)
+    image = tf.cond(
+        tf.reduce_all(tf.equal(tf.shape(image), image_shape)),
+        lambda: image,
+        lambda: resize_images(image, image_shape),
+    )
+    return tf.ensure_shape(image, image_shape)
 
 
 def _read_header(encoded):

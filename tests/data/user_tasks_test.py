@@ -268,8 +268,18 @@ def test_a_large_folder_is_streamed_and_gives_the_same_images(
             sources.to_array(getattr(streamed, split).stored()),
             sources.to_array(getattr(in_memory, split).stored()),
         )
-    first = next(iter(streamed.train.training_batches(4, seed=0)))
-    assert first.shape == (4, 4, 4, 1)
+    # Three epochs and a piece, and the same from a later step on.
+    for start_step in (0, 5):
+        batches, expected = (
+            list(
+                task.train.training_batches(4, seed=0, start_step=start_step)
+                .take(11)
+                .as_numpy_iterator()
+            )
+            for task in (streamed, in_memory)
+        )
+        assert batches[0].shape == (4, 4, 4, 1)
+        np.testing.assert_array_equal(batches, expected)
 
 
 def test_links_to_folders_are_followed(tmp_path):

@@ -49,7 +49,8 @@ def write_images(folder: pathlib.Path):
     for number in range(_DISTINCT):
         waves = generator.uniform(2, 20, (FLAGS.channels, 2))
         pattern = [np.add.outer(a * axis, b * axis) for a, b in waves]
-        pixels = np.uint8(127.5 + 127.5 * np.sin(np.stack(pattern, -1)))
+        waving = np.sin(np.stack(pattern, axis=-1))
+        pixels = (127.5 + 127.5 * waving).astype(np.uint8)
         image = Image.fromarray(
             pixels[..., 0] if pixels.shape[-1] == 1 else pixels
         )

@@ -16,7 +16,7 @@ from nae_tf.data.image_arrays import (
     upright_image,
     white_level,
 )
-from nae_tf.data.image_graphs import decode_levels, is_png_or_jpeg
+from nae_tf.data.image_graphs import decode_checked, is_png_or_jpeg
 from nae_tf.data.image_headers import (
     JPEG_SIGNATURE,
     PNG_SIGNATURE,
@@ -248,7 +248,7 @@ def decode_image(
     return resize_images(image, image_shape).numpy()
 
 
-def _decode_by_tensorflow(encoded, title):
+def _checked_header(encoded, title):
     header = read_header(encoded)
     if header is None:
         raise ValueError(f"{title} is not an image or is damaged.")
@@ -259,6 +259,11 @@ def _decode_by_tensorflow(encoded, title):
             f"{title} has {header.width} x {header.height} pixels, more than "
             f"{MAX_PIXELS}; make it smaller."
         )
+    return header
+
+
+def _decode_by_tensorflow(encoded, title):
+    header = _checked_header(encoded, title)
     dtype = tf.uint16 if header.depth == 16 else tf.uint8
     try:
         image = tf.io.decode_image(
@@ -308,16 +313,25 @@ def stream_images(
     def read_other(path):
         return read_image(pathlib.Path(os.fsdecode(path)), shape, max_level)
 
+    def orientation_of(encoded, path):
+        return np.int64(_checked_header(encoded, os.fsdecode(path)).orientation)
+
+    def read_levels(encoded, path):
+        # A graph needs several times as long for it, and is for servers.
+        orientation = tf.numpy_function(
+            orientation_of, [encoded, path], tf.int64
+        )
+        orientation = tf.ensure_shape(orientation, ())
+        levels = decode_checked(encoded, orientation, shape, levels_type, white)
+        return tf.cast(levels, dtype)
+
     def decode(path):
         encoded = tf.io.read_file(path)
         # Only levels can come from PNG and JPEG.
         is_ours = is_png_or_jpeg(encoded) & np.issubdtype(dtype, np.integer)
         image = tf.cond(
             is_ours,
-            lambda: tf.cast(
-                decode_levels(encoded, shape, levels_type, white, MAX_PIXELS),
-                dtype,
-            ),
+            lambda: read_levels(encoded, path),
             lambda: tf.numpy_function(read_other, [path], dtype),
         )
         return tf.ensure_shape(image, shape)

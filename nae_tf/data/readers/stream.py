@@ -1,8 +1,10 @@
 """Examples to score, batch by batch, with an id for each."""
 
+import concurrent.futures
 import dataclasses
 import functools
 import itertools
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -119,7 +121,10 @@ def image_stream(
             return checks.as_floats(image, max_level)[None]
 
         def load():
-            return np.concatenate([load_one(i) for i in range(len(some))])
+            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+                return np.concatenate(
+                    list(pool.map(load_one, range(len(some))))
+                )
 
         ids = [file.relative_to(folder).as_posix() for file in some]
         return Batch(ids, load, load_one)
