@@ -192,7 +192,7 @@ def test_the_command_records_faults_beside_the_scores(
         example_shape=(12, 12, 1), schema=None, score=LEVELS.score
     )
     monkeypatch.setattr(score.flags, "FLAGS", options)
-    monkeypatch.setattr(score, "ExportedModel", lambda path: model)
+    monkeypatch.setattr(score, "open_model", lambda options: model)
     score.main()
     with (tmp_path / "scores.csv.errors.csv").open(newline="") as file:
         [row] = csv.DictReader(file)
@@ -453,7 +453,7 @@ def test_a_name_that_is_not_utf_8_is_printed_as_it_is(tmp_path, monkeypatch):
     printed = io.BytesIO()
     stdout = io.TextIOWrapper(printed, encoding="utf-8")
     monkeypatch.setattr(score.flags, "FLAGS", options)
-    monkeypatch.setattr(score, "ExportedModel", lambda path: model)
+    monkeypatch.setattr(score, "open_model", lambda options: model)
     monkeypatch.setattr(sys, "stdout", stdout)
     score.main()
     assert printed.getvalue().splitlines()[1:] == [b"\xff.png,0.5,1.0,0"]
