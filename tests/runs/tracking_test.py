@@ -47,6 +47,7 @@ def test_mlflow_logs_both_trainings(mlflow, data):
         assert client.get_run(run).data.params["epochs"] == "2"
 
 
+@pytest.mark.slow  # MLflow asks another process what the model needs.
 def test_mlflow_serves_scores(mlflow, data):
     model = vector_nae()
     names = data | {"model": model, "mlflow": mlflow}
@@ -59,6 +60,7 @@ def test_mlflow_serves_scores(mlflow, data):
     )
 
 
+@pytest.mark.slow
 def test_mlflow_gives_a_detector_back(mlflow, data):
     detector = NAEDetector(
         networks="MLP", pretraining_steps=2, steps=1, random_state=0
