@@ -325,7 +325,7 @@ def test_twenty_kills_in_both_phases_change_nothing(tmp_path):
     finished = subprocess.run(
         [
             sys.executable,
-            str(ROOT / "tools" / "soak.py"),
+            *(str(ROOT / "tools" / "soak.py"), "kills"),
             "--kills=20",
             f"--dir={tmp_path / 'soak'}",
         ],
