@@ -98,7 +98,7 @@ def run_missing(cells: Iterable[Cell], jobs: int):
     # Workers inherit the environment.
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
-    origin = {"threads": threads, "commit": commit(), "machine": machine()}
+    origin = current_origin(threads)
     failures = []
     with (
         progress_bar(len(missing), "cell") as bar,
@@ -274,6 +274,21 @@ def _sitting(run: RunDirectory, origin: dict, before: float) -> Iterator[dict]:
             sittings.remove(origin)
             write_atomically(path, json.dumps(sittings))
         raise
+
+
+def current_origin(threads: int | None = None) -> dict:
+    """Return what results are stored with: threads, commit and machine.
+
+    Args:
+        threads: threads of a training; None for those that this process uses
+            within an operation.
+    """
+    threads = (
+        threads
+        or tf.config.threading.get_intra_op_parallelism_threads()
+        or os.cpu_count()
+    )
+    return {"threads": threads, "commit": commit(), "machine": machine()}
 
 
 def commit() -> str:
