@@ -11,7 +11,6 @@ Outliers of the test are scored only to be shown: no verdict sees them.
 import argparse
 import dataclasses
 import json
-import os
 import pathlib
 import re
 import time
@@ -193,12 +192,7 @@ def main(arguments: Sequence[str] | None = None):
     )
     parser.add_argument("--show", action="store_true", help="Print, and stop.")
     if not parser.parse_args(arguments).show:
-        threads = tf.config.threading.get_intra_op_parallelism_threads()
-        origin = {
-            "threads": threads or os.cpu_count(),
-            "commit": cells.commit(),
-            "machine": cells.machine(),
-        }
+        origin = cells.current_origin()
         for case in (*FAILING, *GOOD):
             if not case.file.exists():
                 case.file.parent.mkdir(parents=True, exist_ok=True)

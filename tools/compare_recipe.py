@@ -13,7 +13,6 @@ NAE_TF_DATA_DIR and takes most of the time; --tasks leaves it out.
 import argparse
 import functools
 import json
-import os
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -192,12 +191,7 @@ def main(arguments: Sequence[str] | None = None):
     )
     given = parser.parse_args(arguments)
     if not given.show:
-        threads = tf.config.threading.get_intra_op_parallelism_threads()
-        origin = {
-            "threads": threads or os.cpu_count(),
-            "commit": cells.commit(),
-            "machine": cells.machine(),
-        }
+        origin = cells.current_origin()
         for seed in SEEDS:
             for task in given.tasks:
                 file = stored(task, seed)

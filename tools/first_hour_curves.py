@@ -8,7 +8,6 @@ there; docs/guides/first_hour.md shows them.
 """
 
 import json
-import os
 
 import keras
 import numpy as np
@@ -98,14 +97,9 @@ def draw(found: dict[str, dict[str, list[float]]]):
 def main():
     """Train what is not stored, and draw."""
     if not FILE.exists():
-        threads = tf.config.threading.get_intra_op_parallelism_threads()
-        result = {
-            "runs": {name: curves(factor) for name, factor in RUNS.items()},
-            "seed": 0,
-            "threads": threads or os.cpu_count(),
-            "commit": cells.commit(),
-            "machine": cells.machine(),
-        }
+        origin = cells.current_origin()
+        found = {name: curves(factor) for name, factor in RUNS.items()}
+        result = {"runs": found, "seed": 0} | origin
         write_atomically(FILE, json.dumps(result, indent=2) + "\n")
     figure = draw(json.loads(FILE.read_text())["runs"])
     figure.savefig(FIGURE, dpi=110, metadata={"Software": None})

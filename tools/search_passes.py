@@ -1,6 +1,6 @@
 """Search the limits of the recipe's passes over few rows.
 
-    python tools/search_passes.py --tables=FOLDER --limits 5 15 30 60 none
+    python tools/search_passes.py --tables=FOLDER --limits 15 30 none
     python tools/search_passes.py --show
 
 FOLDER has the files NAME.npz of ADBench. Every task is pre-trained once per
@@ -14,6 +14,7 @@ import collections
 import json
 import math
 import pathlib
+import tempfile
 import time
 from collections.abc import Sequence
 
@@ -24,6 +25,7 @@ import tensorflow as tf
 import compare_recipe
 from benchmarking.tables import tables_of_folder
 from nae_tf import NAE
+from nae_tf.base.step_budget import RECIPE
 from nae_tf.metrics import auroc
 from nae_tf.runs.disk import write_atomically
 from reproduction import cells
@@ -32,14 +34,30 @@ SEEDS = (10, 11, 12)
 STEPS, PRETRAINING_STEPS, BATCH_SIZE = 500, 1_500, 64
 # Training rows by task; None for all of them.
 TASKS = (
-    *(("digits, 1", rows) for rows in (60, 200, None)),
-    *(("digits, 3", rows) for rows in (60, 200)),
+    *(("digits, 1", rows) for rows in (60, 200)),
+    ("digits, 3", 60),
     *((name, None) for name in ("Hepatitis", "WBC", "vertebral", "Stamps")),
-    *(("cardio", rows) for rows in (60, 200)),
-    *(("satimage-2", rows) for rows in (60, 200)),
-    *(("Cardiotocography", rows) for rows in (60, 200)),
-    *(("pendigits", rows) for rows in (60, 200, 1_000)),
+    ("cardio", 200),
+    *(("pendigits", rows) for rows in (60, 200)),
+    ("digits, 1", None),
 )
+
+
+@keras.saving.register_keras_serializable()
+class CosineOfLength(keras.optimizers.schedules.LearningRateSchedule):
+    """The recipe's cosine, of a length that graphs do not fix."""
+
+    def __init__(self):
+        self.steps = tf.Variable(STEPS, dtype=tf.float32, trainable=False)
+
+    def __call__(self, step):
+        """Return the rate of a step."""
+        share = tf.minimum(tf.cast(step, tf.float32) / self.steps, 1.0)
+        return RECIPE.learning_rate * 0.5 * (1.0 + tf.cos(math.pi * share))
+
+    def get_config(self):
+        """Return no settings."""
+        return {}
 
 
 def arrays(name: str, rows: int | None, seed: int, tables: pathlib.Path):
@@ -50,7 +68,7 @@ def arrays(name: str, rows: int | None, seed: int, tables: pathlib.Path):
         [table] = [t for t in tables_of_folder(tables) if t.name == name]
         split = table.split(seed)
         train, inliers, outliers = split.train, split.inliers, split.outliers
-    return train[:rows], inliers[:2_000], outliers[:2_000]
+    return train[:rows], inliers[:500], outliers[:500]
 
 
 def steps_of(limit: str, steps: int, rows: int) -> int:
@@ -66,33 +84,33 @@ def run_cell(task, seed, pretraining: str, limits, tables) -> dict:
     keras.utils.set_random_seed(seed)
     encoder, decoder = compare_recipe.networks(train.shape[1:])
 
-    def new_model():
-        model = NAE(encoder, decoder, seed=seed)
-        if train.ndim == 2:
-            model.standardize(train)
-        return model
-
     def measured(model):
         return auroc(
             model.predict_outlier_score(inliers),
             model.predict_outlier_score(outliers),
         )
 
+    model = NAE(encoder, decoder, seed=seed)
+    if train.ndim == 2:
+        model.standardize(train)
     steps = steps_of(pretraining, PRETRAINING_STEPS, len(train))
-    model = new_model()
     model.pretrain(train, steps=steps, verbose=0)
-    weights = encoder.get_weights(), decoder.get_weights()
     found = {"AE": measured(model), "num_train": len(train), "NAE": {}}
-    trained = {}
-    for limit in limits:
-        steps = steps_of(limit, STEPS, len(train))
-        if steps not in trained:
-            encoder.set_weights(weights[0])
-            decoder.set_weights(weights[1])
-            model = new_model()
-            model.fit(train, steps=steps, verbose=0)
-            trained[steps] = measured(model)
-        found["NAE"][limit] = trained[steps]
+    schedule = CosineOfLength()
+    model.prepare_fit(train)
+    model.compile(keras.optimizers.Adam(schedule))
+    model.optimizer.build(model.trainable_variables)
+    with tempfile.TemporaryDirectory() as folder:
+        start = f"{folder}/start.weights.h5"
+        model.save_weights(start)
+        for limit in limits:
+            # One graph for all limits: to trace it costs more than most train.
+            model.load_weights(start)
+            steps = steps_of(limit, STEPS, len(train))
+            schedule.steps.assign(steps)
+            model.fit(train, steps=steps, epochs=1, verbose=0)
+            assert int(model.optimizer.iterations.numpy()) == steps
+            found["NAE"][limit] = measured(model)
     return found
 
 
@@ -106,7 +124,7 @@ def stored(task, seed, pretraining) -> pathlib.Path:
 def show() -> str:
     """Return a table per limit of the pre-training."""
     lines = []
-    for pretraining in ("100", "300", "none"):
+    for pretraining in ("300", "none"):
         found = collections.defaultdict(list)
         for task in TASKS:
             for seed in SEEDS:

@@ -9,15 +9,14 @@ the AUROC that is named. Writes tools/results/monitor/simulation.json.
 """
 
 import json
-import pathlib
-import platform
-import subprocess
 
 import numpy as np
 from absl import app, flags
 from scipy import stats
 
+from nae_tf.runs.disk import write_atomically
 from nae_tf.serving import Calibration, Monitor
+from reproduction import cells
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("streams", 1_000, "Number of streams of inliers.")
@@ -27,7 +26,7 @@ flags.DEFINE_integer("seed", 0, "Seed of all streams.")
 
 LEVEL = 0.05
 CALIBRATIONS = (50, 200, 1_000)
-RESULTS = pathlib.Path(__file__).parent / "results/monitor/simulation.json"
+RESULTS = cells.RESULTS / "monitor" / "simulation.json"
 
 
 def new_monitor(random, size):
@@ -64,6 +63,7 @@ def delays(random, size, before, auroc):
 
 def main(_):
     """Simulate, and write the shares."""
+    origin = cells.current_origin(threads=1)
     random = np.random.default_rng(FLAGS.seed)
     rows = []
     for size in CALIBRATIONS:
@@ -82,12 +82,6 @@ def main(_):
                 }
                 print(row)
                 rows.append(row)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "level": LEVEL,
@@ -95,11 +89,10 @@ def main(_):
         "length": FLAGS.length,
         "changed_streams": FLAGS.changed_streams,
         "seed": FLAGS.seed,
-        "commit": commit,
-        "machine": platform.processor() or platform.machine(),
+        **origin,
         "rows": rows,
     }
-    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+    write_atomically(RESULTS, json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

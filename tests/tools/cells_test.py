@@ -253,6 +253,19 @@ def test_only_changed_code_marks_the_commit(tmp_path, monkeypatch):
     assert cells.commit() == f"{first}-dirty"
 
 
+def test_the_origin_names_the_threads_given_or_in_use(monkeypatch):
+    monkeypatch.setattr(cells, "commit", lambda: "abc")
+    monkeypatch.setattr(cells, "machine", lambda: "m")
+    threading = tf.config.threading
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    for in_use, given, named in [(0, None, 7), (3, None, 3), (3, 2, 2)]:
+        monkeypatch.setattr(
+            threading, "get_intra_op_parallelism_threads", lambda n=in_use: n
+        )
+        expected = {"threads": named, "commit": "abc", "machine": "m"}
+        assert cells.current_origin(given) == expected
+
+
 def test_every_commit_is_named_once():
     results = [
         {"commit": commit, "machine": "m", "seconds": 60, "threads": 1}

@@ -90,7 +90,7 @@ def cells_of(
 def run_missing(wanted: Sequence[DetectionCell]):
     """Compute and store the cells that are not stored, in the order given."""
     missing = [cell for cell in wanted if not cell.stored().exists()]
-    origin = _origin()
+    origin = cells.current_origin(len(os.sched_getaffinity(0)))
     with progress_bar(len(missing), "cell") as bar:
         for cell in missing:
             # Another process may have stored it in the meantime.
@@ -107,7 +107,7 @@ def run_timed(wanted: Sequence[DetectionCell]):
 
     A first fit of each detector, which is not measured, loads its libraries.
     """
-    origin = _origin()
+    origin = cells.current_origin(len(os.sched_getaffinity(0)))
     noise = np.random.default_rng(0).normal(size=(50, 4))
     for detector in dict.fromkeys(cell.detector for cell in wanted):
         evaluate(DETECTORS[detector], Split(noise, noise, noise + 1), 0)
@@ -121,14 +121,6 @@ def run_timed(wanted: Sequence[DetectionCell]):
             }
             cell.store(kept | origin, timed=True)
             bar.update()
-
-
-def _origin() -> dict:
-    return {
-        "threads": len(os.sched_getaffinity(0)),
-        "commit": cells.commit(),
-        "machine": cells.machine(),
-    }
 
 
 def run_cell(cell: DetectionCell) -> dict:
