@@ -19,11 +19,12 @@ from nae_tf import losses
 from nae_tf.autoencoder import Autoencoder
 from nae_tf.base import randomness
 from nae_tf.base.generation import GeneratesSamples, generation_seed
+from nae_tf.base.input_checks import explain_bad_input, pick_in_all
 from nae_tf.base.mixed_precision import full_precision, kernels_cast_once
 from nae_tf.base.replicas import batch_share, replica_id
 from nae_tf.base.setting_checks import check_number
 from nae_tf.base.some_examples import first_examples
-from nae_tf.base.step_budget import RECIPE
+from nae_tf.base.step_budget import AUTO, RECIPE
 from nae_tf.energy import unnormalized_log_density
 from nae_tf.replay_buffer import HoldsReplayBuffer
 from nae_tf.samplers import NegativeSample, OnManifold, Sampler, unit_of
@@ -55,6 +56,8 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
         >>> model.predict_outlier_score(images).shape
         (64,)
     """
+
+    budget = RECIPE.training
 
     def __init__(
         self,
@@ -220,12 +223,12 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             self.means.pop("visible_fraction_at_bound", None)
         self.forget_graphs()
 
-    def pretrain(self, x, steps: int = RECIPE.pretraining_steps, **kwargs):
+    def pretrain(self, x, steps: int | str = AUTO, **kwargs):
         """Train the autoencoder of the same networks (section 6.1).
 
         Args:
             x: examples, as `fit` takes them.
-            steps: number of steps, > 0.
+            steps: number of steps, > 0; "auto" takes 1,500.
             **kwargs: further arguments of `fit`.
 
         Returns:
@@ -248,8 +251,20 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             >>> model.sampler.visible_chain.bounds is None  # Standardised data.
             True
         """
-        if not self.built:
-            self.build((None, *np.shape(first_examples(x))[1:]))
+        if not isinstance(steps, str) and np.ndim(steps):
+            raise ValueError(
+                "NAE.pretrain: expected steps, received an array; labels are "
+                "not used: leave them out."
+            )
+        picked = pick_in_all(x, kwargs.get("key"))
+        first = first_examples(self._values(picked, learn=True))
+        if first is not None and len(first):
+            if not self.built:
+                self.build((None, *first.shape[1:]))
+            if self.chooses_chains:
+                # Data that no chain fits are refused now, not by `fit`.
+                with explain_bad_input():
+                    self._choose_chains(np.asarray(self.as_examples(first)))
         return self.autoencoder().fit(x, steps=steps, **kwargs)
 
     def recipe_optimizer(self, steps: int):
@@ -259,7 +274,7 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             steps: number of steps of the training.
         """
         rate = keras.optimizers.schedules.CosineDecay(
-            RECIPE.learning_rate, steps
+            self.budget.learning_rate, steps
         )
         return keras.optimizers.Adam(rate)
 

@@ -23,7 +23,6 @@ import tensorflow as tf
 
 import compare_recipe
 from nae_tf import NAE
-from nae_tf.base.step_budget import RECIPE
 from nae_tf.metrics import auroc
 from nae_tf.runs.disk import write_atomically
 from nae_tf.training import Verdict
@@ -38,7 +37,7 @@ class Case:
     """A training: the recipe on a task, with one thing wrong or nothing.
 
     Attributes:
-        task: name of a task of compare_recipe, or "small MNIST, 4".
+        task: name of a task of compare_recipe.
         wrong: "" for the recipe as it is; "rate" for 30 times its learning
             rates, "latents" for as many latents as values, "few" for 50
             training examples.
@@ -82,21 +81,9 @@ GOOD = tuple(
 )
 
 
-def arrays(task: str, seed: int) -> compare_recipe.Arrays:
-    """Read the arrays of a task; small MNIST has 2,000 images of 14x14."""
-    if not task.startswith("small "):
-        return compare_recipe.TASKS[task](seed)
-    train, inliers, outliers = compare_recipe.mnist(int(task[-1]), seed)
-    return _halved(train[:2_000]), _halved(inliers), _halved(outliers)
-
-
-def _halved(images):
-    return images.reshape([len(images), 14, 2, 14, 2, 1]).mean((2, 4))
-
-
 def run_case(case: Case) -> dict:
     """Train a case; return the lines of its verdict and both AUROCs."""
-    train, inliers, outliers = arrays(case.task, case.seed)
+    train, inliers, outliers = compare_recipe.TASKS[case.task](case.seed)
     train = np.random.default_rng(case.seed).permutation(train)
     count = min(max(len(train) // 5, 20), 200)
     validation, train = train[:count], train[count:]
@@ -117,25 +104,16 @@ def run_case(case: Case) -> dict:
             model.predict_outlier_score(outliers),
         )
 
+    autoencoder = model.autoencoder()
     if case.wrong == "rate":
-        autoencoder = model.autoencoder()
-        autoencoder.compile(
-            keras.optimizers.Adam(
-                RATE_FACTOR * RECIPE.pretraining_learning_rate
+        for phase in (autoencoder, model):
+            phase.budget = dataclasses.replace(
+                phase.budget,
+                learning_rate=RATE_FACTOR * phase.budget.learning_rate,
             )
-        )
-        autoencoder.fit(train, steps=RECIPE.pretraining_steps, **quiet)
-        model.compile(
-            keras.optimizers.Adam(
-                keras.optimizers.schedules.CosineDecay(
-                    RATE_FACTOR * RECIPE.learning_rate, RECIPE.steps
-                )
-            )
-        )
-    else:
-        model.pretrain(train, **quiet)
+    autoencoder.fit(train, steps="auto", **quiet)
     before = measured()
-    model.fit(train, steps=RECIPE.steps, **quiet)
+    model.fit(train, steps="auto", **quiet)
     assert verdict.diagnostics is not None
     return {
         **dataclasses.asdict(case),

@@ -3,15 +3,17 @@
     python tools/compare_recipe.py
     python tools/compare_recipe.py --show
 
-What a stranger does with Keras: `NAE(encoder, decoder)`, `pretrain` and `fit`
-with the budget of the recipe, and nothing chosen. Cells are stored in
-tools/results/recipe, one file per task and seed, and not computed again; a
-killed comparison goes on with the missing ones. MNIST is read from
-NAE_TF_DATA_DIR and takes most of the time; --tasks leaves it out.
+What a stranger does, and nothing chosen. With Keras: `NAE(encoder, decoder)`,
+`pretrain(x)` and `fit(x, steps="auto")`. With scikit-learn: `NAEDetector()`,
+its autoencoder by `steps=0`. Cells are stored in tools/results/recipe, one file
+per route, task and seed, and not computed again; a killed comparison goes on
+with the missing ones. MNIST is read from NAE_TF_DATA_DIR, and left out by
+--tasks.
 """
 
 import argparse
 import functools
+import itertools
 import json
 import pathlib
 import time
@@ -22,16 +24,15 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarking.tables import tables_of_scikit_learn
-from nae_tf import NAE
+from nae_tf import NAE, NAEDetector
 from nae_tf.data import Examples, digits_holdout, mnist_holdout
 from nae_tf.metrics import auroc
-from nae_tf.networks import Conv28Decoder, Conv28Encoder, MLPDecoder, MLPEncoder
+from nae_tf.networks import MLPDecoder, MLPEncoder
 from nae_tf.runs.disk import write_atomically
 from reproduction import cells
 
-STEPS = 500
 SEEDS = (0, 1, 2)
-_MNIST_TRAIN, _MNIST_TEST = 5_000, 1_000
+_MNIST_TRAIN, _MNIST_TEST = 2_000, 1_000
 
 # Training inliers, test inliers, test outliers.
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -44,8 +45,8 @@ def digits(held_out: int, seed: int) -> Arrays:
     return _read(task.train), _read(task.test), _read(outliers)
 
 
-def mnist(held_out: int, seed: int) -> Arrays:
-    """Read 5,000 training and up to 1,000 test images of each kind."""
+def small_mnist(held_out: int, seed: int) -> Arrays:
+    """Read 2,000 training and up to 1,000 test images of each kind, 14x14."""
     task = mnist_holdout(held_out)
     [outliers] = task.outliers.values()
     rng = np.random.default_rng(seed)
@@ -54,7 +55,7 @@ def mnist(held_out: int, seed: int) -> Arrays:
         rng.permutation(_read(examples))[:_MNIST_TEST]
         for examples in (task.test, outliers)
     )
-    return train, test, outliers
+    return _halved(train), _halved(test), _halved(outliers)
 
 
 def table(name: str, seed: int) -> Arrays:
@@ -73,7 +74,7 @@ _TABLES = (
 TASKS: dict[str, Callable[[int], Arrays]] = {
     **{f"digits, {c}": functools.partial(digits, c) for c in (8, 9)},
     **{name: functools.partial(table, name) for name in _TABLES},
-    **{f"MNIST, {c}": functools.partial(mnist, c) for c in (4, 7)},
+    **{f"small MNIST, {c}": functools.partial(small_mnist, c) for c in (4, 7)},
 }
 
 
@@ -84,9 +85,6 @@ def networks(shape: tuple[int, ...], latents: int | None = None):
         shape: shape of an example.
         latents: number of latents; None for that of the guides.
     """
-    if shape == (28, 28, 1):  # Half the paper's width.
-        latents = latents or 32
-        return Conv28Encoder(latents, 16, 512), Conv28Decoder(latents, 16)
     if len(shape) == 3:
         latents = latents or 16
         return MLPEncoder(latents, shape), MLPDecoder(latents, shape)
@@ -99,50 +97,72 @@ def networks(shape: tuple[int, ...], latents: int | None = None):
     )
 
 
-def run_cell(task: str, seed: int) -> dict:
-    """Train by the defaults, and return both AUROCs."""
-    train, inliers, outliers = TASKS[task](seed)
+def by_keras(train, seed: int, score) -> tuple[float, float]:
+    """Train by the defaults of `NAE`; return both AUROCs."""
     keras.utils.set_random_seed(seed)
-    start = time.monotonic()
     encoder, decoder = networks(train.shape[1:])
     model = NAE(encoder, decoder, seed=seed)
     if train.ndim == 2:
         model.standardize(train)
-
-    def measured():
-        return auroc(
-            model.predict_outlier_score(inliers),
-            model.predict_outlier_score(outliers),
-        )
-
     model.pretrain(train, verbose=0)
-    autoencoder = measured()
-    model.fit(train, steps=STEPS, verbose=0)
+    autoencoder = score(model.predict_outlier_score)
+    model.fit(train, steps="auto", verbose=0)
+    return autoencoder, score(model.predict_outlier_score)
+
+
+def by_scikit_learn(train, seed: int, score) -> tuple[float, float]:
+    """Train by the defaults of `NAEDetector`; return both AUROCs."""
+
+    def trained(**settings):
+        detector = NAEDetector(random_state=seed, **settings).fit(train)
+        return score(lambda x: -detector.score_samples(x))
+
+    return trained(steps=0), trained()
+
+
+ROUTES = {"Keras": by_keras, "scikit-learn": by_scikit_learn}
+
+
+def run_cell(route: str, task: str, seed: int) -> dict:
+    """Train a task by the defaults of a route."""
+    train, inliers, outliers = TASKS[task](seed)
+    start = time.monotonic()
+    autoencoder, nae = ROUTES[route](
+        train,
+        seed,
+        lambda scores: float(auroc(scores(inliers), scores(outliers))),
+    )
     return {
+        "route": route,
         "task": task,
         "seed": seed,
         "num_train": len(train),
         "num_inliers": len(inliers),
         "num_outliers": len(outliers),
         "AE": autoencoder,
-        "NAE": measured(),
+        "NAE": nae,
         "seconds": round(time.monotonic() - start, 1),
     }
 
 
-def stored(task: str, seed: int) -> pathlib.Path:
+def stored(route: str, task: str, seed: int) -> pathlib.Path:
     """Return the file of a cell."""
     name = task.replace(",", "").replace(" ", "_")
-    return cells.RESULTS / "recipe" / f"{name}-seed{seed}.json"
+    folder = cells.RESULTS / "recipe" / route.lower()
+    return folder / f"{name}-seed{seed}.json"
 
 
 def show() -> str:
-    """Return the table of what is stored, and say what is missing."""
+    """Return a table per route of what is stored, and say what is missing."""
+    return "\n\n".join(f"{route}\n\n{_table(route)}" for route in ROUTES)
+
+
+def _table(route: str) -> str:
     found = {
-        (task, seed): json.loads(stored(task, seed).read_text())
+        (task, seed): json.loads(stored(route, task, seed).read_text())
         for task in TASKS
         for seed in SEEDS
-        if stored(task, seed).exists()
+        if stored(route, task, seed).exists()
     }
     lines = ["| task | seeds | AE | NAE | gain |", "|" + " --- |" * 5]
     gains = []
@@ -170,6 +190,10 @@ def show() -> str:
     return "\n".join(lines)
 
 
+def _halved(images):
+    return images.reshape([len(images), 14, 2, 14, 2, 1]).mean((2, 4))
+
+
 def _read(examples: Examples) -> np.ndarray:
     return np.concatenate(list(examples.batches(256).as_numpy_iterator()))
 
@@ -189,16 +213,20 @@ def main(arguments: Sequence[str] | None = None):
         metavar="TASK",
         help=f"Some of {'; '.join(TASKS)}.",
     )
+    parser.add_argument(
+        "--routes", nargs="+", choices=ROUTES, default=list(ROUTES)
+    )
     given = parser.parse_args(arguments)
     if not given.show:
         origin = cells.current_origin()
-        for seed in SEEDS:
-            for task in given.tasks:
-                file = stored(task, seed)
-                if not file.exists():
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    cell = run_cell(task, seed) | origin
-                    write_atomically(file, json.dumps(cell, indent=2) + "\n")
+        for seed, route, task in itertools.product(
+            SEEDS, given.routes, given.tasks
+        ):
+            file = stored(route, task, seed)
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                results = run_cell(route, task, seed) | origin
+                write_atomically(file, json.dumps(results, indent=2) + "\n")
     print(show())
 
 

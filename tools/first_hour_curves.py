@@ -7,6 +7,7 @@ The curves are stored in tools/results/first_hour.json, and drawn again from
 there; docs/guides/first_hour.md shows them.
 """
 
+import dataclasses
 import json
 
 import keras
@@ -15,7 +16,6 @@ import tensorflow as tf
 
 import compare_recipe
 from nae_tf import NAE
-from nae_tf.base.step_budget import RECIPE
 from nae_tf.metrics import auroc
 from nae_tf.runs.disk import write_atomically
 from nae_tf.training import SelectionAuroc, Verdict
@@ -49,7 +49,7 @@ class TestAuroc(keras.callbacks.Callback):
 
 
 def curves(factor: int, seed: int = 0) -> dict[str, list[float]]:
-    """Train, and return the curves of NAE's training by name."""
+    """Train, and return the curves of NAE's training by name, and the steps."""
     train, inliers, outliers = compare_recipe.digits(9, seed)
     train = np.random.default_rng(seed).permutation(train)
     validation, train = train[:_NUM_VALIDATION], train[_NUM_VALIDATION:]
@@ -58,19 +58,20 @@ def curves(factor: int, seed: int = 0) -> dict[str, list[float]]:
     model = NAE(encoder, decoder, seed=seed)
     verdict = Verdict(validation)
     model.pretrain(train, verbose=0, callbacks=[verdict])
-    rate = keras.optimizers.schedules.CosineDecay(
-        factor * RECIPE.learning_rate, RECIPE.steps
+    model.budget = dataclasses.replace(
+        model.budget, learning_rate=factor * model.budget.learning_rate
     )
-    model.compile(keras.optimizers.Adam(rate))
     callbacks = [
         SelectionAuroc(validation),
         TestAuroc(inliers, outliers),
         verdict,
     ]
     history = model.fit(
-        train, steps=RECIPE.steps, epochs=20, verbose=0, callbacks=callbacks
+        train, steps="auto", epochs=20, verbose=0, callbacks=callbacks
     )
-    return {name: list(map(float, history.history[name])) for name in CURVES}
+    found = {name: list(map(float, history.history[name])) for name in CURVES}
+    steps = history.params["steps"] * np.arange(1, len(history.epoch) + 1)
+    return found | {"step": steps.tolist()}
 
 
 def draw(found: dict[str, dict[str, list[float]]]):
@@ -84,9 +85,7 @@ def draw(found: dict[str, dict[str, list[float]]]):
         for (run, values), color in zip(
             found.items(), (INLIER, OUTLIER), strict=True
         ):
-            y = values[name]
-            x = RECIPE.steps * np.arange(1, len(y) + 1) / len(y)
-            axes.plot(x, y, color=color, label=run)
+            axes.plot(values["step"], values[name], color=color, label=run)
         axes.set_title(title, fontsize=9)
         axes.set_xlabel("step of NAE's training", fontsize=8)
         axes.tick_params(labelsize=8)

@@ -25,7 +25,7 @@ import tensorflow as tf
 import compare_recipe
 from benchmarking.tables import tables_of_folder
 from nae_tf import NAE
-from nae_tf.base.step_budget import RECIPE
+from nae_tf.base.step_budget import RECIPE, limited_steps
 from nae_tf.metrics import auroc
 from nae_tf.runs.disk import write_atomically
 from reproduction import cells
@@ -53,15 +53,20 @@ class CosineOfLength(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         """Return the rate of a step."""
         share = tf.minimum(tf.cast(step, tf.float32) / self.steps, 1.0)
-        return RECIPE.learning_rate * 0.5 * (1.0 + tf.cos(math.pi * share))
+        return (
+            RECIPE.training.learning_rate
+            * 0.5
+            * (1.0 + tf.cos(math.pi * share))
+        )
 
     def get_config(self):
         """Return no settings."""
         return {}
 
 
-def arrays(name: str, rows: int | None, seed: int, tables: pathlib.Path):
+def arrays(task: tuple[str, int | None], seed: int, tables: pathlib.Path):
     """Read training inliers, test inliers and test outliers."""
+    name, rows = task
     if name.startswith("digits"):
         train, inliers, outliers = compare_recipe.digits(int(name[-1]), seed)
     else:
@@ -73,14 +78,13 @@ def arrays(name: str, rows: int | None, seed: int, tables: pathlib.Path):
 
 def steps_of(limit: str, steps: int, rows: int) -> int:
     """Return the steps, or as many as pass `limit` times over the rows."""
-    if limit == "none":
-        return steps
-    return min(steps, math.ceil(int(limit) * rows / BATCH_SIZE))
+    passes = None if limit == "none" else int(limit)
+    return limited_steps(steps, passes, rows / BATCH_SIZE)
 
 
 def run_cell(task, seed, pretraining: str, limits, tables) -> dict:
     """Pre-train once; train NAE for every limit; return the AUROCs."""
-    train, inliers, outliers = arrays(*task, seed, tables)
+    train, inliers, outliers = arrays(task, seed, tables)
     keras.utils.set_random_seed(seed)
     encoder, decoder = compare_recipe.networks(train.shape[1:])
 
@@ -146,9 +150,9 @@ def show() -> str:
             row += [np.mean([c["NAE"][k] for c in of_task]) for k in limits]
             table.append(row)
             lines.append(_row(f"{task[0]}, {task[1] or 'all'}", of_task, row))
-        table = np.array(table)
-        lines.append(_row("mean", table, table.mean(0)))
-        worst = (table - table[:, :1]).min(0)
+        aurocs = np.array(table)
+        lines.append(_row("mean", table, aurocs.mean(0)))
+        worst = (aurocs - aurocs[:, :1]).min(0)
         lines.append(_row("worst gain", table, worst))
         everything = [cell for of_task in found.values() for cell in of_task]
         lines += ["", cells.provenance(everything), ""]

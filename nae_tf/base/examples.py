@@ -11,6 +11,7 @@ from nae_tf.base.input_checks import (
     pick,
     refuse_masked,
     refuse_sample_weight,
+    refuse_text,
     shape_checks,
     value_checks,
 )
@@ -32,6 +33,7 @@ class ChecksExamples(FeatureUnits):
 
     def _values(self, x, learn=False):
         """Return a data frame's numbers; anything else stays as it is."""
+        refuse_text(x)
         name = type(self).__name__
         return self.frame_columns.values(name, x, self.variable_dtype, learn)
 

@@ -18,7 +18,7 @@ from nae_tf.base.input_checks import (
 from nae_tf.base.keras_ways import warn_of_distribution
 from nae_tf.base.retracing import without_retracing_warnings
 from nae_tf.base.saving import deserialize_arguments
-from nae_tf.base.step_budget import RECIPE, arguments_of_budget
+from nae_tf.base.step_budget import RECIPE, Budget, arguments_of_budget
 
 # Prefix of the names of cached properties that hold a `tf.function`.
 COMPILED = "_compiled_"
@@ -26,6 +26,9 @@ COMPILED = "_compiled_"
 
 class TrainedByKeras(ChecksExamples):
     """A model with the training loop of Keras and a loss of its own."""
+
+    # What `fit(steps="auto")` stands for.
+    budget: Budget = RECIPE.pretraining
 
     def compile(
         self, optimizer="adam", loss=None, *, jit_compile=False, **kwargs
@@ -112,7 +115,7 @@ class TrainedByKeras(ChecksExamples):
         y=None,
         *args,
         key: str | None = None,
-        steps: int | None = None,
+        steps: int | str | None = None,
         **kwargs,
     ):
         """Train with the arguments of `keras.Model.fit`; labels are ignored.
@@ -130,8 +133,10 @@ class TrainedByKeras(ChecksExamples):
                 examples; shown as `epochs` (10) parts of equal length, to which
                 it is rounded up. Arrays are shuffled and cut into batches of
                 `batch_size` (64). A model that was not compiled trains with
-                `recipe_optimizer`. None means as many as `epochs` passes over
-                the examples take, as in Keras.
+                `recipe_optimizer`. "auto" takes the number of the recipe, which
+                is smaller on few examples (`nae_tf.base.step_budget`). None
+                means as many as `epochs` passes over the examples take, as in
+                Keras.
             **kwargs: further arguments of `keras.Model.fit`.
 
         Raises:
@@ -158,9 +163,17 @@ class TrainedByKeras(ChecksExamples):
         refuse_sample_weight(kwargs.get("sample_weight"))
         with explain_bad_input():
             x = self.prepare_fit(x)
+        if steps is None and not self.compiled:
+            raise ValueError(
+                f"{type(self).__name__}.fit: expected a compiled model; call "
+                'compile("adam") before, or give steps="auto", which chooses '
+                "optimizer and budget."
+            )
         if steps is not None:
             owner = f"{type(self).__name__}.fit"
-            x, kwargs = arguments_of_budget(owner, x, steps, args, kwargs)
+            x, kwargs, steps = arguments_of_budget(
+                owner, x, steps, self.budget, args, kwargs
+            )
             y, args = None, ()
             self._compile_by_recipe(steps)
         try:
@@ -191,7 +204,7 @@ class TrainedByKeras(ChecksExamples):
         Args:
             steps: number of steps of the training.
         """
-        return keras.optimizers.Adam(RECIPE.pretraining_learning_rate)
+        return keras.optimizers.Adam(self.budget.learning_rate)
 
     def _compile_by_recipe(self, steps):
         """Compile a model that its user has not compiled, for each `fit` anew.

@@ -16,7 +16,7 @@ from nae_tf.base.setting_checks import check_integer
 
 BAD_INPUT = "Bad input:"
 # The one sentence between the marker and the quote or blank that follows it.
-_SENTENCE = re.compile(BAD_INPUT + r"[^\n]*?\.(?=['\"\]\s]|$)")
+_SENTENCE = re.compile(BAD_INPUT + r"[^\n]*?\.(?=['\"\]\s\x1b]|$)")
 
 
 @contextlib.contextmanager
@@ -52,8 +52,11 @@ def shape_checks(x, example_shape):
     expected = f"[{', '.join(map(str, ('batch', *example_shape)))}]"
     message = f"{BAD_INPUT} expected examples of shape {expected}, received "
     if not x.shape.is_compatible_with(shape):
-        is_one = x.shape.is_compatible_with(shape[1:])
-        remedy = "; give a single example as x[None]" if is_one else ""
+        remedy = ""
+        if x.shape.is_compatible_with(shape[1:]):
+            remedy = "; give a single example as x[None]"
+        elif shape[-1] == 1 and x.shape.is_compatible_with(shape[:-1]):
+            remedy = "; give images of one channel as x[..., None]"
         raise ValueError(f"{message}{list(x.shape)}{remedy}.")
     if x.shape[1:].is_fully_defined():
         return []
@@ -217,6 +220,21 @@ def refuse_masked(x):
         raise ValueError(
             f"{BAD_INPUT} {count} of {x.size} values are masked; fill them, or "
             "remove those examples."
+        )
+
+
+def refuse_text(x):
+    """Refuse arrays of text or Python objects, which TensorFlow explains badly.
+
+    Raises:
+        ValueError: if `x` is one.
+    """
+    kind = getattr(getattr(x, "dtype", None), "kind", "")
+    if isinstance(x, str) or kind in ("O", "S", "U"):
+        what = "objects" if kind == "O" else "text"
+        raise ValueError(
+            f"{BAD_INPUT} expected numbers, received {what}; leave out what is "
+            "text, and convert the rest by x.astype('float32')."
         )
 
 

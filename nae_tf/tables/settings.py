@@ -1,13 +1,12 @@
 """Settings of `NAEDetector`: their defaults, and what goes together."""
 
-import math
-
 from nae_tf.base.setting_checks import (
     check_choice,
     check_flag,
     check_integer,
     check_number,
 )
+from nae_tf.base.step_budget import limited_steps
 
 # For the ensemble, and for networks.
 DEFAULTS: dict[str, tuple] = {
@@ -65,7 +64,7 @@ def ensemble_steps(detector, num_rows: int, batch_size: int) -> int:
     steps = setting_or_default(detector, "steps", has_images=False)
     if detector.steps is not None:
         return steps
-    return min(steps, math.ceil(_MAX_PASSES * num_rows / batch_size))
+    return limited_steps(steps, _MAX_PASSES, num_rows / batch_size)
 
 
 def check_settings(detector, for_images: bool, networks):

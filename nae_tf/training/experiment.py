@@ -19,6 +19,7 @@ from nae_tf.base.setting_checks import (
     check_flag,
     check_integer,
 )
+from nae_tf.base.step_budget import limited_steps
 from nae_tf.data import (  # noqa: F401
     densities,
     digits,
@@ -44,6 +45,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "float64")
 
 # TensorFlow counts steps in integers of 32 bits.
 _MOST = 2**31 - 1
+_OPTIONAL = ("steps_per_epoch", "max_passes", "patience")
 
 
 @gin.register(module="nae_tf")
@@ -58,6 +60,8 @@ class Phase:
         batch_size: examples per step, over all replicas, > 0.
         steps_per_epoch: steps per epoch, > 0; None means one pass over the
             training data.
+        max_passes: passes over the training data, > 0, that all epochs together
+            take at most, with a step per epoch at least; None for no limit.
         patience: number of epochs without improvement, > 0, after which the
             phase stops; None never stops early.
         keep: epoch whose weights the phase ends with: "best" by the metric of
@@ -78,6 +82,7 @@ class Phase:
     num_snapshots: int = 0
     dequantize: bool = True
     flip: bool = False
+    max_passes: int | None = None
 
     def __post_init__(self):
         """Refuse settings out of range."""
@@ -85,11 +90,12 @@ class Phase:
             ("epochs", 0),
             ("batch_size", 1),
             ("steps_per_epoch", 1),
+            ("max_passes", 1),
             ("patience", 1),
             ("num_snapshots", 0),
         ]:
             value = getattr(self, name)
-            if value is None and name in ("steps_per_epoch", "patience"):
+            if value is None and name in _OPTIONAL:
                 continue
             check_integer("Phase", name, value, smallest, _MOST)
         for name in ("dequantize", "flip"):
@@ -107,9 +113,11 @@ class Phase:
         Args:
             examples: training examples.
         """
-        return self.steps_per_epoch or math.ceil(
-            examples.size / self.batch_size
-        )
+        one_pass = examples.size / self.batch_size
+        steps = self.steps_per_epoch or math.ceil(one_pass)
+        limit = limited_steps(self.epochs * steps, self.max_passes, one_pass)
+        # Rounded up, a dozen steps in ten epochs would be twenty.
+        return min(steps, max(limit // max(self.epochs, 1), 1))
 
 
 @gin.configurable(module="nae_tf")

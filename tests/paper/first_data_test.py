@@ -63,9 +63,13 @@ def test_data_in_other_units_are_refused_in_one_line(x, seen):
     networks = image_networks() if x.ndim == 4 else vector_networks()
     model = NAE(*networks)
     model.compile("adam")
-    with pytest.raises(ValueError, match=r"in \[0, 1\] or standardised") as e:
-        model.fit(x, verbose=0)
-    assert seen in str(e.value) and "\n" not in str(e.value)
+    # Before the pre-training, which would be in vain.
+    for train in (model.pretrain, model.fit):
+        with pytest.raises(
+            ValueError, match=r"in \[0, 1\] or standardised"
+        ) as e:
+            train(x, verbose=0)
+        assert seen in str(e.value) and "\n" not in str(e.value)
     # Rescaled data can be fitted by the same model.
     model.fit((x - x.mean(0)) / x.std(0), verbose=0)
     assert model.value_range is None
@@ -187,6 +191,27 @@ def test_a_budget_is_in_steps_whatever_the_number_of_rows(
     assert int(model.num_batches.numpy()) == steps
 
 
+@pytest.mark.parametrize(
+    ("x", "arguments", "steps"),
+    [
+        # At most 100 passes over the examples, in at most ten epochs.
+        (STANDARDISED[:4], {}, 7),
+        (STANDARDISED[:12], {}, 18),  # 19 are 9 epochs of two.
+        (STANDARDISED[:12], {"batch_size": 32}, 36),  # 38: 9 epochs of four.
+        (STANDARDISED[:12], {"batch_size": 32, "epochs": 3}, 36),  # 12 each.
+        (labelled(STANDARDISED[:9]), {}, 200),
+        (np.tile(STANDARDISED, [5, 1]), {}, 500),
+        (labelled(STANDARDISED[:9]).repeat(), {}, 500),
+    ],
+)
+def test_the_recipe_passes_few_rows_a_hundred_times(x, arguments, steps):
+    model = NAE(*vector_networks(), sampler=short_sampler())
+    model.fit(x, steps="auto", verbose=0, **arguments)
+    assert int(model.num_batches.numpy()) == steps
+    # By then the rate has fallen to 0, however few steps there are.
+    assert float(model.optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
+
+
 def test_steps_go_round_the_batches_of_a_dataset():
     model = NAE(*vector_networks(), sampler=short_sampler())
     model.fit(labelled(STANDARDISED), steps=24, epochs=2, verbose=0)
@@ -204,8 +229,9 @@ def test_pretraining_trains_the_networks_and_nothing_else():
 
 
 def test_networks_without_an_input_are_built_by_pretraining():
-    model = NAE(*vector_networks(built=False), sampler=short_sampler())
+    model = NAE(*vector_networks(built=False))
     model.pretrain(STANDARDISED, steps=2, verbose=0)
+    assert model.sampler == OnManifold.for_data(STANDARDISED)
     model.fit(STANDARDISED, steps=2, verbose=0)
     assert model.predict_outlier_score(STANDARDISED).shape == (80,)
 
@@ -235,6 +261,7 @@ def test_a_second_budget_trains_as_the_first():
     [
         ({"steps": 0}, "an integer steps >= 1"),
         ({"steps": 2.5}, "an integer steps >= 1"),
+        ({"steps": "full"}, "received 'full'; or \"auto\""),
         ({"steps": 4, "steps_per_epoch": 2}, "received both"),
     ],
 )
