@@ -13,6 +13,7 @@ from nae_tf.nae import NAE
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.verdict import (
     InlierFigures,
+    MadeScores,
     overfitting,
     sizes,
     verdict_lines,
@@ -38,6 +39,7 @@ class RunVerdict:
         # Fewer make no outliers.
         self._figures = InlierFigures(inliers) if len(inliers) > 1 else None
         self._found: dict = {}
+        self._of_autoencoder: MadeScores | None = None
         self.lines: list[str] = []
 
     def add(self, model):
@@ -49,8 +51,12 @@ class RunVerdict:
         if self._figures is None or not isinstance(model, Autoencoder):
             return
         if isinstance(model, NAE):
+            scores = self._figures.scores(model)
+            if self._of_autoencoder is None:
+                self._found["auroc"] = scores.auroc()
+            else:
+                self._found |= scores.figures(self._of_autoencoder)
             self._found |= {
-                "auroc": self._figures.auroc(model),
                 "unexplained": self._figures.unexplained(model),
                 **self._figures.of_samples(model),
                 **sizes(model),
@@ -60,8 +66,8 @@ class RunVerdict:
         by_epoch = _pretraining(self._run)
         errors = by_epoch["val_reconstruction_error"]
         of_training = by_epoch["reconstruction_error"] or [None]
+        self._of_autoencoder = self._figures.scores(model)
         self._found = {
-            "autoencoder_auroc": self._figures.auroc(model),
             "pretraining_errors": tuple(errors),
             "pretraining_unexplained": self._figures.unexplained(model),
             "overfitting": overfitting(errors, of_training[-1]),

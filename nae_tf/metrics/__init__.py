@@ -24,6 +24,7 @@ from nae_tf.metrics.localization import (
     localization_counts,
     pixel_auroc,
 )
+from nae_tf.metrics.paired_auroc import auroc_difference_error
 from nae_tf.metrics.sample_distance import (
     frechet_distance,
     kernel_distance,
@@ -37,6 +38,7 @@ __all__ = [
     "area_under_roc",
     "aupro",
     "auroc",
+    "auroc_difference_error",
     "average_precision_of_inliers",
     "average_precision_of_outliers",
     "background_rejection",

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn import neighbors
 
-# Loss of AUROC against made outliers that is no chance of the outliers.
+# Loss of AUROC against made outliers that is no chance of the outliers, nor of
+# few inliers: a loss within two standard errors (95 %) may be none.
 _LARGEST_LOSS = 0.03
+_STANDARD_ERRORS = 2.0
 # Fall of the validation error in the last fifth of a pre-training.
 _LARGEST_FALL = 0.25
 # Share of the variance of data that a reconstruction may leave.
@@ -147,6 +149,7 @@ class TrainingDiagnostics:
     Attributes:
         auroc: mean AUROC of validation inliers against outliers made of them.
         autoencoder_auroc: the same of the autoencoder before NAE's training.
+        auroc_error: standard error of the difference of both.
         pretraining_errors: validation error of the autoencoder by epoch.
         pretraining_unexplained: error that the autoencoder leaves of validation
             inliers, as a share of their variance.
@@ -177,6 +180,7 @@ class TrainingDiagnostics:
     sample_diversity: float | None = None
     latent_dim: int | None = None
     num_values: int | None = None
+    auroc_error: float | None = None
 
     def failures(self) -> list[str]:
         """Say what is wrong, a line each, with what to do."""
@@ -252,7 +256,8 @@ class TrainingDiagnostics:
         before, after = self.autoencoder_auroc, self.auroc
         if before is None or after is None:
             return None
-        if not after < before - _LARGEST_LOSS:
+        chance = _STANDARD_ERRORS * (self.auroc_error or 0.0)
+        if not after < before - max(_LARGEST_LOSS, chance):
             return None
         return (
             "it does not look better than its autoencoder: AUROC of validation "

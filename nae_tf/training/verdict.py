@@ -1,6 +1,6 @@
 """A verdict on a training by validation inliers alone, without outliers."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -16,6 +16,7 @@ from nae_tf.metrics.diagnostics import (
     diversity,
     energy_gap_in_spreads,
 )
+from nae_tf.metrics.paired_auroc import auroc_difference_error
 from nae_tf.nae import NAE
 from nae_tf.runs.progress import print_status
 from nae_tf.training.selection_auroc import seeded_examples
@@ -91,7 +92,7 @@ class Verdict(keras.callbacks.Callback):
         """Measure the autoencoder that NAE starts from."""
         self._errors: list[float] = []
         if isinstance(self.model, NAE):
-            self._autoencoder_auroc = self._figures.auroc(self.model)
+            self._of_autoencoder = self._figures.scores(self.model)
 
     def on_epoch_end(self, epoch, logs=None):
         """Add the figures of samples to `logs`, or note the error."""
@@ -108,8 +109,9 @@ class Verdict(keras.callbacks.Callback):
             return
         if isinstance(self.model, NAE):
             self.diagnostics = TrainingDiagnostics(
-                auroc=self._figures.auroc(self.model),
-                autoencoder_auroc=self._autoencoder_auroc,
+                **self._figures.scores(self.model).figures(
+                    self._of_autoencoder
+                ),
                 unexplained=self._figures.unexplained(self.model),
                 **self._of_samples,
                 **self._of_pretraining,
@@ -159,6 +161,50 @@ class SampleProgress(keras.callbacks.Callback):
             logs.update((name, figures[name]) for name in IN_LOGS)
 
 
+class MadeScores(NamedTuple):
+    """Scores of validation inliers and of outliers made of them.
+
+    Attributes:
+        inliers: float [num_inliers].
+        outliers: float [num_inliers] for each set of outliers.
+    """
+
+    inliers: np.ndarray
+    outliers: list[np.ndarray]
+
+    def auroc(self) -> float:
+        """Mean AUROC over the sets of outliers; NaN if scores are NaN."""
+        if any(np.isnan(x).any() for x in (self.inliers, *self.outliers)):
+            return float("nan")
+        return float(np.mean([auroc(self.inliers, x) for x in self.outliers]))
+
+    def figures(self, autoencoder: "MadeScores") -> dict[str, Any]:
+        """Return AUROCs and their error, by attribute of the diagnostics.
+
+        Args:
+            autoencoder: scores before NAE's training.
+        """
+        found = {
+            "auroc": self.auroc(),
+            "autoencoder_auroc": autoencoder.auroc(),
+        }
+        if np.isfinite(list(found.values())).all():
+            # Sets share their inliers: a mean has at most the mean's error.
+            found["auroc_error"] = float(
+                np.mean(
+                    [
+                        auroc_difference_error(
+                            (autoencoder.inliers, before), (self.inliers, after)
+                        )
+                        for before, after in zip(
+                            autoencoder.outliers, self.outliers, strict=True
+                        )
+                    ]
+                )
+            )
+        return found
+
+
 class InlierFigures:
     """Figures of a model by validation inliers and outliers made of them."""
 
@@ -172,13 +218,12 @@ class InlierFigures:
         self.inliers = inliers
         self.outliers = synthetic_outliers(inliers, seed)
 
-    def auroc(self, model) -> float:
-        """Mean AUROC over the sets of outliers; NaN if scores are NaN."""
-        inliers = _scores(model, self.inliers)
-        outliers = [_scores(model, x) for x in self.outliers.values()]
-        if any(np.isnan(scores).any() for scores in (inliers, *outliers)):
-            return float("nan")
-        return float(np.mean([auroc(inliers, scores) for scores in outliers]))
+    def scores(self, model) -> "MadeScores":
+        """Scores of the inliers, and of every set of outliers."""
+        return MadeScores(
+            _scores(model, self.inliers),
+            [_scores(model, x) for x in self.outliers.values()],
+        )
 
     def error(self, model) -> float:
         """Mean energy of the inliers."""

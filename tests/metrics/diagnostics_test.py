@@ -96,6 +96,7 @@ def test_a_good_training_has_no_failure():
         ({"unexplained": math.inf}, "NaN or infinite"),
         ({"sample_gap": math.nan}, "a tenth of the learning rate"),
         ({"auroc": 0.86}, "0.860, before 0.900"),
+        ({"auroc": 0.86, "auroc_error": 0.019}, "0.860, before 0.900"),
         ({"latent_dim": 30}, "half as many latents"),
         ({"latent_dim": 4, "num_values": 4}, "can copy"),
         (
@@ -137,6 +138,7 @@ def test_examples_known_by_heart_explain_a_failure():
     "changes",
     [
         {"auroc": 0.88},
+        {"auroc": 0.86, "auroc_error": 0.021},  # May be chance.
         {"latent_dim": 3, "num_values": 2},  # A density, on a sphere.
         {"pretraining_errors": [0.9**epoch for epoch in range(10)]},
         # Small tables are known by heart, and well detected all the same.
