@@ -32,6 +32,7 @@ from nae_tf.tables import (
     folds,
 )
 from nae_tf.tables.features import fit_scaler
+from nae_tf.tables.input_errors import in_one_line
 from nae_tf.tables.one_nae import fit_phase, make_nae
 from nae_tf.tables.settings import (
     check_settings,
@@ -339,14 +340,17 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         fitted_to_images = not reset and hasattr(self, "image_shape_")
         if getattr(X, "ndim", 2) > 2 or fitted_to_images:
             return self._validated_images(X, reset)
-        X = validate_data(
-            self,
-            X,
-            dtype=np.float64,
-            ensure_min_samples=min_samples,
-            ensure_all_finite="allow-nan" if self._masks else True,
-            reset=reset,
-        )
+        try:
+            X = validate_data(
+                self,
+                X,
+                dtype=np.float64,
+                ensure_min_samples=min_samples,
+                ensure_all_finite="allow-nan" if self._masks else True,
+                reset=reset,
+            )
+        except ValueError as error:
+            raise ValueError(in_one_line(error, X)) from error
         unknown = np.isnan(X).all(axis=1)
         if unknown.any():
             raise ValueError(

@@ -62,6 +62,11 @@ class OutlierDetector(TrainedByKeras):
         True
     """
 
+    def __call__(self, *args, **kwargs):
+        """Call the model; bad input is one line, as from every method."""
+        with explain_bad_input():
+            return super().__call__(*args, **kwargs)
+
     def outlier_score(self, x):
         """Score examples; higher is more outlying.
 

@@ -45,6 +45,12 @@ def only_output(owner: str, name: str, outputs):
     Raises:
         ValueError: if there are several.
     """
+    if isinstance(outputs, dict) and len(outputs) == 1:
+        raise ValueError(
+            f"{owner}: expected {name} a network that returns a tensor, "
+            f"received one that returns a dictionary of one; pass "
+            f"keras.Model({name}.inputs, {name}.outputs[0])."
+        )
     if isinstance(outputs, (dict, list, tuple)):
         raise ValueError(
             f"{owner}: expected {name} a network of one output, received one "

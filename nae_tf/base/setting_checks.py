@@ -8,6 +8,9 @@ import math
 from collections.abc import Collection
 from numbers import Integral, Real
 
+# Characters of a received value that a message shows.
+_LONGEST = 80
+
 
 def check_number(owner: str, name: str, value, interval: str):
     """Refuse a value that is not a real number, or outside of an interval.
@@ -126,6 +129,22 @@ def check_choice(owner: str, name: str, value, choices: Collection):
         _refuse(owner, f"{name} {listed}", value)
 
 
+def shown(value) -> str:
+    """Return a received value in one line, of arrays and frames too.
+
+    Args:
+        value: anything.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.base.setting_checks import shown
+        >>> shown(np.eye(2))
+        'array([[1., 0.], [0., 1.]])'
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 def _refuse(owner, expected, value, remedy=""):
-    message = f"{owner}: expected {expected}, received {value!r}"
+    message = f"{owner}: expected {expected}, received {shown(value)}"
     raise ValueError(f"{message}; {remedy}." if remedy else f"{message}.")

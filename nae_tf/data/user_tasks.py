@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import gin
 import numpy as np
 
+from nae_tf.base.setting_checks import shown
 from nae_tf.data import synthetic, task
 from nae_tf.data.image_arrays import ImageShape
 from nae_tf.data.readers.paths import (
@@ -92,7 +93,6 @@ def user_data(
         >>> task.outliers["bad"].size
         10
     """
-    _refuse_parts_that_do_not_fit(inliers, train, validation, test)
     for name, paths in {
         "inliers": inliers,
         "train": train,
@@ -104,6 +104,7 @@ def user_data(
     for name, sets in {"outliers": outliers, "selection": selection}.items():
         if sets is not None:
             _check_sets(name, sets)
+    _refuse_parts_that_do_not_fit(inliers, train, validation, test)
 
     def read(paths, like=None):
         files = read_files(
@@ -172,8 +173,8 @@ def _check_sets(argument: str, sets):
     if not isinstance(sets, Mapping):
         given = sets if isinstance(sets, str) else "photos/scratch"
         raise ValueError(
-            f"user_data: expected {argument} by name, received {sets!r}; write "
-            f"user_data.{argument} = {{'scratch': {given!r}}}."
+            f"user_data: expected {argument} by name, received {shown(sets)}; "
+            f"write user_data.{argument} = {{'scratch': {given!r}}}."
         )
     for name, paths in sets.items():
         if not isinstance(name, str):
@@ -190,7 +191,7 @@ def _check_paths(argument: str, paths, example: str):
     if not all(isinstance(x, kinds) for x in (paths if several else [paths])):
         raise ValueError(
             f"user_data: expected {argument} a path or a list of paths, "
-            f"received {paths!r}; write {example!r}, for example."
+            f"received {shown(paths)}; write {example!r}, for example."
         )
 
 

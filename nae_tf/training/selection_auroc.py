@@ -188,7 +188,7 @@ def seeded_examples(
         limit: largest number of examples, > 0; None means all.
 
     Raises:
-        ValueError: if it is no array of examples.
+        ValueError: if it is no array of examples, or holds NaN.
     """
     if is_data_frame(examples):
         raise ValueError(
@@ -200,6 +200,12 @@ def seeded_examples(
         raise ValueError(
             f"{owner}: expected {name} of shape [num_examples, ...], "
             f"received {list(examples.shape)}."
+        )
+    if examples.dtype.kind not in "buif" or not np.isfinite(examples).all():
+        raise ValueError(
+            f"{owner}: expected {name} of finite numbers, received "
+            f"{examples.dtype} with NaN, infinity or text; remove or repair "
+            "those examples."
         )
     if limit is None or limit >= len(examples):
         return examples

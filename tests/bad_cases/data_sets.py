@@ -160,6 +160,10 @@ CASES = {
         own_data(outliers={"a": None}),
         r"expected outliers\['a'\] a path or a list of paths, received None",
     ),
+    "inliers that are an array": (
+        own_data(inliers=np.eye(3)),
+        r"expected inliers a path or a list of paths, received array\(\[\[1",
+    ),
     "inliers by name": (
         own_data(inliers={"a": "a.csv"}),
         "expected inliers a path or a list of paths, received {'a': 'a.csv'}",

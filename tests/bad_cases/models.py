@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 import tensorflow as tf
-from tiny_models import short_sampler, vector_networks
+from tiny_models import image_networks, short_sampler, vector_networks
 
 from nae_tf import NAE, Autoencoder
 from nae_tf.baselines import (
@@ -74,6 +74,11 @@ def with_heads(count):
     return keras.Model(x, heads)
 
 
+def named_output():
+    x = keras.Input([4])
+    return keras.Model(x, {"z": keras.layers.Dense(3)(x)})
+
+
 def two_inputs():
     inputs = [keras.Input([4]), keras.Input([4])]
     return keras.Model(inputs, keras.layers.Dense(3)(inputs[0]))
@@ -130,6 +135,10 @@ CASES = {
         lambda: NAE(with_heads(2), vector_networks()[1]),
         r"encoder a network of one output, .* 2 outputs; .*outputs\[0\]",
     ),
+    "an encoder of one output by name": (
+        lambda: NAE(named_output(), vector_networks()[1]),
+        "received one that returns a dictionary of one; pass keras.Model",
+    ),
     "an encoder of two inputs": (
         lambda: NAE(two_inputs(), vector_networks()[1]),
         "encoder a network of one input, .* 2 inputs; join them",
@@ -153,6 +162,40 @@ CASES = {
         )
         for method in ("energy", "encode", "outlier_score", "log_density")
     },
+    "a model called on one example": (
+        lambda: NAE(*vector_networks())(np.zeros(4, np.float32)),
+        r"^Bad input: .*\[batch, 4\], received \[4\]; give a single",
+    ),
+    **{
+        f"examples of {name}": (
+            lambda x=x: nae()().fit(x, steps=1),
+            f"expected numbers, received {name}; leave out what is text",
+        )
+        for name, x in {
+            "objects": np.array([[1, 2.0, "a", 3]] * 5, object),
+            "text": np.array([["a"] * 4]),
+        }.items()
+    },
+    "images without their channel": (
+        lambda: NAE(*image_networks()).fit(np.zeros([8, 12, 12]), steps=1),
+        r"received \[8, 12, 12\]; give images of one channel as x\[\.\.\., N",
+    ),
+    "training without an optimizer": (
+        lambda: NAE(*vector_networks()).fit(np.zeros([8, 4])),
+        r'NAE.fit: expected a compiled model; .* or give steps="auto"',
+    ),
+    "labels for the pre-training": (
+        lambda: NAE(*vector_networks()).pretrain(
+            np.zeros([99, 4]), np.arange(99)
+        ),
+        "NAE.pretrain: expected steps, received an array; labels are not used",
+    ),
+    "a long array as a number of steps": (
+        lambda: NAE(*vector_networks()).fit(
+            np.zeros([99, 4]), steps=np.arange(99)
+        ),
+        r"steps >= 1, received array\(\[ 0, 1.*\.\.\.; or \"auto\"",
+    ),
     "energy of other features": (
         asked("energy", np.zeros([2, 5], np.float32)),
         r"\[batch, 4\], received \[2, 5\]\.$",

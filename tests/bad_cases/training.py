@@ -212,6 +212,7 @@ CASES = {
     "phase's epochs": (phase(epochs=-1), "epochs in 0"),
     "phase's batches": (phase(batch_size=0), "batch_size in 1"),
     "phase's steps": (phase(steps_per_epoch=0), "steps_per_epoch in 1"),
+    "phase's passes": (phase(max_passes=0), "max_passes in 1"),
     "phase's patience": (phase(patience=0), "patience in 1"),
     "phase's snapshots": (phase(num_snapshots=-1), "num_snapshots in 0"),
     **{

@@ -303,6 +303,17 @@ def test_a_frame_needs_its_columns_in_the_order_of_the_fit():
         detector.score_samples(frame[["c", "b", "a"]])
 
 
+def test_a_column_of_text_is_named():
+    frame = pd.DataFrame(normals(40), columns=["a", "b", "c"])
+    frame["b"] = ["red", "blue"] * 20
+    with pytest.raises(ValueError, match="column 'b' holds text; enc") as found:
+        quick().fit(frame)
+    assert "\n" not in str(found.value)
+    with pytest.raises(ValueError, match="Expected 2D array") as found:
+        quick().fit(normals(40)[0])
+    assert "\n" not in str(found.value)
+
+
 def test_more_axes_than_two_are_refused_in_one_line(fitted):
     for use in (quick().fit, fitted.score_samples):
         with pytest.raises(ValueError, match="an axis of channels") as found:

@@ -175,6 +175,8 @@ TASK = Task(
         ([column()], r"expected inliers of shape \[num_examples, ...\]"),
         ([3.0], r"expected inliers of shape .* received \[\]"),
         ([column(1)], "expected at least two inliers"),
+        ([column(1, np.nan)], "inliers of finite numbers, received float"),
+        ([column(1, 2), [["a"]]], "outliers 'given' of finite numbers, .*<U1"),
         ([column(1, 2), np.ones([2, 3])], r"of the inliers, \[1\], .* \[3\]"),
         ([column(1, 2), {}], "expected at least one set of outliers"),
         ([TASK, column(1, 2)], "expected no outliers beside a task"),
