@@ -7,6 +7,7 @@ import tensorflow as tf
 from tiny_models import image_networks, short_sampler, vector_networks
 
 from nae_tf import NAE, OnManifold
+from nae_tf.base.step_budget import arguments_of_budget
 
 RNG = np.random.default_rng(0)
 STANDARDISED = RNG.normal(size=[80, 4])
@@ -205,9 +206,16 @@ def test_a_budget_is_in_steps_whatever_the_number_of_rows(
     ],
 )
 def test_the_recipe_passes_few_rows_a_hundred_times(x, arguments, steps):
+    _, found, total = arguments_of_budget(
+        "NAE.fit", x, "auto", NAE.budget, (), arguments
+    )
+    assert found["epochs"] * found["steps_per_epoch"] == total == steps
+
+
+def test_fit_takes_the_steps_of_the_recipe():
     model = NAE(*vector_networks(), sampler=short_sampler())
-    model.fit(x, steps="auto", verbose=0, **arguments)
-    assert int(model.num_batches.numpy()) == steps
+    model.fit(STANDARDISED[:12], steps="auto", verbose=0)
+    assert int(model.num_batches.numpy()) == 18
     # By then the rate has fallen to 0, however few steps there are.
     assert float(model.optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
 
