@@ -67,8 +67,8 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         latent_space: latent space of `networks`, `Sphere()` (None) or
             `Euclidean()`.
         sampler: `Sampler` of the `NAE` of `networks`; None means
-            `OnManifold.for_tables()`, with images `OnManifold.for_images()`
-            with a visible chain of 8 longer steps.
+            `OnManifold.for_tables()`, with images the chains of
+            `OnManifold.for_data`, as long as their pixels ask for.
         pretraining_steps: steps of the autoencoders, >= 0, whatever the number
             of rows; None means 300, with `networks` 1,000, with images 500.
         steps: steps of NAE after them, >= 0; None means 200, but at most 15

@@ -1,7 +1,6 @@
 """One NAE with given networks, in the place of the ensemble."""
 
 import contextlib
-import dataclasses
 import random
 from typing import Any
 
@@ -32,8 +31,8 @@ def make_nae(shape, networks, latent_dim, sampler, latent_space, seed) -> NAE:
             (encoder, decoder).
         latent_dim: size of the latents; None means half the number of features,
             but 2 to 32, for images 32.
-        sampler: `Sampler`; None means `OnManifold.for_tables()`, for images
-            `OnManifold.for_images()` with a visible chain of 8 longer steps.
+        sampler: `Sampler`; None means `OnManifold.for_tables()`, for images the
+            chains of `OnManifold.for_data`, chosen by the first ones.
         latent_space: `Sphere()` (None) or `Euclidean()`.
         seed: int, of initial weights and chains.
     """
@@ -42,8 +41,8 @@ def make_nae(shape, networks, latent_dim, sampler, latent_space, seed) -> NAE:
         latent_dim = _MAX_LATENT_DIM
     elif latent_dim is None:
         latent_dim = min(max((shape[0] + 1) // 2, 2), _MAX_LATENT_DIM)
-    if sampler is None:
-        sampler = _image_sampler() if is_image else OnManifold.for_tables()
+    if sampler is None and not is_image:
+        sampler = OnManifold.for_tables()
     with _seeded(seed):
         encoder, decoder = networks(shape if is_image else shape[0], latent_dim)
         model = NAE(
@@ -103,15 +102,6 @@ def fit_phase(
         verbose=0,
         **looks,
     )
-
-
-def _image_sampler():
-    """`OnManifold.for_images()`, as far along the gradient in 8 steps of 50."""
-    sampler = OnManifold.for_images()
-    chain = dataclasses.replace(
-        sampler.visible_chain, num_steps=8, step_size=62.5
-    )
-    return dataclasses.replace(sampler, visible_chain=chain)
 
 
 @contextlib.contextmanager

@@ -51,6 +51,13 @@ def fitted(digits):
     )
 
 
+def test_chains_are_chosen_by_the_number_of_pixels(digits):
+    chain = tiny(sampler=None).fit(digits[0][:8]).model_.sampler.visible_chain
+    # A step of D/10 takes a fifth of an error; that of MNIST overshoots here.
+    assert chain.step_size == pytest.approx(6.4)
+    assert chain.bounds == (0.0, 1.0)
+
+
 def test_another_digit_gets_low_scores(fitted, digits):
     inliers, outliers = digits[0][120:], digits[1]
     scores = fitted.score_samples(np.concatenate([inliers, outliers]))
