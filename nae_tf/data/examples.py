@@ -181,7 +181,7 @@ class Examples(abc.ABC):
             return tf.ensure_shape(x, (batch_size, *self.shape))
 
         stored = self._stored_training_batches(batch_size, seed, start_step)
-        steps = tf.data.Dataset.counter(start_step)
+        steps = numbers_from(start_step)
         return _split_batches(
             tf.data.Dataset.zip((steps, stored))
             .map(augment, tf.data.AUTOTUNE, deterministic=True)
@@ -197,6 +197,15 @@ class Examples(abc.ABC):
 def stream_seed(seed, stream, number):
     """Seed, int [2], of one stream in one step or epoch."""
     return randomness.fold_in(tf.constant([seed, stream], tf.int64), number)
+
+
+def numbers_from(first):
+    """Count without end, int64, from a number.
+
+    `tf.data.Dataset.counter` would do the same, but each of its data sets
+    leaves a graph behind in the process.
+    """
+    return tf.data.Dataset.range(first, tf.int64.max)
 
 
 def _split_batches(batches):

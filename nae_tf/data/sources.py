@@ -158,7 +158,7 @@ class SampledExamples(examples.Examples):
         return tf.data.Dataset.from_tensor_slices(self.sample(self.size, seed))
 
     def _stored_training_batches(self, batch_size, seed, start_step):
-        return tf.data.Dataset.counter(start_step).map(
+        return examples.numbers_from(start_step).map(
             lambda step: self.sample(
                 batch_size, examples.stream_seed(seed, examples.SAMPLE, step)
             )
@@ -243,4 +243,4 @@ def _concatenated_epochs(epoch, size, start):
         skipped = tf.where(number == first, tf.cast(done, tf.int64), 0)
         return epoch(number).skip(skipped)
 
-    return tf.data.Dataset.counter(first).flat_map(tail)
+    return examples.numbers_from(first).flat_map(tail)

@@ -1,5 +1,7 @@
 """Tests of nae_tf/data/sources.py."""
 
+import gc
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -88,6 +90,26 @@ def test_training_batches_are_infinite_and_have_static_shapes(make):
     batches = make().training_batches(4, seed=0)
     assert batches.element_spec.shape == (4, *make().shape)
     assert batches.cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+def graphs():
+    """Number of TensorFlow's graphs of functions in this process."""
+    gc.collect()
+    return sum(
+        isinstance(thing, tf.__internal__.FuncGraph)
+        for thing in gc.get_objects()
+    )
+
+
+@pytest.mark.parametrize("make", [sampled, lambda: streamed(11, 3)])
+def test_training_batches_leave_no_graph_behind(make):
+    def use():
+        take(make().training_batches(4, seed=0), 1)
+
+    use()
+    before = graphs()
+    use()
+    assert graphs() == before
 
 
 def test_order_does_not_depend_on_the_global_seed():
