@@ -7,8 +7,9 @@ Writes PNG files of smooth patterns to a folder of its own. In the mode speed,
 contenders take turns in processes of their own: an epoch of
 `keras.utils.image_dataset_from_directory`, an epoch of a training from a folder
 that does not fit in memory, the check of all files before a training, and
-batches as `nae-tf score` reads them. Shown are the median of images per second
-and the range over the turns. The mode memory trains an autoencoder for an epoch
+batches as `nae-tf score` reads them. Shown are the median of images per second,
+the range over the turns, and the time of cores, on which other programs of the
+machine have less influence. The mode memory trains an autoencoder for an epoch
 and scores the whole folder by its export, each in a process of its own; shown
 is the most memory that the process held. --json=FILE keeps all measurements.
 """
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import numpy as np
 from absl import app, flags
@@ -37,6 +39,9 @@ flags.DEFINE_string("json", None, "File of all single measurements.")
 flags.DEFINE_string("contender", None, "Measured once, in this process.")
 flags.DEFINE_string("folder", None, "Images that --contender reads.")
 _DISTINCT = 64
+
+# Reads, trains on or scores images, and returns their number.
+Work = Callable[[], int]
 
 
 def write_images(folder: pathlib.Path):
@@ -76,8 +81,8 @@ def _count(batches) -> int:
     return sum(len(batch) for batch in batches)
 
 
-def epoch_of_keras() -> float:
-    """Seconds of an epoch of Keras's loader, shuffled as it is by default."""
+def epoch_of_keras() -> Work:
+    """An epoch of Keras's loader, shuffled as it is by default."""
     import keras
 
     batches = keras.utils.image_dataset_from_directory(
@@ -87,42 +92,34 @@ def epoch_of_keras() -> float:
         batch_size=FLAGS.batch_size,
         image_size=(FLAGS.size, FLAGS.size),
     )
-    start = time.perf_counter()
-    number = _count(batches)
-    seconds = time.perf_counter() - start
-    assert number == FLAGS.number
-    return seconds
+    return lambda: _count(batches)
 
 
-def epoch_of_training() -> float:
-    """Seconds of an epoch of our training batches."""
+def epoch_of_training() -> Work:
+    """An epoch of our training batches."""
     files = _files()
     examples = files.select("all", np.arange(files.size))
     steps = files.size // FLAGS.batch_size
     batches = examples.training_batches(FLAGS.batch_size, seed=0).take(steps)
-    start = time.perf_counter()
-    number = _count(batches)
-    seconds = time.perf_counter() - start
-    return seconds * FLAGS.number / number
+    return lambda: _count(batches)
 
 
-def check_before_training() -> float:
-    """Seconds in which all files are found and decoded once."""
-    start = time.perf_counter()
-    _files()
-    return time.perf_counter() - start
+def check_before_training() -> Work:
+    """All files are found and decoded once."""
+    return lambda: _files().size
 
 
-def batches_of_score() -> float:
-    """Seconds in which the batches of `nae-tf score` are read."""
+def batches_of_score() -> Work:
+    """The batches of `nae-tf score`."""
     from nae_tf.data.readers.stream import open_stream
 
     shape = (FLAGS.size, FLAGS.size, FLAGS.channels)
-    start = time.perf_counter()
-    stream = open_stream(f"{FLAGS.folder}/good", shape, FLAGS.batch_size)
-    number = _count(batch.load() for batch in stream.batches)
-    assert number == FLAGS.number
-    return time.perf_counter() - start
+
+    def read():
+        stream = open_stream(f"{FLAGS.folder}/good", shape, FLAGS.batch_size)
+        return _count(batch.load() for batch in stream.batches)
+
+    return read
 
 
 def _autoencoder():
@@ -156,24 +153,27 @@ def _autoencoder():
     return model
 
 
-def memory_of_training() -> float:
-    """Seconds of an epoch of training, with the check before it."""
+def memory_of_training() -> Work:
+    """An epoch of training, with the check before it."""
     from nae_tf.data import read_files
 
     model = _autoencoder()
-    start = time.perf_counter()
-    files = read_files(f"{FLAGS.folder}/good")
-    examples = files.select("all", np.arange(files.size))
-    model.fit(
-        examples.training_batches(FLAGS.batch_size, seed=0),
-        steps_per_epoch=files.size // FLAGS.batch_size,
-        verbose=0,
-    )
-    return time.perf_counter() - start
+
+    def train():
+        files = read_files(f"{FLAGS.folder}/good")
+        examples = files.select("all", np.arange(files.size))
+        model.fit(
+            examples.training_batches(FLAGS.batch_size, seed=0),
+            steps_per_epoch=files.size // FLAGS.batch_size,
+            verbose=0,
+        )
+        return files.size
+
+    return train
 
 
-def memory_of_scoring() -> float:
-    """Seconds of scoring all images by an export, as the command does."""
+def memory_of_scoring() -> Work:
+    """Scores of all images by an export, as the command computes them."""
     from nae_tf.data.readers.stream import open_stream
     from nae_tf.serving import Calibration, ExportedModel, export_model
     from nae_tf.serving.scoring import score_batches
@@ -181,13 +181,14 @@ def memory_of_scoring() -> float:
     calibration = Calibration(np.linspace(0, 1, 99))
     with tempfile.TemporaryDirectory() as folder:
         model = ExportedModel(export_model(_autoencoder(), calibration, folder))
-        start = time.perf_counter()
+
+    def score():
         stream = open_stream(
             f"{FLAGS.folder}/good", model.example_shape, FLAGS.batch_size
         )
-        number = sum(len(rows) for rows in score_batches(model, stream, []))
-        assert number == FLAGS.number
-        return time.perf_counter() - start
+        return sum(len(rows) for rows in score_batches(model, stream, []))
+
+    return score
 
 
 MODES = {
@@ -199,6 +200,23 @@ MODES = {
     },
     "memory": {"training": memory_of_training, "scoring": memory_of_scoring},
 }
+
+
+def measure(work: Work) -> dict[str, float]:
+    """Return what some work on images takes."""
+    start, used = time.perf_counter(), time.process_time()
+    number = work()
+    seconds = time.perf_counter() - start
+    cores = time.process_time() - used
+    if FLAGS.number - number >= FLAGS.batch_size:
+        raise ValueError(f"expected {FLAGS.number} images, received {number}.")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "images": number,
+        "seconds": seconds,
+        "core_seconds": cores,
+        "peak_bytes": 1024 * peak,
+    }
 
 
 def measured(contender: str, folder) -> dict[str, float]:
@@ -216,9 +234,7 @@ def main(_):
     """Measure one contender, or let all take turns."""
     contenders = MODES[FLAGS.mode]
     if FLAGS.contender is not None:
-        seconds = contenders[FLAGS.contender]()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(json.dumps({"seconds": seconds, "peak_bytes": 1024 * peak}))
+        print(json.dumps(measure(contenders[FLAGS.contender]())))
         return
     results: dict[str, list] = {name: [] for name in contenders}
     with tempfile.TemporaryDirectory() as folder:
@@ -230,11 +246,15 @@ def main(_):
                 if turn or not repeats:  # The first reads into the cache.
                     turns.append(found)
     for name, turns in results.items():
-        rates = [FLAGS.number / turn["seconds"] for turn in turns]
+        rates = [turn["images"] / turn["seconds"] for turn in turns]
+        cores = statistics.median(
+            turn["core_seconds"] / turn["images"] for turn in turns
+        )
         peak = max(turn["peak_bytes"] for turn in turns)
         print(
             f"{name:9} {statistics.median(rates):.0f} images per second "
-            f"({min(rates):.0f} to {max(rates):.0f}), {peak >> 20} MiB at most"
+            f"({min(rates):.0f} to {max(rates):.0f}), {1e6 * cores:.0f} "
+            f"microseconds of a core per image, {peak >> 20} MiB at most"
         )
     if FLAGS.json:
         settings = {
