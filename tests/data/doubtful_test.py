@@ -98,6 +98,7 @@ def of(kind, size):
         "pixels": lambda: 255 * (RNG.random(size) < 0.05) + RNG.poisson(0.1),
         "ages": lambda: RNG.normal(45, 20, size).clip(0, 99).round(),
         "angles": lambda: RNG.integers(-180, 180, size),
+        "of another scale": lambda: RNG.normal(0, 1e7, size),
     }[kind]()
 
 
@@ -106,7 +107,7 @@ def test_usual_features_are_not_warned_of(tmp_path, size):
     kinds = [
         *("normal", "heavy tails", "exponential", "counts", "many counts"),
         *("classes", "flags", "a constant", "saturated", "rounded"),
-        *("two clusters", "pixels", "ages", "angles"),
+        *("two clusters", "pixels", "ages", "angles", "of another scale"),
     ]
     for _ in range(20):
         values = np.column_stack([of(kind, size) for kind in kinds])

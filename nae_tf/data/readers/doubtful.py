@@ -167,11 +167,12 @@ def warn_of_rows(title, values: np.ndarray, names: Names | None):
                 )
     if size <= _SUMMED:
         return
-    others = values[:-1].astype(np.float64)
-    sums = others.sum(axis=0)
+    # No copy in double precision: the table may fill half of the memory.
+    sums = values[:-1].sum(axis=0, dtype=np.float64)
+    largest = np.maximum(abs(values.min(axis=0)), abs(values.max(axis=0)))
     is_used = np.abs(sums) > 0
     is_total = is_used & np.isclose(
-        values[-1], sums, rtol=1e-6, atol=1e-6 * np.abs(others).max()
+        values[-1], sums, rtol=1e-6, atol=1e-6 * largest
     )
     if 2 <= np.count_nonzero(is_total) >= np.count_nonzero(is_used) / 2:
         warnings.warn(
