@@ -53,13 +53,14 @@ def test_the_help_lists_the_commands_without_tensorflow(
 ):
     done = nae_tf_command(*arguments)
     assert done.returncode == 0 and not done.stderr
-    listed = [line.split()[0] for line in done.stdout.splitlines()[2:12]]
+    listed = [line.split()[0] for line in done.stdout.splitlines()[2:13]]
     assert listed == [
         *(
             "train",
             "evaluate",
             "sample",
             "export",
+            "distil",
             "score",
             "beam",
             "recalibrate",

@@ -77,6 +77,7 @@ def test_the_reference_describes_every_public_name():
 # Files of commands that stand in a room.
 COMMANDS_IN_ROOMS = {
     "beam": "serving/beam_command.py",
+    "distil": "evaluation/distil_command.py",
     "recalibrate": "serving/recalibrate_command.py",
     "monitor": "evaluation/monitor_command.py",
     "serve": "serving/serve_command.py",
@@ -103,7 +104,12 @@ def listed_flags(command):
 def test_the_page_of_commands_lists_all_flags(command):
     file = COMMANDS_IN_ROOMS.get(command, f"{command}.py")
     defined = dict(defined_flags(file))
-    if command in ("evaluate", "sample", "export"):  # They read a run.
+    if command in (
+        "evaluate",
+        "sample",
+        "export",
+        "distil",
+    ):  # They read a run.
         defined |= defined_flags("runs/command_line.py")
     # They read examples.
     if command in ("score", "beam", "recalibrate", "monitor"):

@@ -68,7 +68,7 @@ MATHEMATICS_OF_METHODS = {
 WAYS_IN = {
     *("__init__", *COMMANDS, "runs.console_script"),
     *("serving.beam_command", "serving.recalibrate_command"),
-    "serving.serve_command",
+    *("serving.serve_command", "evaluation.distil_command"),
     "evaluation.monitor_command",
 }
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "Evaluate a trained run again: results.json and report.html.",
     "sample": "Draw samples from a trained run, and measure them.",
     "export": "Export a trained run as a SavedModel with p-values.",
+    "distil": "Distil a trained run into a small network for devices.",
     "score": "Score files by an exported model.",
     "beam": "Score many files by an exported model on Apache Beam.",
     "recalibrate": "Write an export anew with other held-out inliers.",
@@ -27,6 +28,7 @@ COMMANDS = {
 # Modules of commands that stand in a room.
 _IN_ROOMS = {
     "beam": "serving.beam_command",
+    "distil": "evaluation.distil_command",
     "recalibrate": "serving.recalibrate_command",
     "monitor": "evaluation.monitor_command",
     "serve": "serving.serve_command",
