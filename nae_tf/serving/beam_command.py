@@ -157,6 +157,8 @@ def _tell(summary, lost, faults, output):
 
 def _checked_output(options):
     """Return the output, after a look at what could spoil it."""
+    if not options.input:
+        raise ValueError("--input is empty; name a file or a folder.")
     output = pathlib.Path(options.output)
     if output.suffix not in SUFFIXES:
         raise ValueError(

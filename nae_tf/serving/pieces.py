@@ -21,7 +21,7 @@ from nae_tf.serving.saved_model import ExportedModel
 
 # Examples of a piece. Images take long to decode, and a row group of a Parquet
 # file, of 2**20 rows at most as they are written, is read from its beginning.
-_IMAGES = 2_048
+_IMAGES = 1_024
 ROWS = 2**16
 
 
