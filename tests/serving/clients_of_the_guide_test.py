@@ -1,4 +1,4 @@
-"""The client of an export as the guide has it, with a stand-in of the server."""
+"""The client of an export in the guide, with a stand-in of the server."""
 
 import numpy as np
 import pytest
