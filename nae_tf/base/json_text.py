@@ -31,6 +31,11 @@ def parse_json(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def reason(error: Exception) -> str:
+    """Return what an error says in one line, whatever names a file has."""
+    return " ".join(str(error).split())
+
+
 def _integer(digits):
     number = int(digits)
     if abs(number) > _LARGEST:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nae_tf.base.feature_names import positions_of
-from nae_tf.base.json_text import parse_json
+from nae_tf.base.json_text import parse_json, reason
 from nae_tf.data.examples import Examples
 from nae_tf.data.fingerprints import digest_of
 from nae_tf.data.readers.units import refuse_other_units
@@ -212,7 +212,7 @@ class Schema:
             _check_types(schema)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"this is not a schema: {error}; write it by Schema.to_json."
+                f"this is not a schema: {reason(error)}; write it by Schema.to_json."
             ) from error
         return schema
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from nae_tf.base.untrusted import leads_out
 from nae_tf.runs.configuration import default_text, parse_config
-from nae_tf.runs.disk import explain_file_errors
+from nae_tf.runs.disk import explain_file_errors, explain_write_errors
 from nae_tf.runs.locks import ProcessLock
 
 # Names of folders and files that say what part of the data is in them.
@@ -221,7 +221,7 @@ class RunDirectory:
         """
         sizes = {}
         for path in self._records():
-            with open(path, "rb") as file:
+            with _writing(path), open(path, "rb") as file:
                 os.fsync(file.fileno())
                 size = os.fstat(file.fileno()).st_size
             sizes[path.relative_to(self.path).as_posix()] = size
@@ -239,10 +239,11 @@ class RunDirectory:
         """
         for path in self._records():
             size = sizes.get(path.relative_to(self.path).as_posix())
-            if size is None:
-                path.unlink()
-            elif size < path.stat().st_size:
-                os.truncate(path, size)
+            with _writing(path):
+                if size is None:
+                    path.unlink()
+                elif size < path.stat().st_size:
+                    os.truncate(path, size)
 
     def _records(self):
         events = (
@@ -250,6 +251,12 @@ class RunDirectory:
         )
         metrics = [self.metrics] if self.metrics.exists() else []
         return sorted([*metrics, *events])
+
+
+def _writing(path):
+    return explain_write_errors(
+        f"cannot write {str(path)!r}", "continue with --resume"
+    )
 
 
 def _bindings(text):

@@ -27,7 +27,7 @@ import numpy as np
 import scipy.special
 import scipy.stats
 
-from nae_tf.base.json_text import parse_json
+from nae_tf.base.json_text import parse_json, reason
 from nae_tf.base.setting_checks import check_number
 
 # Relative. In single precision, scores of a trained autoencoder of standardised
@@ -298,7 +298,7 @@ class Calibration:
             return cls(**parse_json(text))
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"this is not a calibration: {error}; write it by "
+                f"this is not a calibration: {reason(error)}; write it by "
                 "Calibration.to_json."
             ) from error
 

@@ -4,11 +4,14 @@ import contextlib
 import os
 import pathlib
 import shutil
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
+from nae_tf.base.graph_operations import refused_operations
 from nae_tf.base.setting_checks import check_integer
 from nae_tf.data.schema import Schema
 from nae_tf.runs.disk import (
@@ -135,6 +138,13 @@ def write_version(
         requests = _warmup_requests(signatures, value_range)
         tf.saved_model.save(module, str(temporary), signatures=signatures)
         _write_extra(temporary, requests, texts)
+        refused = _refused_operations(temporary)
+    if refused:
+        warnings.warn(
+            f"{str(path)!r} has the operation {refused[0]!r}, which no method "
+            "of this package needs; nae-tf score opens it with --trust_model.",
+            stacklevel=3,
+        )
     return path
 
 
@@ -180,6 +190,12 @@ def new_version(
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         flush_to_disk(directory)
+
+
+def _refused_operations(path):
+    data = (path / "saved_model.pb").read_bytes()
+    meta_graphs = saved_model_pb2.SavedModel.FromString(data).meta_graphs
+    return [name for graph in meta_graphs for name in refused_operations(graph)]
 
 
 def _write_extra(path, requests, texts):

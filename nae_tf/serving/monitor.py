@@ -8,7 +8,7 @@ import math
 import numpy as np
 import scipy.stats
 
-from nae_tf.base.json_text import parse_json
+from nae_tf.base.json_text import parse_json, reason
 from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.martingale import (
@@ -260,7 +260,7 @@ class Monitor:
                 raise ValueError("its numbers are damaged")
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(
-                f"this is not the state of a monitor: {error}; begin another "
+                f"this is not the state of a monitor: {reason(error)}; begin another "
                 "one, or restore it from a copy."
             ) from error
         if not is_same:

@@ -236,6 +236,7 @@ def trainings(folder, positions):
         if not has_failed:
             break
         count += 1
+        print("fault", count, position, number, file=sys.stderr)
     return count
 
 

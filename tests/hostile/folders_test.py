@@ -1,10 +1,16 @@
 """Run directories and exports of strangers lead nowhere else."""
 
+import contextlib
 import os
+import pathlib
 import shutil
+import zipfile
 
+import keras
 import pytest
+from tiny_models import vector_networks
 
+from nae_tf import Autoencoder
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.serving import ExportedModel
 from nae_tf.serving.watched import read_calibration
@@ -58,3 +64,20 @@ def test_a_calibration_that_is_a_pipe_is_missing(tmp_path):
     os.mkfifo(tmp_path / "assets.extra" / "calibration.json")
     with pytest.raises(FileNotFoundError, match="is missing"):
         read_calibration(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../outside", "assets/../../outside"])
+def test_an_archive_of_keras_writes_nothing_elsewhere(name, tmp_path):
+    folder = tmp_path / "given"
+    folder.mkdir()
+    path = folder / "model.keras"
+    model = Autoencoder(*vector_networks())
+    model.save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, "written")
+    # Whether it is loaded or refused is Keras's choice.
+    with contextlib.suppress(ValueError):
+        keras.saving.load_model(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["given"]
+    assert [file.name for file in folder.iterdir()] == ["model.keras"]
+    assert not pathlib.Path("outside").exists()

@@ -34,6 +34,7 @@ TEXTS = {
     "deep dictionaries": '{"scores":' * 100_000,
     "null": "null",
     "a list": "[1, 2]",
+    "a name of two lines": '{"scores\\nand more": [1.0]}',
     "a digit for every atom": '{"scores": [%s]}' % ("9" * 5_000),
     "more than any float": '{"scores": [%s]}' % ("9" * 400),
 }

@@ -21,6 +21,7 @@ from tiny_models import (
 from tiny_runs import DIGITS, TINY_DIGITS, run_module
 
 from nae_tf import NAE, Autoencoder, ContrastiveDivergence, LangevinChain
+from nae_tf.base import graph_operations
 from nae_tf.base.detector import OutlierDetector
 from nae_tf.data.task import Task
 from nae_tf.export import calibrate
@@ -261,6 +262,14 @@ def test_a_version_gets_its_name_when_all_of_it_is_on_the_disk(
     path = export_model(Distance(), CALIBRATION, tmp_path)
     assert renamed == [str(path)]
     assert flushed == {str(tmp_path)}
+
+
+def test_an_export_that_will_be_refused_says_so(tmp_path, monkeypatch):
+    allowed = graph_operations.ALLOWED
+    assert "Sqrt" in allowed
+    monkeypatch.setattr(graph_operations, "ALLOWED", allowed - {"Sqrt"})
+    with pytest.warns(UserWarning, match="'Sqrt'.*--trust_model"):
+        export_model(Distance(), CALIBRATION, tmp_path)
 
 
 @pytest.mark.parametrize("operation", ["ReadFile", "PyFunc"])
