@@ -212,7 +212,8 @@ class Schema:
             _check_types(schema)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"this is not a schema: {reason(error)}; write it by Schema.to_json."
+                f"this is not a schema: {reason(error)}; write it by "
+                "Schema.to_json."
             ) from error
         return schema
 

@@ -316,7 +316,7 @@ def verified(path: pathlib.Path) -> SavedCheckpoint:
     saved, digests = _read_manifest(path)
     for name, digest in digests.items():
         file = path / name
-        if not file.exists():
+        if not file.is_file():
             raise DamagedCheckpointError(f"{str(file)!r} is missing")
         if _digest(file) != digest:
             raise DamagedCheckpointError(
@@ -363,7 +363,7 @@ def _checked_progress(fields) -> Progress:
 
 def _checked_files(files) -> dict[str, str]:
     """Digests by name of files beside the manifest, and of no others."""
-    if any(pathlib.PurePath(name).name != name for name in files):
+    if any(not name or pathlib.PurePath(name).name != name for name in files):
         raise ValueError("its files are in other folders")
     return dict(files)
 

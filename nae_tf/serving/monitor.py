@@ -260,8 +260,8 @@ class Monitor:
                 raise ValueError("its numbers are damaged")
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(
-                f"this is not the state of a monitor: {reason(error)}; begin another "
-                "one, or restore it from a copy."
+                f"this is not the state of a monitor: {reason(error)}; begin "
+                "another one, or restore it from a copy."
             ) from error
         if not is_same:
             raise ValueError(

@@ -86,7 +86,7 @@ def test_a_manifest_names_files_beside_it_alone(tmp_path, monkeypatch):
     digest = hashlib.sha256(b"secret").hexdigest()
     write_manifest(tmp_path / "1", {}, {})
     assert verified(tmp_path / "1").progress.epoch == 0
-    for name in ("../secret", str(secret), "/dev/zero"):
+    for name in ("../secret", str(secret), "/dev/zero", ""):
         write_manifest(tmp_path / "1", {}, {name: digest})
         with pytest.raises(DamagedCheckpointError, match="cannot be read"):
             verified(tmp_path / "1")

@@ -41,7 +41,14 @@ from nae_tf.data.readers.units import known_units, unit_of
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc4", ".h5ad")
 # What h5py raises for damaged files.
-DAMAGED = (KeyError, OSError, RuntimeError, TypeError, ValueError)
+DAMAGED = (
+    KeyError,
+    OSError,
+    RuntimeError,
+    SystemError,  # An error of HDF5 where h5py expects none.
+    TypeError,
+    ValueError,
+)
 _REASONS = {
     "unable to lock": "is locked by another program, which may be writing it; "
     "wait for its end, or copy the file",
