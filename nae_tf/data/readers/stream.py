@@ -60,6 +60,7 @@ def open_stream(
     if not found.exists():
         raise FileNotFoundError(f"there is no file or folder {path!r}.")
     if found.is_dir():
+        _refuse_vectors(found, example_shape)
         files, _ = list_images(found)
         return image_stream(found, files, example_shape, batch_size, max_level)
     refuse_special(found)
@@ -90,6 +91,14 @@ def _open(found, example_shape, batch_size, key, columns, max_level):
     )
 
 
+def _refuse_vectors(folder, example_shape):
+    if len(example_shape) != 3:
+        raise ValueError(
+            f"{folder} is a folder of images, but the model takes examples of "
+            f"shape {list(example_shape)}; name a file of arrays."
+        )
+
+
 def image_stream(
     folder: pathlib.Path,
     files: Sequence[pathlib.Path],
@@ -105,15 +114,7 @@ def image_stream(
         example_shape: shape of one example, to which images are resized.
         batch_size: examples per batch, > 0.
         max_level: level of white, int >= 1, as for `read_files`.
-
-    Raises:
-        ValueError: if examples are no images.
     """
-    if len(example_shape) != 3:
-        raise ValueError(
-            f"{folder} is a folder of images, but the model takes examples of "
-            f"shape {list(example_shape)}; name a file of arrays."
-        )
 
     def batch(some):
         def load_one(position):
