@@ -107,6 +107,7 @@ def refused_operations(meta_graph) -> list[str]:
 
     Example:
         >>> from tensorflow.core.protobuf import meta_graph_pb2
+        >>> from nae_tf.base.graph_operations import refused_operations
         >>> meta_graph = meta_graph_pb2.MetaGraphDef()
         >>> for operation in ("MatMul", "WriteFile"):
         ...     node = meta_graph.graph_def.node.add(op=operation)

@@ -19,6 +19,7 @@ def parse_json(text: str) -> Any:
             float holds.
 
     Example:
+        >>> from nae_tf.base.json_text import parse_json
         >>> parse_json('{"scores": [1, 2.5]}')
         {'scores': [1, 2.5]}
         >>> parse_json("[" * 100_000)

@@ -31,6 +31,13 @@ class DeviceExport(NamedTuple):
         path: the folder of the new version.
         num_checked: number of examples whose energies were compared.
         difference: the largest difference of an energy from the model's own.
+
+    Example:
+        >>> import pathlib
+        >>> from nae_tf.serving import DeviceExport
+        >>> written = DeviceExport(pathlib.Path("onnx/1"), 64, 3e-9)
+        >>> print(f"{written.path}: agrees to {written.difference:g}")
+        onnx/1: agrees to 3e-09
     """
 
     path: pathlib.Path
@@ -92,7 +99,7 @@ def export_for_device(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     export_for_device(model, calibration, folder, "tensorrt")
         Traceback (most recent call last):
-        ValueError: export_for_device: expected format in ...
+        ValueError: export_for_device: expected format 'litert', 'onnx' or ...
     """
     check_choice("export_for_device", "format", format, list(FORMATS))
     chosen = FORMATS[format]
