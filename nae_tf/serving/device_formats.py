@@ -108,7 +108,7 @@ def _write_openvino(function, name, path, metadata):
 
     with tempfile.TemporaryDirectory() as folder:
         _save(function, name, folder)
-        # Not by convert_model, which reports its use to a server.
+        # Not by convert_model, which reports conversions to a server.
         model = openvino.Core().read_model(folder)
         for key, value in metadata.items():
             model.set_rt_info(value, ["nae_tf", key])
