@@ -52,3 +52,8 @@ expected = dict(zip(decoded, [(0.0, 0), (-0.5, 2), (-0.5, 2), (0.0, 0)]))
 sys.exit(found != expected)
 PYTHON
 TF_CPP_MIN_LOG_LEVEL=3 "$folder/environment/bin/python" "$folder/try.py" 2>/dev/null
+
+# Pillow: mean error 0.00, largest 0
+# decode_image: mean error -0.50, largest 2
+# decode_jpeg: mean error -0.50, largest 2
+# decode_jpeg, INTEGER_ACCURATE: mean error 0.00, largest 0
