@@ -37,7 +37,8 @@ def _first_text_column(x):
     """Return the name of a frame's first column that is no numbers, or None."""
     if not is_data_frame(x):
         return None
-    for name in x.columns:
+    # The columns of Arrow's tables are arrays, not names.
+    for name in getattr(x, "column_names", x.columns):
         try:
             np.asarray(x[name], np.float64)
         except (TypeError, ValueError):
