@@ -86,8 +86,10 @@ def main():
     settings = gin.get_configurable(Distillation)()
     for name in options.format:
         FORMATS[name].require(run.path / "distilled")
-    limit = Experiment.from_config().evaluation_limit
-    whole = dataclasses.replace(Experiment.from_config(), evaluation_limit=None)
+    # Once, because it opens the data.
+    configured = Experiment.from_config()
+    limit = configured.evaluation_limit
+    whole = dataclasses.replace(configured, evaluation_limit=None)
     experiment = with_data_of_run(
         run, whole, accept_changes=accepts_changed_data()
     )

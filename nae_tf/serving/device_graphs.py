@@ -13,6 +13,7 @@ from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.signatures import (
     can_reconstruct,
     reconstruct_outputs,
+    refuse_without_weights,
     score_outputs,
 )
 
@@ -31,11 +32,7 @@ def device_functions(model, calibration: Calibration) -> dict:
     Raises:
         ValueError: if the model has no weights yet.
     """
-    if not model.built:
-        raise ValueError(
-            f"{type(model).__name__}: the model has no weights to export yet; "
-            "fit it first, or give it networks of known input shape."
-        )
+    refuse_without_weights(model)
     plain = with_plain_networks(model)
     spec = tf.TensorSpec(
         (None, *model.example_shape), model.variable_dtype, name="examples"

@@ -56,11 +56,7 @@ def make_signatures(
         >>> sorted(signatures)
         ['encode', 'reconstruct', 'score', 'score_at', 'serving_default']
     """
-    if not model.built:
-        raise ValueError(
-            f"{type(model).__name__}: the model has no weights to export yet; "
-            "fit it first, or give it networks of known input shape."
-        )
+    refuse_without_weights(model)
     dtype = model.variable_dtype
     examples = tf.TensorSpec(
         (None, *model.example_shape), dtype, name="examples"
@@ -122,6 +118,19 @@ def make_signatures(
 def can_reconstruct(model) -> bool:
     """Return whether a model has an encoder and a decoder."""
     return hasattr(model, "encode") and hasattr(model, "decode")
+
+
+def refuse_without_weights(model):
+    """Refuse a model that nothing can be traced of.
+
+    Raises:
+        ValueError: if the model has no weights yet.
+    """
+    if not model.built:
+        raise ValueError(
+            f"{type(model).__name__}: the model has no weights to export yet; "
+            "fit it first, or give it networks of known input shape."
+        )
 
 
 def can_sample(model) -> bool:
