@@ -79,6 +79,7 @@ def _draw_seconds(axes, comparison: Comparison):
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
-    # Room for the names.
-    axes.margins(x=0.35, y=0.1)
+    # Room for the names, which stand right of their points.
+    axes.margins(x=0.1, y=0.1)
+    axes.set_xlim(right=5 * axes.get_xlim()[1])
     axes.grid(alpha=0.3)
