@@ -10,22 +10,35 @@
 
 Contenders take turns in processes of their own; shown are the median and the
 range over the turns. --versus=torch adds the same networks in PyTorch (pip
-install torch), plain and as its best user would run it; --xla adds ours
-compiled by XLA, for a GPU. --json=FILE keeps all single measurements.
+install torch), plain and in the ways of its best users; to inference it also
+adds ONNX Runtime and OpenVINO, where the extras onnx and openvino are
+installed. bfloat16 is measured on GPUs and on processors that have it. --xla
+adds ours compiled by XLA, for a GPU. --json=FILE keeps all single measurements.
 """
 
+import importlib.util
 import json
+import os
 import statistics
+import tempfile
 from collections.abc import Sequence
 
 import numpy as np
 from absl import app, flags
 
-from benchmarking.contenders import Contender, InputPipeline, Ours, Twin
+from benchmarking.contenders import (
+    Contender,
+    InputPipeline,
+    Ours,
+    Twin,
+    native_bfloat16,
+)
 from benchmarking.likelihood_contenders import (
     LikelihoodTwinContender,
     OurLikelihood,
 )
+from benchmarking.runtimes import Runtime
+from benchmarking.turns import show_best_peers, show_seconds, take_turns
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string(
@@ -35,6 +48,11 @@ flags.DEFINE_multi_string(
     "gin_bindings", [], "Gin bindings of the model; repeatable."
 )
 flags.DEFINE_integer("repeats", 5, "Number of turns that count.")
+flags.DEFINE_float(
+    "minutes",
+    10.0,
+    "Longest time of all turns, of which there is one that counts at least.",
+)
 flags.DEFINE_enum("versus", None, ["torch"], "Library to compare with.")
 flags.DEFINE_bool("xla", False, "In step, add ours compiled by XLA.")
 flags.DEFINE_integer(
@@ -52,49 +70,77 @@ flags.DEFINE_string(
     "json", None, "File that all single measurements are written to."
 )
 
-PRECISIONS = ("float32", "mixed_bfloat16")
+# In the order of the page on speed.
+PLAIN, BFLOAT16 = "PyTorch", "PyTorch, channels_last, bfloat16"
+TWINS = {
+    PLAIN: {},
+    "PyTorch, channels_last": {"channels_last": True},
+    "PyTorch, compiled": {"channels_last": True, "compiled": True},
+    BFLOAT16: {"channels_last": True, "bfloat16": True},
+}
+RUNTIMES = {
+    "onnx": ("ONNX Runtime", "tf2onnx"),
+    "openvino": ("OpenVINO", "openvino"),
+}
 _NUM_SCORES = 1_000
 
 
-def take_turns(measures: dict) -> dict:
-    """Call every measure once per turn; the first turn does not count."""
-    values: dict = {name: [] for name in measures}
-    for turn in range(FLAGS.repeats + 1):
-        for name, measure in measures.items():
-            value = measure()
-            if turn:
-                values[name].append(value)
-    return values
+def turns(measures: dict) -> dict:
+    """Take as many turns as the flags say."""
+    return take_turns(measures, FLAGS.repeats, FLAGS.minutes)
+
+
+def our_models() -> dict[str, Contender]:
+    """Start our model in every precision that the device computes with."""
+
+    def start(precision):
+        return Contender(Ours, FLAGS.gin_file, FLAGS.gin_bindings, precision)
+
+    models = {"ours, float32": start("float32")}
+    if native_bfloat16() or models["ours, float32"].call("on_gpu"):
+        models["ours, bfloat16"] = start("mixed_bfloat16")
+    return models
 
 
 def contenders() -> dict[str, Contender]:
     """Start our model in every precision, and the twins if asked for."""
-    ours = {
-        f"ours, {precision}": Contender(
-            Ours, FLAGS.gin_file, FLAGS.gin_bindings, precision
-        )
-        for precision in PRECISIONS
-    }
+    ours = our_models()
     if FLAGS.versus is None:
         return ours
     reference = ours["ours, float32"]
     weights, chains = reference.call("weights"), reference.call("chains")
     twins = {
-        "PyTorch": Contender(Twin, weights, chains, False, False),
-        "PyTorch, channels_last, bfloat16": Contender(
-            Twin, weights, chains, True, True
-        ),
+        name: Contender(Twin, weights, chains, **mode)
+        for name, mode in TWINS.items()
+        if name != BFLOAT16 or "ours, bfloat16" in ours
     }
-    examples = np.random.default_rng(0).uniform(size=(64, 28, 28, 1))
+    _check_same(twins[PLAIN], reference)
+    return {**twins, **ours}
+
+
+def runtimes(reference: Contender, directory) -> dict[str, Contender]:
+    """Start the scores of our model by the other runtimes that there are."""
+    found = {}
+    for format, (title, converter) in RUNTIMES.items():
+        if importlib.util.find_spec(converter) is None:
+            continue
+        path = reference.call("export_for_device", directory, format)
+        found[title] = Contender(Runtime, format, path, os.cpu_count())
+        _check_same(found[title], reference)
+    return found
+
+
+def _check_same(peer: Contender, reference: Contender):
+    shape = reference.call("example_shape")
+    examples = np.random.default_rng(0).uniform(size=(64, *shape))
     examples = examples.astype(np.float32)
     np.testing.assert_allclose(
-        twins["PyTorch"].call("score", examples),
+        peer.call("score", examples),
         reference.call("score", examples),
         # GPUs round factors of float32 products to TF32.
         rtol=1e-3 if reference.call("on_gpu") else 1e-4,
-        err_msg="the twin is not the same model",
+        err_msg="the peer is not the same model",
     )
-    return {**twins, **ours}
 
 
 def step():
@@ -102,10 +148,14 @@ def step():
     models = contenders()
     if FLAGS.xla:
         models |= {
-            f"ours, {precision}, XLA": Contender(
+            f"ours, {title}, XLA": Contender(
                 Ours, FLAGS.gin_file, FLAGS.gin_bindings, precision, True
             )
-            for precision in PRECISIONS
+            for title, precision in [
+                ("float32", "float32"),
+                ("bfloat16", "mixed_bfloat16"),
+            ]
+            if f"ours, {title}" in models
         }
     measures = {
         name: lambda model=model: model.seconds("step")
@@ -116,9 +166,10 @@ def step():
         measures[f"matmul, {name}"] = lambda model=model: model.call(
             "matmul_rate"
         )
-    values = take_turns(measures)
+    values = turns(measures)
     seconds = {name: values[name] for name in models}
-    show_seconds(seconds, "PyTorch")
+    show_seconds(seconds, PLAIN)
+    show_best_peers(seconds)
     reference = ours["ours, float32"]
     flops, size = reference.call("flops"), reference.call("matmul_size")
     print(f"\n{flops / 1e9:.0f} GFLOP per iteration, by the networks' shapes")
@@ -138,6 +189,9 @@ def step():
 def inference():
     """Time the scores of many examples."""
     models = contenders()
+    if FLAGS.versus:
+        with tempfile.TemporaryDirectory() as directory:
+            models |= runtimes(models["ours, float32"], directory)
     shape = models["ours, float32"].call("example_shape")
     examples = np.random.default_rng(0).uniform(
         size=(FLAGS.num_examples, *shape)
@@ -153,8 +207,9 @@ def inference():
             measures[f"{name}, SavedModel"] = lambda model=model: model.seconds(
                 "score_all_exported"
             )
-    values = take_turns(measures)
-    show_seconds(values, "PyTorch")
+    values = turns(measures)
+    show_seconds(values, PLAIN)
+    show_best_peers(values)
     return {"measurements": values}
 
 
@@ -175,11 +230,11 @@ def likelihood():
                 rtol=1e-4,
                 err_msg="the twin is not the same model",
             )
-            models["PyTorch"] = twin
+            models[PLAIN] = twin
         many = np.resize(images, (_NUM_SCORES, *images.shape[1:]))
         for task, arguments in [("step", (10,)), ("score", (many,))]:
             print(f"{method}, {task}")
-            values = take_turns(
+            values = turns(
                 {
                     name: lambda model=model, task=task, arguments=arguments: (
                         model.seconds(task, *arguments)
@@ -187,7 +242,7 @@ def likelihood():
                     for name, model in models.items()
                 }
             )
-            show_seconds(values, "PyTorch")
+            show_seconds(values, PLAIN)
             all_values[f"{method}, {task}"] = values
         for model in models.values():
             model.close()
@@ -219,6 +274,10 @@ def scaling():
     return results
 
 
+def _fastest_precision() -> str:
+    return "mixed_bfloat16" if native_bfloat16() else "float32"
+
+
 def time_sizes(name: str, sizes: Sequence[int], setting: str) -> dict:
     """Time a training iteration at several sizes, and fit a line.
 
@@ -232,11 +291,11 @@ def time_sizes(name: str, sizes: Sequence[int], setting: str) -> dict:
             Ours,
             FLAGS.gin_file,
             [*FLAGS.gin_bindings, setting.format(size)],
-            "mixed_bfloat16",
+            _fastest_precision(),
         )
         for size in sizes
     }
-    values = take_turns(
+    values = turns(
         {
             size: lambda model=model: model.seconds("step")
             for size, model in models.items()
@@ -260,7 +319,7 @@ def time_sizes(name: str, sizes: Sequence[int], setting: str) -> dict:
 def memory_over_iterations() -> dict:
     """Measure resident memory ten times in the course of a training."""
     model = Contender(
-        Ours, FLAGS.gin_file, FLAGS.gin_bindings, "mixed_bfloat16"
+        Ours, FLAGS.gin_file, FLAGS.gin_bindings, _fastest_precision()
     )
     tenth = max(FLAGS.iterations // 10, 1)
     resident = []
@@ -279,7 +338,7 @@ def data():
     """Measure examples per second of loader, pre-training and training."""
     pipeline = Contender(InputPipeline, FLAGS.gin_file, FLAGS.gin_bindings)
     names = pipeline.call("consumers")
-    values = take_turns(
+    values = turns(
         {name: lambda name=name: pipeline.call("rate", name) for name in names}
     )
     loader = statistics.median(values["loader"])
@@ -293,41 +352,19 @@ def data():
 
 def peak():
     """Measure FLOP/s of a large matrix product in every precision."""
-    models = {
-        precision: Contender(
-            Ours, FLAGS.gin_file, FLAGS.gin_bindings, precision
-        )
-        for precision in PRECISIONS
-    }
-    values = take_turns(
+    models = our_models()
+    values = turns(
         {
-            precision: lambda model=model: model.call("matmul_rate")
-            for precision, model in models.items()
+            name: lambda model=model: model.call("matmul_rate")
+            for name, model in models.items()
         }
     )
-    for precision, rates in values.items():
+    for name, rates in values.items():
         print(
-            f"{precision}: {statistics.median(rates) / 1e9:.0f} GFLOP/s "
+            f"{name}: {statistics.median(rates) / 1e9:.0f} GFLOP/s "
             f"({min(rates) / 1e9:.0f} to {max(rates) / 1e9:.0f})"
         )
     return {"measurements": values}
-
-
-def show_seconds(values: dict[str, list[float]], reference: str):
-    """Print medians, ranges and how many times faster than the reference."""
-    width = max(map(len, values))
-    print(f"{'seconds':{width}}  {'median':>7}  {'range':>16}  times as fast")
-    for name, seconds in values.items():
-        span = f"{min(seconds):.2f} to {max(seconds):.2f}"
-        line = f"{name:{width}}  {statistics.median(seconds):7.2f}  {span:>16}"
-        if reference in values:
-            # Turn by turn, because both met the same state of the machine.
-            ratios = np.divide(values[reference], seconds)
-            line += (
-                f"  {statistics.median(ratios):.2f} "
-                f"({min(ratios):.2f} to {max(ratios):.2f})"
-            )
-        print(line, flush=True)
 
 
 COMMANDS = {

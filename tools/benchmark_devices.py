@@ -20,8 +20,9 @@ import time
 from importlib import metadata
 
 import numpy as np
-import tensorflow as tf
 from absl import app, flags
+
+from benchmarking.runtimes import LOADERS, saved_model
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("folder", ["runs/digits"], "Folders of exports.")
@@ -33,57 +34,6 @@ flags.DEFINE_string("json", None, "File for all single measurements.")
 _PACKAGES = (
     *("tensorflow", "ai-edge-litert", "tf2onnx", "onnxruntime", "openvino"),
 )
-
-
-def saved_model(path):
-    """Return the signature `score` of a SavedModel."""
-    loaded = tf.saved_model.load(str(path))
-    score = loaded.signatures["score"]
-    # The loaded object owns the weights.
-    return lambda x, loaded=loaded: score(examples=tf.constant(x))[
-        "energy"
-    ].numpy()
-
-
-def litert(path):
-    """Return a score by LiteRT."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    file = str(path / "score.tflite")
-    run = Interpreter(file, num_threads=1).get_signature_runner("score")
-    return lambda x: run(examples=x)["energy"]
-
-
-def onnx(path):
-    """Return a score by ONNX Runtime."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        str(path / "score.onnx"), options, ["CPUExecutionProvider"]
-    )
-    return lambda x: session.run(["energy"], {"examples": x})[0]
-
-
-def openvino(path):
-    """Return a score by OpenVINO."""
-    import openvino
-
-    model = openvino.Core().compile_model(
-        str(path / "score.xml"),
-        "CPU",
-        {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1},
-    )
-    return lambda x: model(x)["energy"]
-
-
-LOADERS = {
-    "saved_model": saved_model,
-    "litert": litert,
-    "onnx": onnx,
-    "openvino": openvino,
-}
 
 
 def seconds_per_call(score, x) -> float:
@@ -98,7 +48,10 @@ def seconds_per_call(score, x) -> float:
 def measure(folder) -> dict:
     """Score by each export of a folder in turns."""
     scores = {
-        name: load(folder / ("export" if load is saved_model else name) / "1")
+        name: load(
+            folder / ("export" if load is saved_model else name) / "1",
+            num_threads=1,
+        )
         for name, load in LOADERS.items()
         if load is saved_model or (folder / name / "1").exists()
     }
@@ -150,8 +103,6 @@ def commit() -> str:
 def main(argv):
     """Measure all models."""
     del argv
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     results: dict = {
         "commit": commit(),
         "processor": platform.processor() or platform.machine(),

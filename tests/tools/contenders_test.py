@@ -90,7 +90,7 @@ def test_the_twin_gives_the_same_energies():
     x = np.random.default_rng(0).uniform(size=(3, 28, 28, 1)).astype("float32")
     weights = encoder.get_weights(), decoder.get_weights()
     for channels_last in (False, True):
-        twin = Twin(weights, {"batch_size": 2}, channels_last, False)
+        twin = Twin(weights, {"batch_size": 2}, channels_last=channels_last)
         np.testing.assert_allclose(
             twin.score(x), model.energy(x).numpy(), rtol=1e-5
         )

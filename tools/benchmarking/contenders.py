@@ -18,8 +18,9 @@ import numpy as np
 class Contender:
     """A model in a process of its own."""
 
-    def __init__(self, make: Callable, *arguments):
-        """Start the process, which calls `make(*arguments)`."""
+    def __init__(self, make: Callable, *arguments, **keywords):
+        """Start the process, which calls `make` with these arguments."""
+        make = functools.partial(make, **keywords)
         context = multiprocessing.get_context("spawn")
         self._connection, other_end = context.Pipe()
         self._process = context.Process(
@@ -120,16 +121,22 @@ class Ours:
 
     @functools.cached_property
     def _exported(self):
-        from nae_tf.serving.calibration import Calibration
         from nae_tf.serving.export import export_model
         from nae_tf.serving.saved_model import ExportedModel
 
         with tempfile.TemporaryDirectory() as directory:
-            calibration = Calibration(np.linspace(0, 1, 100), 0.05)
             path = export_model(
-                self.model, calibration, pathlib.Path(directory)
+                self.model, _calibration(), pathlib.Path(directory)
             )
             return ExportedModel(path)
+
+    def export_for_device(self, directory, format: str) -> pathlib.Path:
+        """Export the model for another runtime; return the version's path."""
+        from nae_tf.serving import export_for_device
+
+        return export_for_device(
+            self.model, _calibration(), directory, format
+        ).path
 
     def on_gpu(self) -> bool:
         """Return whether the model computes on a GPU."""
@@ -207,17 +214,15 @@ class Ours:
 class Twin:
     """The same model in PyTorch."""
 
-    def __init__(self, weights, chains, channels_last, bfloat16):
-        """Build it, with our weights."""
+    def __init__(self, weights, chains, **mode):
+        """Build it, with our weights, in a mode of `torch_twin.Twin`."""
         import torch
 
         from benchmarking import torch_twin
 
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._images = torch_twin.images
-        self._model = torch_twin.Twin(
-            weights, channels_last, bfloat16, self._device
-        )
+        self._model = torch_twin.Twin(weights, device=self._device, **mode)
         self._optimizer = torch.optim.Adam(self._model.parameters(), 1e-5)
         self._chains = dict(chains)
         batch_size = self._chains.pop("batch_size")
@@ -300,6 +305,12 @@ class InputPipeline:
         return count / elapsed
 
 
+def _calibration():
+    from nae_tf.serving.calibration import Calibration
+
+    return Calibration(np.linspace(0, 1, 100), 0.05)
+
+
 def _consumer(model, phase):
     import tensorflow as tf
 
@@ -335,6 +346,19 @@ def forward_flops(network) -> float:
             positions = np.prod(layer.output.shape[1:3])
         total += 2 * positions * np.prod(layer.kernel.shape)
     return float(total)
+
+
+def native_bfloat16() -> bool:
+    """Return whether the processor multiplies bfloat16 numbers itself.
+
+    Elsewhere they are converted at every product, which takes longer than
+    float32. A system that does not tell has none.
+    """
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(text.split())
 
 
 def resident_memory() -> dict[str, float]:

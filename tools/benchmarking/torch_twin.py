@@ -69,11 +69,17 @@ class Twin(nn.Module):
             arrays.
         channels_last: whether images and kernels have that memory format.
         bfloat16: whether the networks run under bfloat16 autocast.
+        compiled: whether energy and decoder are compiled by `torch.compile`.
         device: device of the networks, "cpu" or "cuda".
     """
 
     def __init__(
-        self, weights, channels_last=False, bfloat16=False, device="cpu"
+        self,
+        weights,
+        channels_last=False,
+        bfloat16=False,
+        compiled=False,
+        device="cpu",
     ):
         super().__init__()
         encoder, decoder = weights
@@ -97,6 +103,10 @@ class Twin(nn.Module):
                     memory_format=self.memory_format
                 )
         self.to(device)
+        if compiled:
+            # The whole energy, so that its losses are fused as well.
+            self.__dict__["energy"] = torch.compile(self.energy)
+            self.__dict__["decode"] = torch.compile(self.decode)
 
     def autocast(self):
         """Return the context that the networks run in."""
