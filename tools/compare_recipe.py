@@ -32,7 +32,7 @@ from nae_tf.runs.disk import write_atomically
 from reproduction import cells
 
 SEEDS = (0, 1, 2)
-_MNIST_TRAIN, _MNIST_TEST = 2_000, 1_000
+_MNIST_TEST = 1_000
 
 # Training inliers, test inliers, test outliers.
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -45,16 +45,22 @@ def digits(held_out: int, seed: int) -> Arrays:
     return _read(task.train), _read(task.test), _read(outliers)
 
 
-def small_mnist(held_out: int, seed: int) -> Arrays:
-    """Read 2,000 training and up to 1,000 test images of each kind, 14x14."""
+def mnist(held_out: int, seed: int, num_train: int) -> Arrays:
+    """Read training images and up to 1,000 test images of each kind."""
     task = mnist_holdout(held_out)
     [outliers] = task.outliers.values()
     rng = np.random.default_rng(seed)
-    train = rng.permutation(_read(task.train))[:_MNIST_TRAIN]
+    train = rng.permutation(_read(task.train))[:num_train]
     test, outliers = (
         rng.permutation(_read(examples))[:_MNIST_TEST]
         for examples in (task.test, outliers)
     )
+    return train, test, outliers
+
+
+def small_mnist(held_out: int, seed: int, num_train: int = 5_000) -> Arrays:
+    """Read images of MNIST at half their width, 14x14."""
+    train, test, outliers = mnist(held_out, seed, num_train)
     return _halved(train), _halved(test), _halved(outliers)
 
 

@@ -1,0 +1,201 @@
+"""Search how long `NAEDetector` trains NAE on images.
+
+    python tools/search_image_steps.py
+    python tools/search_image_steps.py --show
+
+After one pre-training NAE is trained at 1e-3 and scored on the way; beside it
+stands the default before this search, 50 steps at 1e-4. The rule by which one
+is taken was written down before (docs/log.md), and no task is one that the
+recipe is reported on. MNIST is read from NAE_TF_DATA_DIR.
+"""
+
+import argparse
+import functools
+import json
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import compare_recipe
+from nae_tf import NAEDetector
+from nae_tf.data.sources import ArrayExamples
+from nae_tf.metrics import auroc
+from nae_tf.runs.disk import write_atomically
+from reproduction import cells
+
+SEEDS = (10, 11, 12)
+LEARNING_RATE, BATCH_SIZE = 1e-3, 64
+LOOKS = (50, 100, 200, 300, 500)
+BEFORE = {"steps": 50, "learning_rate": 1e-4}
+# The recipe's limit, for few images.
+_MAX_PASSES = 100
+_MNIST_TRAIN = 2_000
+
+
+def _few_digits(held_out: int, seed: int) -> compare_recipe.Arrays:
+    train, inliers, outliers = compare_recipe.digits(held_out, seed)
+    return train[:60], inliers, outliers
+
+
+TASKS: dict[str, Callable[[int], compare_recipe.Arrays]] = {
+    **{
+        f"digits, {c}": functools.partial(compare_recipe.digits, c)
+        for c in (1, 3, 5)
+    },
+    "digits, 3, 60 images": functools.partial(_few_digits, 3),
+    **{
+        f"MNIST, {c}": functools.partial(
+            compare_recipe.mnist, c, num_train=_MNIST_TRAIN
+        )
+        for c in (1, 3)
+    },
+}
+
+
+class Looks(keras.callbacks.Callback):
+    """Keep the AUROC after some steps, and the seconds that training took."""
+
+    def __init__(self, score: Callable[[], float]):
+        super().__init__()
+        self.score = score
+        self.aurocs: dict[int, float] = {}
+        self.seconds: dict[int, float] = {}
+
+    def on_train_begin(self, logs=None):
+        """Start the clock."""
+        self.step, self.looking, self.start = 0, 0.0, time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Score, on time that is not counted."""
+        self.step += 1
+        if self.step in LOOKS:
+            now = time.monotonic()
+            self.seconds[self.step] = now - self.start - self.looking
+            self.aurocs[self.step] = self.score()
+            self.looking += time.monotonic() - now
+
+
+def run_cell(task: str, seed: int) -> dict:
+    """Train a task; return the AUROCs by steps of NAE."""
+    train, inliers, outliers = TASKS[task](seed)
+
+    def measured(detector):
+        scores = (-detector.score_samples(x) for x in (inliers, outliers))
+        return float(auroc(*scores))
+
+    before = measured(NAEDetector(random_state=seed, **BEFORE).fit(train))
+    detector = NAEDetector(random_state=seed, steps=0).fit(train)
+    autoencoder = measured(detector)
+    examples = ArrayExamples(
+        name="training data",
+        size=len(train),
+        shape=train.shape[1:],
+        num_levels=None,
+        read=lambda: train,
+    )
+    batch_size = min(BATCH_SIZE, len(train))
+    model = detector.model_
+    model.compile(keras.optimizers.Adam(LEARNING_RATE))
+    looks = Looks(lambda: measured(detector))
+    model.fit(
+        examples.training_batches(batch_size, seed),
+        steps_per_epoch=min(LOOKS[-1], _MAX_PASSES * len(train) // batch_size),
+        shuffle=False,
+        verbose=0,
+        callbacks=[looks],
+    )
+    return {
+        "task": task,
+        "seed": seed,
+        "num_train": len(train),
+        "AE": autoencoder,
+        "before": before,
+        "NAE": looks.aurocs,
+        "training_seconds": looks.seconds,
+    }
+
+
+def stored(task: str, seed: int) -> pathlib.Path:
+    """Return the file of a cell."""
+    name = task.replace(",", "").replace(" ", "_")
+    return cells.RESULTS / "image_steps" / f"{name}-seed{seed}.json"
+
+
+def show() -> str:
+    """Return a table of what is stored."""
+    looks = [str(step) for step in LOOKS]
+    lines = [
+        f"| task | seeds | AE | 50 at 1e-4 | {' | '.join(looks)} |",
+        "|" + " --- |" * (4 + len(looks)),
+    ]
+    table, everything = [], []
+    for task in TASKS:
+        found = [
+            json.loads(stored(task, seed).read_text())
+            for seed in SEEDS
+            if stored(task, seed).exists()
+        ]
+        if not found:
+            continue
+        everything += found
+        # A limit of passes ends a training before the later looks.
+        rows = [
+            [cell["AE"], cell["before"]]
+            + [
+                cell["NAE"].get(k, list(cell["NAE"].values())[-1])
+                for k in looks
+            ]
+            for cell in found
+        ]
+        table.append(np.mean(rows, axis=0))
+        lines.append(_row(task, len(found), table[-1]))
+    if table:
+        gains = np.array(table) - np.array(table)[:, :1]
+        lines += [
+            _row("mean", len(table), np.mean(table, axis=0)),
+            _row("worst gain", len(table), gains.min(axis=0)),
+            "",
+            cells.provenance(everything),
+        ]
+    missing = len(TASKS) * len(SEEDS) - len(everything)
+    lines.append(f"missing: {missing} of {len(TASKS) * len(SEEDS)} cells")
+    return "\n".join(lines)
+
+
+def _row(name, counted, values):
+    shown = " | ".join(f"{value:.3f}" for value in values)
+    return f"| {name} | {counted} | {shown} |"
+
+
+def main(arguments: Sequence[str] | None = None):
+    """Compute the missing cells, or print what is stored."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--show", action="store_true", help="Print, and stop.")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    given = parser.parse_args(arguments)
+    if not given.show:
+        origin = cells.current_origin()
+        for seed in given.seeds:
+            for task in TASKS:
+                file = stored(task, seed)
+                if file.exists():
+                    continue
+                start = time.monotonic()
+                cell = run_cell(task, seed) | origin
+                cell["seconds"] = round(time.monotonic() - start, 1)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(file, json.dumps(cell, indent=2) + "\n")
+    print(show())
+
+
+if __name__ == "__main__":
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    main()
