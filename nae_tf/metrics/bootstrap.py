@@ -4,12 +4,18 @@ Inliers and outliers are resampled with replacement, each set for itself, as two
 independent samples (Efron & Tibshirani 1993, chapters 8 and 13). All metrics
 are computed on the same resamples, and scores of other methods for the same
 examples are resampled alike.
+
+Percentile intervals of few examples are too short, as those of the normal
+distribution are where Student's is due. The quantiles are moved out by as much
+as the two differ (Hesterberg, What Teachers Should Know About the Bootstrap,
+The American Statistician 69 (2015), https://arxiv.org/abs/1411.5279).
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+import scipy.stats
 
 from nae_tf.metrics.detection import (
     DetectionCurve,
@@ -74,10 +80,11 @@ def detection_estimates(
     """Compute metrics with percentile bootstrap intervals.
 
     The interval holds the middle `confidence` of the metric's values over the
-    resamples. It follows every monotone change of scale: the interval of 1/FPR
-    is the inverse of that of FPR. It says nothing about the spread between
-    trainings. A metric that is the same in all resamples, such as the AUROC of
-    scores without any overlap, has an interval of length zero.
+    resamples, and of few examples somewhat more (`percentile_interval`). It
+    follows every monotone change of scale: the interval of 1/FPR is the inverse
+    of that of FPR. It says nothing about the spread between trainings. A metric
+    that is the same in all resamples, such as the AUROC of scores without any
+    overlap, has an interval of length zero.
 
     Args:
         inlier_scores: float [num_inliers], higher is more outlying.
@@ -123,25 +130,36 @@ def detection_estimates(
     for block in blocks:
         for name, metric in metrics.items():
             values[name].append(metric(block))
+    num_examples = min(len(inlier_scores), len(outlier_scores))
     estimates = {}
     for name, metric in metrics.items():
         low, high = percentile_interval(
-            np.concatenate(values[name]), confidence
+            np.concatenate(values[name]), confidence, num_examples
         )
         estimates[name] = IntervalEstimate(float(metric(curve)), low, high)
     return estimates
 
 
-def percentile_interval(values, confidence: float) -> tuple[float, float]:
-    """Return the interval that holds the middle `confidence` of `values`.
+def percentile_interval(
+    values, confidence: float, num_examples: int
+) -> tuple[float, float]:
+    """Return the expanded percentile interval of bootstrap values.
 
-    Its ends are two of the values, so infinite ones are no obstacle.
+        tail = Phi(sqrt(n / (n - 1)) * t),  t: (1 - confidence) / 2 quantile
+                                            of Student's, n - 1 degrees
+
+    For 95 % this is .0086 of ten examples, .0231 of a hundred, and .025 of many
+    (Hesterberg 2015). The ends are two of the values, so infinite ones are no
+    obstacle.
 
     Args:
         values: float [num_resamples], no NaN.
         confidence: level of the interval, in (0, 1).
+        num_examples: number n > 0 of examples that are resampled.
     """
-    tail = (1 - confidence) / 2
+    n = max(num_examples, 2)  # One example has no spread at all.
+    student = scipy.stats.t.ppf((1 - confidence) / 2, n - 1)
+    tail = scipy.stats.norm.cdf(np.sqrt(n / (n - 1)) * student)
     low = np.quantile(values, tail, method="lower")
     high = np.quantile(values, 1 - tail, method="higher")
     return float(low), float(high)
