@@ -7,9 +7,9 @@ over many data sets, and how many standard errors lie between. Writes
 tools/results/statistics/simulation.json.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -27,7 +27,8 @@ flags.DEFINE_integer("seed", 0, "Seed of all data sets.")
 RESULTS = cells.RESULTS / "statistics" / "simulation.json"
 
 
-class Promise(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Promise:
     """A promise and what was found.
 
     Attributes:
@@ -188,7 +189,7 @@ def main(_):
                 flush=True,
             )
             rows.append(
-                promise._asdict()
+                dataclasses.asdict(promise)
                 | {"z_score": promise.z_score, "is_kept": promise.is_kept}
             )
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
