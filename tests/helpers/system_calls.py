@@ -62,36 +62,45 @@ def can_trace() -> bool:
 
 
 def before_every_write(
-    process: int, begin: Callable[[], object], observe: Callable[[], object]
-):
-    """Call `observe` before every writing system call, until the process ends.
+    child: subprocess.Popen, observe: Callable[[], object]
+) -> int:
+    """Call `observe` before every writing system call, until the child ends.
 
     Args:
-        process: a child that waits for `begin`.
-        begin: lets it go on.
+        child: a process that waits for a line of its standard input.
         observe: takes nothing; the thread about to write is stopped meanwhile.
 
     Returns:
         The exit status.
     """
+    for _, call in _system_calls(child):
+        if call.op == _ENTRY and call.number in _WRITING:
+            observe()
+    return child.returncode
+
+
+def _system_calls(child):
+    """Let a child go on; yield thread and call before each call and after."""
     options = _TRACE_SYSGOOD | _TRACE_CLONE | _EXIT_KILL
-    for task in pathlib.Path(f"/proc/{process}/task").iterdir():
+    for task in pathlib.Path(f"/proc/{child.pid}/task").iterdir():
         _ptrace(_SEIZE, int(task.name), 0, options)
         _ptrace(_INTERRUPT, int(task.name))
-    begin()
+    child.stdin.write(b"\n")
+    child.stdin.flush()
     info = _SyscallInfo()
+    size = ctypes.sizeof(info)
     while True:
         thread, status = os.waitpid(-1, _WALL)
         if not os.WIFSTOPPED(status):
-            if thread == process:
-                return os.waitstatus_to_exitcode(status)
+            if thread == child.pid:
+                # It has been waited for.
+                child.returncode = os.waitstatus_to_exitcode(status)
+                return
             continue
         received, delivered = os.WSTOPSIG(status), 0
         if received == signal.SIGTRAP | 0x80:
-            size = ctypes.sizeof(info)
             _ptrace(_SYSCALL_INFO, thread, size, ctypes.addressof(info))
-            if info.op == _ENTRY and info.number in _WRITING:
-                observe()
+            yield thread, info
         elif status >> 16 == 0 and received != signal.SIGTRAP:
             delivered = received
         _ptrace(_SYSCALL, thread, 0, delivered)
@@ -135,57 +144,39 @@ def _tell(text):
     raise AssertionError("this process is not traced")
 
 
-def with_faults(process: int, begin: Callable[[], object], folder) -> int:
+def with_faults(child: subprocess.Popen, folder) -> int:
     """Trace a process, whose writes into a folder fail as it asks for.
 
     Args:
-        process: a child that waits for `begin`.
-        begin: lets it go on.
+        child: a process that waits for a line of its standard input.
         folder: the folder; other files are left alone.
 
     Returns:
         The exit status.
     """
-    options = _TRACE_SYSGOOD | _TRACE_CLONE | _EXIT_KILL
-    for task in pathlib.Path(f"/proc/{process}/task").iterdir():
-        _ptrace(_SEIZE, int(task.name), 0, options)
-        _ptrace(_INTERRUPT, int(task.name))
-    begin()
-    info = _SyscallInfo()
-    size = ctypes.sizeof(info)
     folder = os.fsencode(folder)
     left, number, failed = 0, 0, False
     results: dict[int, int] = {}  # By thread, until the call returns.
-    while True:
-        thread, status = os.waitpid(-1, _WALL)
-        if not os.WIFSTOPPED(status):
-            if thread == process:
-                return os.waitstatus_to_exitcode(status)
-            continue
-        received, delivered = os.WSTOPSIG(status), 0
-        if received == signal.SIGTRAP | 0x80:
-            _ptrace(_SYSCALL_INFO, thread, size, ctypes.addressof(info))
-            if info.op != _ENTRY:
-                if thread in results:
-                    _set_register(thread, _RAX, results.pop(thread))
-            elif told := _told(process, info):
-                if told == "off":
-                    if failed:
-                        results[thread] = -errno.EEXIST
-                    left = 0
-                else:
-                    left, number = map(int, told.split("/"))
-                    failed = False
-            elif left and (_file_of(process, info) or b"").startswith(folder):
-                left -= 1
-                if not left:
-                    failed = True
-                    # The system does nothing, and says what it is told to.
-                    _set_register(thread, _ORIG_RAX, -1)
-                    results[thread] = -number
-        elif status >> 16 == 0 and received != signal.SIGTRAP:
-            delivered = received
-        _ptrace(_SYSCALL, thread, 0, delivered)
+    for thread, call in _system_calls(child):
+        if call.op != _ENTRY:
+            if thread in results:
+                _set_register(thread, _RAX, results.pop(thread))
+        elif told := _told(child.pid, call):
+            if told == "off":
+                if failed:
+                    results[thread] = -errno.EEXIST
+                left = 0
+            else:
+                left, number = map(int, told.split("/"))
+                failed = False
+        elif left and (_file_of(child.pid, call) or b"").startswith(folder):
+            left -= 1
+            if not left:
+                failed = True
+                # The system does nothing, and says what it is told to.
+                _set_register(thread, _ORIG_RAX, -1)
+                results[thread] = -number
+    return child.returncode
 
 
 def _set_register(thread, index, value):

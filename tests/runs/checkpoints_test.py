@@ -155,13 +155,7 @@ def test_a_kill_between_any_two_writes_leaves_a_whole_checkpoint(tmp_path):
             states[digest.hexdigest()] = tmp_path / f"state{len(states)}"
             shutil.copytree(path, states[digest.hexdigest()])
 
-    def begin():
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-
-    status = system_calls.before_every_write(process.pid, begin, keep_a_copy)
-    process.returncode = status  # It has been waited for.
-    assert status == 0
+    assert system_calls.before_every_write(process, keep_a_copy) == 0
     keep_a_copy()
     epochs = []
     for state in states.values():

@@ -33,14 +33,7 @@ def faults(folder, *kinds):
         },
     )
     assert process.stdout.readline() == b"ready\n"
-
-    def begin():
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-
-    status = system_calls.with_faults(process.pid, begin, folder)
-    process.returncode = status  # It has been waited for.
-    assert status == 0
+    assert system_calls.with_faults(process, folder) == 0
     return json.loads(process.stdout.read().splitlines()[-1])
 
 
