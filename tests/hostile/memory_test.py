@@ -54,12 +54,58 @@ def repeated_lines(path):
         file.write(b"0,0,0,0\n" * 2**18)
 
 
+def volume(path):
+    nibabel = pytest.importorskip("nibabel")
+    image = nibabel.Nifti1Image(ZEROS.reshape(512, 512, 32), np.eye(4))
+    nibabel.save(image, path)
+
+
+def frames(path):
+    """Frames by run lengths, of which a few stand for all."""
+    pydicom = pytest.importorskip("pydicom")
+    file = pydicom.Dataset()
+    file.file_meta = pydicom.dataset.FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = pydicom.uid.RLELossless
+    file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID = "1.2"
+    file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID = "1.3"
+    file.Rows = file.Columns = 512
+    file.NumberOfFrames = 256
+    file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
+    file.BitsAllocated = file.BitsStored = 8
+    file.HighBit, file.PixelRepresentation = 7, 0
+    file.PixelData = pydicom.encaps.encapsulate([bytes(64)] * 256)
+    file["PixelData"].VR = "OB"
+    file.save_as(path, enforce_file_format=True)
+
+
+def netcdf(path):
+    from scipy.io import netcdf_file
+
+    with netcdf_file(path, "w") as file:
+        file.createDimension("row", 2)
+        file.createVariable("x", "f8", ("row",))[:] = 1.0
+    with path.open("r+b") as file:
+        file.truncate(ZEROS.nbytes)
+
+
+def repeated_rows(path):
+    import pyarrow
+    from pyarrow import parquet
+
+    columns = {name: np.zeros(2**20) for name in "abcdefgh"}
+    parquet.write_table(pyarrow.table(columns), path, compression="gzip")
+
+
 FILES = {
     "a.npz": (compressed, {}),
     "labels.npz": (labels_compressed, {"key": "x", "label_key": "y"}),
     "a.npy": (hole, {}),
     "a.h5": (one_chunk, {}),
     "a.csv.gz": (repeated_lines, {}),
+    "a.nii.gz": (volume, {}),
+    "a.dcm": (frames, {}),
+    "a.nc": (netcdf, {}),
+    "a.parquet": (repeated_rows, {}),
 }
 
 

@@ -1,8 +1,11 @@
 """Readers of medical images: NIfTI by nibabel, DICOM by pydicom."""
 
+import math
+
 import numpy as np
 
 from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.optional import library
 
 
@@ -27,7 +30,10 @@ def read_nifti(path, key, label_key, columns) -> Contents:
 
     _refuse_names(path, key, label_key, columns)
     try:
-        volume = nibabel.as_closest_canonical(nibabel.load(path))
+        volume = nibabel.load(path)
+        # Scaled values are of double precision.
+        check_memory(path, math.prod(volume.shape) * 8)
+        volume = nibabel.as_closest_canonical(volume)
         dtype = np.dtype(volume.get_data_dtype())
         if dtype.kind not in "iuf":
             raise ValueError(f"{path}: expected numbers, received {dtype}.")
@@ -87,6 +93,7 @@ def read_dicom(
                 f"{path} keeps its levels in the upper bits (HighBit "
                 f"{file.HighBit} of {file.BitsStored} bits); shift them down."
             )
+        check_memory(path, _num_levels(file) * file.BitsAllocated // 8)
         stored = pixels.pixel_array(file)
         _refuse_padding(path, file, stored)
     except (
@@ -105,6 +112,11 @@ def read_dicom(
     if int(file.get("NumberOfFrames") or 1) == 1:
         stored = stored[None]
     return Contents(_levels(file, stored, max_level))
+
+
+def _num_levels(file):
+    frames = int(file.get("NumberOfFrames") or 1)
+    return frames * file.Rows * file.Columns * file.get("SamplesPerPixel", 1)
 
 
 def _refuse_padding(path, file, stored):

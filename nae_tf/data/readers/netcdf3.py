@@ -4,6 +4,7 @@ import numpy as np
 
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.packing import check_attributes, packing_of
 from nae_tf.data.readers.tabular import only_array
 from nae_tf.data.readers.units import known_units, unit_of
@@ -34,6 +35,8 @@ def read(path, key, label_key, columns: Columns) -> Contents:
                 f"{path} is of netCDF's 64-bit data format, which SciPy does "
                 "not read; convert it by nccopy -k nc4."
             )
+    # It is read as a whole, and has holes on the disk, or none.
+    check_memory(path, path.stat().st_size)
     try:
         with scipy.io.netcdf_file(path, mmap=False) as file:
             arrays = file.variables
