@@ -305,6 +305,27 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
         self.replay_buffer = self.sampler.make_buffer(
             self.example_shape, self.latent_shape, self.variable_dtype
         )
+        self.manifold = self.sampler.make_manifold(self)
+
+    def make_train_function(self, force: bool = False):
+        """Begin to train, as `fit` and `train_on_batch` do, by Keras's way."""
+        self._update_manifold()
+        return super().make_train_function(force)
+
+    def _update_manifold(self):
+        """Copy the pre-trained networks, if the sampler needs them.
+
+        They change until the first step, and from then on no longer.
+        """
+        if self.manifold is not None and not int(self.num_batches.numpy()):
+            self.manifold.follow(self)
+
+    def saved_children(self, children, save_type):
+        """Leave the manifold of the chains out of exports."""
+        children = super().saved_children(children, save_type)
+        if save_type == "savedmodel":
+            children.pop("manifold", None)
+        return children
 
     def autoencoder(self) -> Autoencoder:
         """Return the autoencoder of the same networks, for pre-training."""
@@ -381,6 +402,7 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             `NegativeSample` of the same batch size as `x`.
         """
         self.forget_graphs_of_other_networks()
+        self._update_manifold()
         return self._compiled_draw(self.as_examples(x), tf.constant(seed))
 
     @functools.cached_property

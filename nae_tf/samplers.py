@@ -172,6 +172,24 @@ class Sampler(Serializable, abc.ABC):
         """
         return None
 
+    def make_manifold(self, model) -> Any:
+        """Make the networks of a model that chains start at, if not its own.
+
+        Args:
+            model: model whose networks are built.
+
+        Returns:
+            A Keras layer, which the model tracks as `manifold`, with a method
+            `follow`: it takes over the weights of the model, which calls it
+            until its first step. None for a sampler without such networks.
+        """
+        return None
+
+    @property
+    def stores_states(self) -> bool:
+        """Whether `make_buffer` makes a buffer."""
+        return type(self).make_buffer is not Sampler.make_buffer
+
     def stored_states(self, negative: NegativeSample):
         """Return the states of a sample that the replay buffer, if any, stores.
 
@@ -360,9 +378,14 @@ class OnManifold(Sampler):
         )
         return cls(latent_chain=latent, visible_chain=visible)
 
+    @property
+    def stores_states(self) -> bool:
+        """Whether replay is on."""
+        return self.replay_ratio > 0
+
     def make_buffer(self, example_shape, latent_shape, dtype):
         """Make the buffer of latents, or None when replay is off."""
-        if self.replay_ratio == 0:
+        if not self.stores_states:
             return None
         return ReplayBuffer(self.replay_capacity, latent_shape, dtype)
 

@@ -57,6 +57,7 @@ MATHEMATICS = [
 MATHEMATICS_OF_METHODS = {
     "baselines.gaussian_mixture",  # DAGMM
     "baselines.spectral_norm",  # IGEBM
+    "baselines.frozen_manifold",  # MPDR
     "baselines.likelihood_model",  # Glow
     "baselines.causal_layers",  # PixelCNN++
     "baselines.logistic_mixture",  # PixelCNN++

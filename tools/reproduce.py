@@ -10,6 +10,8 @@
     python tools/reproduce.py learning_curve  AUROC of table1's NAE by minutes
     python tools/reproduce.py search          try --gin_bindings, and call them
                                               --variant; print all trials
+    python tools/reproduce.py search_by_classes  the same, judged by --digits,
+                                              without --left_out_digits
     python tools/reproduce.py figure1         draw it from a run, --run_dir;
                                               or figures 2, 4, 6 to 9 and 12
     python tools/reproduce.py figure3         the 2-D experiments: train what is
@@ -46,6 +48,7 @@ from reproduction.figures import image_figures, plane_figures
 from reproduction.figures.files import draw
 from reproduction.markdown_tables import Request
 from reproduction.search_budget import search
+from reproduction.search_by_classes import search_by_classes
 
 FLAGS = flags.FLAGS
 FIGURES = plane_figures.FIGURES | image_figures.FIGURES
@@ -64,7 +67,12 @@ flags.DEFINE_list(
     "digits",
     None,
     "Digits to hold out in table1, separated by commas; all by default, in a "
-    "search 9.",
+    "search 9, in one by classes 5,7.",
+)
+flags.DEFINE_list(
+    "left_out_digits",
+    ["1", "9"],
+    "Digits that have no part in a search by classes, separated by commas.",
 )
 flags.DEFINE_list(
     "seeds",
@@ -150,6 +158,12 @@ COMMANDS: dict[str, Callable[[], None]] = {
     ),
     "search": lambda: search(
         request([ablations.DIGIT]), FLAGS.variant, FLAGS.gin_bindings
+    ),
+    "search_by_classes": lambda: search_by_classes(
+        request([5, 7]),
+        FLAGS.variant,
+        [int(digit) for digit in FLAGS.left_out_digits],
+        FLAGS.gin_bindings,
     ),
     **{name: functools.partial(draw_run, name) for name in FIGURES},
     "figure3": lambda: chain_starts.figure3(

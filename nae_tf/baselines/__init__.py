@@ -3,10 +3,11 @@
 There is one file per method, in reading order `dae`, `vae`, `wae`, `rae`,
 `vqvae`, `memae`, `dagmm`, `ganomaly`, `igebm`, `glow`, `pixelcnn`; none imports
 another. The plain autoencoder is `nae_tf.Autoencoder`. `projection_diffusion`
-is no method of its own but a sampler of `NAE`, which makes it MPDR. Other files
-are the mathematics of methods: `gaussian_mixture` of DAGMM; `spectral_norm` of
-IGEBM; `likelihood_model` of the next two; `flow_layers` and `flow_couplings` of
-Glow; `causal_layers` and `logistic_mixture` of PixelCNN++.
+is no method of its own but a sampler of `NAE`, which makes it MPDR; its frozen
+networks are in `frozen_manifold`, and `mixture_of_samplers` has it beside
+others. Other files are the mathematics of methods: `gaussian_mixture` of DAGMM;
+`spectral_norm` of IGEBM; `likelihood_model` of the next two; `flow_layers` and
+`flow_couplings` of Glow; `causal_layers` and `logistic_mixture` of PixelCNN++.
 
 The requirements of a method:
 
@@ -43,6 +44,7 @@ from nae_tf.baselines.ganomaly import GANomaly
 from nae_tf.baselines.glow import Glow
 from nae_tf.baselines.igebm import IGEBM, energy_network
 from nae_tf.baselines.memae import MemAE
+from nae_tf.baselines.mixture_of_samplers import MixtureOfSamplers
 from nae_tf.baselines.pixelcnn import PixelCNN
 from nae_tf.baselines.projection_diffusion import ProjectionDiffusion
 from nae_tf.baselines.rae import RAE
@@ -61,6 +63,7 @@ __all__ = [
     "GANomaly",
     "Glow",
     "MemAE",
+    "MixtureOfSamplers",
     "PixelCNN",
     "ProjectionDiffusion",
     "energy_network",

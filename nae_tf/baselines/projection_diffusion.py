@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from nae_tf.base import randomness
 from nae_tf.base.randomness import Purpose
-from nae_tf.base.setting_checks import check_number
+from nae_tf.base.setting_checks import check_choice, check_number
+from nae_tf.baselines.frozen_manifold import FrozenManifold
 from nae_tf.langevin_chain import LangevinChain
 from nae_tf.samplers import NegativeSample, Sampler
 
@@ -32,11 +33,13 @@ class ProjectionDiffusion(Sampler):
     recovery likelihood: their energy is E(x) / T + c |encode(x) - z~|^2 /
     (2 sigma^2), with the weight c and the sigma of the example.
 
-    MPDR's manifold is a copy of the pre-trained autoencoder that is not trained
-    any more. Here it is the model's own, as it is at the step (`live`): no
-    second set of weights to store.
+    Latents are those of a manifold. MPDR's is a copy of the pre-trained
+    autoencoder that is not trained any more, so pre-train the model first.
 
     Attributes:
+        manifold: "frozen", a copy of the networks as they are before the first
+            step of training, kept with the model; or "live", the networks that
+            are being trained.
         latent_chain: Langevin chain on H(z) = E(decode(z)), on the latent
             space; `gradient_clip="fixed_norm"` as in MPDR.
         noise_range: ends of the uniform distribution of sigma, the standard
@@ -64,12 +67,14 @@ class ProjectionDiffusion(Sampler):
     generates: ClassVar[bool] = False
 
     latent_chain: LangevinChain
+    manifold: str = "frozen"
     noise_range: tuple[float, float] = (0.05, 0.3)
     recovery_weight: float = 0.0
 
     def __post_init__(self):
         """Refuse settings out of range."""
         owner = "ProjectionDiffusion"
+        check_choice(owner, "manifold", self.manifold, ["frozen", "live"])
         check_number(owner, "recovery_weight", self.recovery_weight, "[0, inf)")
         object.__setattr__(self, "noise_range", tuple(self.noise_range))
         # With the recovery likelihood, which divides by it, sigma is not 0.
@@ -105,16 +110,23 @@ class ProjectionDiffusion(Sampler):
             latent_chain=latent, visible_chain=visible, recovery_weight=1e-4
         )
 
+    def make_manifold(self, model) -> FrozenManifold | None:
+        """Copy the networks of the model; None for a live manifold."""
+        return FrozenManifold(model) if self.manifold == "frozen" else None
+
     def draw(self, model, x, buffer, seed) -> NegativeSample:
         """Draw negative samples near the data `x`; there is no buffer."""
         space = model.latent_space
-        z0, deviation = self._diffuse(model, x, seed)
+        manifold = model.manifold if self.manifold == "frozen" else model
+        z0, deviation = self._diffuse(manifold, x, seed)
 
         def potential(x):
             z = model.encode(x)
             energy = model.energy_of_latent(x, z) / model.temperature
             if not self.recovery_weight:
                 return energy
+            if manifold is not model:
+                z = manifold.encode(x)
             distance = tf.reduce_sum(tf.math.squared_difference(z, z0), -1)
             recovery = distance / (2 * tf.square(deviation))
             return energy + self.recovery_weight * recovery
@@ -122,11 +134,11 @@ class ProjectionDiffusion(Sampler):
         # At a point of the sphere the gradient of H(z / |z|) is tangent.
         z, latent = self.latent_chain.run(
             z0,
-            lambda z: potential(model.decode(space.project(z))),
+            lambda z: potential(manifold.decode(space.project(z))),
             randomness.fold_in(seed, Purpose.LATENT_CHAIN),
             project=space.project if space.is_curved else None,
         )
-        x0 = self.visible_chain.clamp(model.decode(z))
+        x0 = self.visible_chain.clamp(manifold.decode(z))
         x_negative, visible = self.visible_chain.run(
             x0, potential, randomness.fold_in(seed, Purpose.VISIBLE_CHAIN)
         )
@@ -139,10 +151,10 @@ class ProjectionDiffusion(Sampler):
             "generate samples from nothing; use its method draw with data."
         )
 
-    def _diffuse(self, model, x, seed):
+    def _diffuse(self, manifold, x, seed):
         """Latents with noise, [batch, latent_dim], and its sigma, [batch]."""
         seed = randomness.fold_in(seed, Purpose.CHAIN_START)
-        z = tf.stop_gradient(model.encode(x))
+        z = tf.stop_gradient(manifold.encode(x))
         deviation = randomness.uniform(
             [tf.shape(z)[0]],
             randomness.fold_in(seed, 1),
@@ -150,6 +162,5 @@ class ProjectionDiffusion(Sampler):
             *self.noise_range,
         )
         noise = randomness.normal(tf.shape(z), seed, z.dtype)
-        return model.latent_space.project(
-            z + deviation[:, None] * noise
-        ), deviation
+        moved = z + deviation[:, None] * noise
+        return manifold.latent_space.project(moved), deviation

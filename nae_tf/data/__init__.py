@@ -6,6 +6,7 @@ from nae_tf.data.examples import Examples
 from nae_tf.data.image_features import image_features
 from nae_tf.data.image_tasks import (
     class_holdout,
+    class_selection,
     mnist_holdout,
     out_of_distribution,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "StreamedExamples",
     "Task",
     "class_holdout",
+    "class_selection",
     "constant",
     "constant_gray",
     "digits_holdout",

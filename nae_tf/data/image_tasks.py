@@ -5,6 +5,7 @@ sets as outliers (Tables 2 and 4). Nothing is downloaded here: the command
 `nae_tf.prepare` does that. Next: `tfds_images`, which reads a data set.
 """
 
+import functools
 from collections.abc import Sequence
 
 import gin
@@ -91,24 +92,13 @@ def class_holdout(
         >>> task.name, task.example_shape  # doctest: +SKIP
         ('fashion_mnist without 5', (28, 28, 1))
     """
-    num_classes = {
-        k: v.num_classes for k, v in IMAGE_SETS.items() if v.num_classes
-    }
-    check_choice("class_holdout", "dataset", dataset, num_classes)
-    classes = range(num_classes[dataset])
     owner = f"class_holdout of {dataset}"
+    classes = _classes_of("class_holdout", dataset)
     check_integer(owner, "held_out_class", held_out_class, 0, classes[-1])
+    split_of = functools.partial(
+        _split_of_classes, dataset, split_seed, data_dir
+    )
     inlier_classes = set(classes) - {held_out_class}
-
-    def split_of(split, kept):
-        return image_examples(
-            dataset,
-            split,
-            classes=kept,
-            split_seed=split_seed,
-            data_dir=data_dir,
-        )
-
     image_shape = IMAGE_SETS[dataset].image_shape
     return task.Task(
         name=f"{dataset} without {held_out_class}",
@@ -121,6 +111,104 @@ def class_holdout(
         outliers={
             f"{dataset} {held_out_class}": split_of("test", {held_out_class})
         },
+    )
+
+
+@gin.register(module="nae_tf")
+def class_selection(
+    dataset: str,
+    judged_classes: Sequence[int],
+    left_out_classes: Sequence[int] = (),
+    split_seed: int = 0,
+    data_dir: str | None = None,
+) -> task.Task:
+    """Hold out classes to choose settings by, on the training file alone.
+
+    Settings for a class that nobody may look at are chosen by other classes:
+    the task is trained without all of them. Its test inliers and outliers are
+    images of the validation split of `class_holdout`, so no test image is ever
+    read, nor an image of the classes that are left out.
+
+    Args:
+        dataset: "mnist", "fashion_mnist", "svhn" or "cifar10".
+        judged_classes: labels of the outlier classes, a set of outliers each.
+        left_out_classes: labels of classes that are neither inliers nor
+            outliers.
+        split_seed: seed of the random validation set, int >= 0.
+        data_dir: folder of tensorflow-datasets; None means the environment
+            variable NAE_TF_DATA_DIR, or else the default of
+            tensorflow-datasets.
+
+    Raises:
+        FileNotFoundError: if the data set is not on disk.
+        ValueError: if there is no such data set or class, a class is named
+            twice, or no class is left or judged.
+
+    Example:
+        >>> from nae_tf.data import class_selection
+        >>> task = class_selection("mnist", [5, 7], [1, 9])  # doctest: +SKIP
+        >>> list(task.outliers)  # doctest: +SKIP
+        ['mnist 5, validation', 'mnist 7, validation']
+    """
+    owner = f"class_selection of {dataset}"
+    classes = _classes_of("class_selection", dataset)
+    for name, labels in [
+        ("judged_classes", judged_classes),
+        ("left_out_classes", left_out_classes),
+    ]:
+        for label in labels:
+            check_integer(owner, name, label, 0, classes[-1])
+    named = [*judged_classes, *left_out_classes]
+    if len(set(named)) < len(named):
+        raise ValueError(
+            f"{owner}: expected every class once, received judged_classes "
+            f"{tuple(judged_classes)} and left_out_classes "
+            f"{tuple(left_out_classes)}."
+        )
+    inlier_classes = set(classes) - set(named)
+    if not judged_classes or not inlier_classes:
+        raise ValueError(
+            f"{owner}: expected one judged class or more and one inlier class "
+            f"or more, received judged_classes {tuple(judged_classes)} and "
+            f"left_out_classes {tuple(left_out_classes)}."
+        )
+    split_of = functools.partial(
+        _split_of_classes, dataset, split_seed, data_dir
+    )
+    validation = split_of("validation", inlier_classes)
+    return task.Task(
+        name=f"{dataset} without {', '.join(map(str, sorted(named)))}",
+        train=split_of("train", inlier_classes),
+        validation=validation,
+        test=validation,
+        selection={
+            "constant_gray": synthetic.constant_gray(
+                IMAGE_SETS[dataset].image_shape, "validation"
+            )
+        },
+        outliers={
+            f"{dataset} {label}, validation": split_of("validation", {label})
+            for label in judged_classes
+        },
+    )
+
+
+def _classes_of(function: str, dataset: str) -> range:
+    """Return the labels of a data set, which has to have some."""
+    num_classes = {
+        k: v.num_classes for k, v in IMAGE_SETS.items() if v.num_classes
+    }
+    check_choice(function, "dataset", dataset, num_classes)
+    return range(num_classes[dataset])
+
+
+def _split_of_classes(dataset, split_seed, data_dir, split, kept):
+    return image_examples(
+        dataset,
+        split,
+        classes=kept,
+        split_seed=split_seed,
+        data_dir=data_dir,
     )
 
 

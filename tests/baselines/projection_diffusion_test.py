@@ -146,3 +146,112 @@ def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message) as caught:
         dataclasses.replace(SAMPLER, **settings)
     assert "\n" not in str(caught.value)
+
+
+def weights_of(manifold):
+    return [np.copy(weight) for weight in manifold.get_weights()]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A model, its networks before the training, its manifold after it."""
+    model = linear_model(ProjectionDiffusion.for_images())
+    pretraining = model.autoencoder()
+    pretraining.compile(keras.optimizers.Adam(1e-2))
+    pretraining.fit(data(32), epochs=2, verbose=0)
+    before = [*model.encoder.get_weights(), *model.decoder.get_weights()]
+    model.compile(keras.optimizers.Adam(1e-2))
+    model.fit(data(32), epochs=2, verbose=0)
+    return model, before
+
+
+def test_the_manifold_is_that_of_the_pretraining(trained):
+    model, before = trained
+    assert np.any(model.encoder.get_weights()[0] != before[0])
+    for weight, expected in zip(
+        weights_of(model.manifold), before, strict=True
+    ):
+        np.testing.assert_array_equal(weight, expected)
+    names = [id(v) for v in model.trainable_variables]
+    assert not {id(v) for v in model.manifold.variables} & set(names)
+
+
+def test_unfreezing_the_model_does_not_train_the_manifold(trained):
+    model, before = trained
+    for flag in (False, True):
+        model.trainable = flag
+    assert len(model.trainable_variables) == len(before)
+    model.compile(keras.optimizers.Adam(1e-2))
+    model.train_on_batch(data(32))
+    np.testing.assert_array_equal(weights_of(model.manifold)[0], before[0])
+
+
+def test_files_and_checkpoints_hold_the_manifold(trained, tmp_path):
+    model, _ = trained
+    expected = weights_of(model.manifold)
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    tf.train.Checkpoint(model=model).write(str(tmp_path / "checkpoint"))
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    by_weights, restored = (
+        linear_model(ProjectionDiffusion.for_images()) for _ in range(2)
+    )
+    by_weights.load_weights(tmp_path / "model.weights.h5")
+    checkpoint = tf.train.Checkpoint(model=restored)
+    checkpoint.read(
+        str(tmp_path / "checkpoint")
+    ).assert_existing_objects_matched()
+    for again in (loaded, by_weights, restored):
+        again.compile(keras.optimizers.Adam(1e-2))
+        again.fit(data(32), epochs=1, verbose=0)
+        for weight, value in zip(
+            weights_of(again.manifold), expected, strict=True
+        ):
+            np.testing.assert_array_equal(weight, value)
+
+
+def test_an_export_has_no_manifold(trained, tmp_path):
+    model, _ = trained
+    tf.saved_model.save(model, str(tmp_path))
+    variables = tf.train.list_variables(str(tmp_path / "variables/variables"))
+    names = [name for name, _ in variables]
+    assert names and not [name for name in names if "manifold" in name]
+
+
+def test_chains_start_at_the_frozen_manifold(trained):
+    model, before = trained
+    x = data()
+    still = LangevinChain(0, 1.0)
+    model.sampler = ProjectionDiffusion(
+        latent_chain=still, visible_chain=still, noise_range=(0.0, 0.0)
+    )
+    negative = model.sampler.draw(model, tf.constant(x), None, (0, 0))
+    expected = normalised(x @ before[0]) @ before[1]
+    np.testing.assert_allclose(negative.x, expected, rtol=1e-9)
+    live = dataclasses.replace(model.sampler, manifold="live")
+    np.testing.assert_allclose(
+        live.draw(model, tf.constant(x), None, (0, 0)).x,
+        model(x),
+        rtol=1e-9,
+    )
+
+
+def test_a_network_that_cannot_be_copied_is_named():
+    class Unknown(keras.layers.Layer):
+        def __init__(self, dense):
+            super().__init__(dtype="float64", name="mine")
+            self.dense = dense
+
+        def call(self, x):
+            return self.dense(x)
+
+        def compute_output_shape(self, shape):
+            return (*shape[:-1], self.dense.units)
+
+    networks = [
+        Unknown(keras.layers.Dense(units, dtype="float64"))
+        for units in (LATENT_DIM, NUM_FEATURES)
+    ]
+    model = NAE(*networks, sampler=SAMPLER, dtype="float64")
+    with pytest.raises(ValueError, match="copy of the network 'mine', which"):
+        model.build((None, NUM_FEATURES))

@@ -80,6 +80,46 @@ def test_mnist_holdout_keeps_the_held_out_digit_out_of_everything(real):
     assert [split.name for split in task.selection.values()] == ["ConstantGray"]
 
 
+def test_classes_to_select_by_are_of_the_validation_split(real):
+    task = real(image_tasks.class_selection, "mnist", [7, 5], [1, 9])
+    holdout = image_tasks.mnist_holdout(9)
+    file = {
+        label: hashes(images) for label, images in mnist_file("train").items()
+    }
+    kept = set.union(*(file[label] for label in (0, 2, 3, 4, 6, 8)))
+    train, validation = (
+        hashes(grey_levels(split)) for split in (task.train, task.validation)
+    )
+    assert train | validation == kept
+    assert not train & validation
+    # The split is that of the tables' trainings.
+    assert train == hashes(grey_levels(holdout.train)) & kept
+    assert hashes(grey_levels(task.test)) == validation
+    assert list(task.outliers) == ["mnist 7, validation", "mnist 5, validation"]
+    for label, outliers in zip((7, 5), task.outliers.values(), strict=True):
+        images = hashes(grey_levels(outliers))
+        assert images == hashes(grey_levels(holdout.validation)) & file[label]
+    assert [split.name for split in task.selection.values()] == ["ConstantGray"]
+
+
+@pytest.mark.parametrize(
+    ("judged", "left_out", "message"),
+    [
+        ([], [9], "one judged class or more"),
+        ([5], [0, 1, 2, 3, 4, 6, 7, 8, 9], "one inlier class or more"),
+        ([5, 7], [7], "expected every class once"),
+        ([10], [], "judged_classes"),
+        ([5], [-1], "left_out_classes"),
+    ],
+)
+def test_classes_that_cannot_be_selected_by_are_refused(
+    judged, left_out, message
+):
+    with pytest.raises(ValueError, match=message) as caught:
+        image_tasks.class_selection("mnist", judged, left_out)
+    assert "\n" not in str(caught.value)
+
+
 def test_cifar10_splits_share_no_image(real):
     task = real(
         image_tasks.out_of_distribution, "cifar10", ["noise"], ["mnist_padded"]

@@ -25,6 +25,13 @@ SNAPSHOTS = (
     "baseline/Phase.num_snapshots = 10",
 )
 _PHASES = ("pretraining", "training")
+# Metrics of an epoch that results have.
+_METRICS = (
+    "selection_auroc",
+    "validation_error",
+    "positive_energy",
+    "negative_energy",
+)
 # Names of the mean error of validation data in the phases.
 _ERRORS = ("val_positive_energy", "val_reconstruction_error")
 
@@ -35,7 +42,8 @@ def selection_metrics(run: RunDirectory, experiment: Experiment) -> dict:
     Returns:
         A dictionary "selection" with a dictionary per phase, of the epoch whose
         weights were kept: "epoch", "step", "seconds", "validation_error" and,
-        if the phase has it, "selection_auroc".
+        if the phase has them, "selection_auroc", "positive_energy" and
+        "negative_energy".
     """
     metrics = epoch_metrics(run)
     kept = {}
@@ -97,7 +105,7 @@ def epoch_metrics(run: RunDirectory) -> dict[tuple[str, int], dict]:
             name = row["metric"]
             if name in _ERRORS:
                 name = "validation_error"
-            if name in ("selection_auroc", "validation_error"):
+            if name in _METRICS:
                 values[name] = float(row["value"])
     return metrics
 

@@ -62,6 +62,7 @@ ROWS = (
     Row("NAE-OMI", "nae", "NAE", "NAE-OMI"),
     Row("NAE-CD", "nae_cd", "NAE", "NAE-CD"),
     Row("NAE-PCD", "nae_pcd", "NAE", "NAE-PCD"),
+    Row("MPDR", "mpdr", "NAE"),
     Row("AE, NAE's pre-training", "nae", "AE", "AE"),
     Row("`ae`", "ae"),
     Row("`dae`", "dae", paper="DAE"),
