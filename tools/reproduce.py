@@ -8,6 +8,7 @@
     python tools/reproduce.py likelihood      bits per dimension of the digits,
                                               and the complexity of images
     python tools/reproduce.py learning_curve  AUROC of table1's NAE by minutes
+    python tools/reproduce.py minutes         minutes until it was .80, .90
     python tools/reproduce.py search          try --gin_bindings, and call them
                                               --variant; print all trials
     python tools/reproduce.py search_by_classes  the same, judged by --digits,
@@ -155,6 +156,9 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "likelihood": lambda: likelihood.likelihood(request([likelihood.DIGIT])),
     "learning_curve": lambda: learning_curve.draw_learning_curves(
         mnist_tables.holdout_cells(request(), ["nae"])
+    ),
+    "minutes": lambda: learning_curve.print_minutes(
+        mnist_tables.holdout_cells(request(), FLAGS.methods or ["nae"])
     ),
     "search": lambda: search(
         request([ablations.DIGIT]), FLAGS.variant, FLAGS.gin_bindings

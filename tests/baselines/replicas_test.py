@@ -7,8 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from methods import METHODS
+from methods import METHODS as OTHER_METHODS
 from tiny_runs import ROOT
+
+METHODS = [*OTHER_METHODS, "mpdr"]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tiny_models import image_networks, short_sampler, vector_networks
 
 from nae_tf import NAE, Autoencoder, langevin_chain, samplers
 from nae_tf.base import randomness
-from nae_tf.baselines import dae, glow, rae, vae
+from nae_tf.baselines import dae, glow, projection_diffusion, rae, vae
 from nae_tf.training.distribution import make_strategy
 
 NARROW = [
@@ -47,6 +47,10 @@ SETTINGS = {
     "igebm": [
         "PersistentContrastiveDivergence.replay_ratio = 0.0",
         "igebm/LangevinChain.num_steps = 2",
+    ],
+    "mpdr": [
+        "latent/mpdr/LangevinChain.num_steps = 2",
+        "visible/mpdr/LangevinChain.num_steps = 2",
     ],
     # Every example has dropout of its own.
     "pixelcnn": ["PixelCNN.dropout = 0.0"],
@@ -147,7 +151,10 @@ def refusal(strategy):
 
 
 two_replicas = make_strategy(2)
-for module in (dae, glow, rae, vae, langevin_chain, samplers):
+for module in (
+    *(dae, glow, projection_diffusion, rae, vae),
+    *(langevin_chain, samplers),
+):
     module.randomness = types.SimpleNamespace(
         **vars(randomness) | {"normal": equal_noise, "uniform": equal_noise}
     )

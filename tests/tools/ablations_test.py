@@ -285,3 +285,18 @@ def test_a_learning_curve_shows_every_snapshot(monkeypatch):
     assert held_out.get_xydata().tolist() == [[5, 0.5], [10, 0.6], [15, 0.8]]
     assert selection.get_xydata().tolist() == [[10, 0.9], [15, 1.0]]
     assert set(end.get_xdata()) == {5}
+
+
+def test_the_minutes_to_an_auroc_are_those_of_a_snapshot(capsys):
+    request = Request("cpu", seeds=(0, 1), show=True, digits=(9,))
+    wanted = mnist_tables.holdout_cells(request, ["nae"])
+    cell = wanted["nae", 9, 1]
+    store(cell)
+    curve = [
+        point("training", *each) for each in [(5, 0.5), (8, 0.85), (9, 0.8)]
+    ]
+    cell.stored.write_text(json.dumps(cell.results() | {"curve": curve}))
+    learning_curve.print_minutes(wanted)
+    rows, _ = printed_rows(capsys)
+    dash = "\N{EN DASH}"
+    assert rows["nae"] == ["9", "1", "8.0", dash, "9.0", "0.800"]

@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from tiny_models import vector_nae
+from tiny_models import short_sampler, vector_nae
 
+from nae_tf import LangevinChain
+from nae_tf.baselines import MixtureOfSamplers, ProjectionDiffusion
 from nae_tf.training import ExactResume
 
 X = np.random.default_rng(0).normal(size=(22, 4)).astype(np.float32)
@@ -29,6 +31,15 @@ class KillAt(keras.callbacks.Callback):
 
 def nae(weight_seed=0):
     return vector_nae(weight_seed, temperature_learning_rate=0.1), X
+
+
+def mixture(weight_seed=0):
+    """Half of a batch from a buffer, half from a frozen manifold."""
+    chain = LangevinChain(2, 0.1, 0.05)
+    near = ProjectionDiffusion(latent_chain=chain, visible_chain=chain)
+    sampler = MixtureOfSamplers(samplers=(short_sampler(), near))
+    settings = {"temperature_learning_rate": 0.1, "sampler": sampler}
+    return vector_nae(weight_seed, **settings), X
 
 
 def other_model(weight_seed=0):
@@ -66,7 +77,7 @@ def numbers(model):
     return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
-@pytest.mark.parametrize("make", [nae, other_model])
+@pytest.mark.parametrize("make", [nae, mixture, other_model])
 def test_a_killed_fit_goes_on_bit_for_bit(make, tmp_path):
     whole = make()
     history = train(whole, tmp_path / "whole")

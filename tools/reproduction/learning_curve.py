@@ -16,6 +16,7 @@ from nae_tf.training.run_data import with_data_of_run
 from nae_tf.training.snapshots import load_snapshot, snapshots
 from reproduction.cells import Cell
 from reproduction.figures.files import draw
+from reproduction.markdown_tables import MISSING, print_table
 from reproduction.plots.images import INLIER, NEUTRAL
 
 # Bindings that make a run keep snapshots, all of which are scored.
@@ -24,6 +25,8 @@ SNAPSHOTS = (
     "training/Phase.num_snapshots = 10",
     "baseline/Phase.num_snapshots = 10",
 )
+# AUROCs whose times are told.
+_LEVELS = (0.8, 0.9)
 _PHASES = ("pretraining", "training")
 # Metrics of an epoch that results have.
 _METRICS = (
@@ -120,6 +123,49 @@ def _aurocs(detector, experiment: Experiment) -> dict[str, float]:
         name: auroc(inliers, scores(outliers))
         for name, outliers in experiment.task.outliers.items()
     }
+
+
+def minutes_to(curve: Sequence[dict], outliers: str, level: float):
+    """Return the minutes after which a run first had an AUROC, or None.
+
+    Args:
+        curve: the "curve" of a cell's results.
+        outliers: name of the outlier set.
+        level: AUROC to reach, in [0, 1].
+    """
+    for point in curve:
+        if point["auroc"][outliers] >= level:
+            return point["seconds"] / 60
+    return None
+
+
+def print_minutes(cells: Mapping[tuple[str, int, int], Cell]):
+    """Print when the stored cells of Table 1 first reached some AUROCs.
+
+    A curve has a point per snapshot, so the time is that of a snapshot.
+
+    Args:
+        cells: cells of Table 1 by method, digit and seed.
+    """
+    rows = []
+    for (method, digit, seed), cell in cells.items():
+        if not (result := cell.results()):
+            continue
+        curve, name = result["curve"], f"mnist {digit}"
+        times = [minutes_to(curve, name, level) for level in _LEVELS]
+        rows.append(
+            [
+                method,
+                str(digit),
+                str(seed),
+                *(MISSING if t is None else f"{t:.1f}" for t in times),
+                f"{curve[-1]['seconds'] / 60:.1f}",
+                f"{curve[-1]['auroc'][name]:.3f}",
+            ]
+        )
+    levels = [f"minutes to {level:.2f}" for level in _LEVELS]
+    header = ["method", "digit", "seed", *levels, "minutes", "AUROC at the end"]
+    print_table(header, rows)
 
 
 def draw_learning_curves(cells: Mapping[tuple[str, int, int], Cell]):
