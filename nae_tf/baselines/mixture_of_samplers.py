@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
 
 import gin
 import keras
@@ -63,13 +62,6 @@ class MixtureOfSamplers(Sampler):
     samplers: tuple[Sampler, ...]
     shares: tuple[float, ...] | None = None
 
-    has_latent_chain: ClassVar = property(
-        lambda self: all(s.has_latent_chain for s in self.samplers)
-    )
-    generates: ClassVar = property(
-        lambda self: any(s.generates for s in self.samplers)
-    )
-
     def __post_init__(self):
         """Refuse samplers and shares that do not go together."""
         owner = "MixtureOfSamplers"
@@ -106,6 +98,16 @@ class MixtureOfSamplers(Sampler):
             ("visible_chain", chain),
         ]:
             object.__setattr__(self, name, value)
+
+    @property
+    def has_latent_chain(self) -> bool:  # type: ignore[override]
+        """Whether all samplers have a latent chain."""
+        return all(s.has_latent_chain for s in self.samplers)
+
+    @property
+    def generates(self) -> bool:  # type: ignore[override]
+        """Whether a sampler can draw samples of nothing but noise."""
+        return any(s.generates for s in self.samplers)
 
     @property
     def stores_states(self) -> bool:
