@@ -15,6 +15,7 @@ import json
 import pathlib
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,7 +31,7 @@ from reproduction import cells
 SEEDS = (10, 11, 12)
 LEARNING_RATE, BATCH_SIZE = 1e-3, 64
 LOOKS = (50, 100, 200, 300, 500)
-BEFORE = {"steps": 50, "learning_rate": 1e-4}
+BEFORE: dict[str, Any] = {"steps": 50, "learning_rate": 1e-4}
 # The recipe's limit, for few images.
 _MAX_PASSES = 100
 _MNIST_TRAIN = 2_000
