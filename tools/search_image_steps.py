@@ -1,6 +1,6 @@
 """Search how long `NAEDetector` trains NAE on images.
 
-    python tools/search_image_steps.py
+    python tools/search_image_steps.py --max_passes=15 --seeds 11 12
     python tools/search_image_steps.py --show
 
 After one pre-training NAE is trained at 1e-3 and scored on the way; beside it
@@ -23,6 +23,7 @@ import tensorflow as tf
 
 import compare_recipe
 from nae_tf import NAEDetector
+from nae_tf.base.step_budget import limited_steps
 from nae_tf.data.sources import ArrayExamples
 from nae_tf.metrics import auroc
 from nae_tf.runs.disk import write_atomically
@@ -32,8 +33,8 @@ SEEDS = (10, 11, 12)
 LEARNING_RATE, BATCH_SIZE = 1e-3, 64
 LOOKS = (50, 100, 200, 300, 500)
 BEFORE: dict[str, Any] = {"steps": 50, "learning_rate": 1e-4}
-# The recipe's limit, for few images.
-_MAX_PASSES = 100
+# For few images: the recipe's limit, and that of the ensembles.
+LIMITS = (100, 15)
 _MNIST_TRAIN = 2_000
 
 
@@ -58,29 +59,30 @@ TASKS: dict[str, Callable[[int], compare_recipe.Arrays]] = {
 
 
 class Looks(keras.callbacks.Callback):
-    """Keep the AUROC after some steps, and the seconds that training took."""
+    """Keep the AUROC after some steps and the last, and CPU seconds of them."""
 
-    def __init__(self, score: Callable[[], float]):
+    def __init__(self, last: int, score: Callable[[], float]):
         super().__init__()
+        self.looks = {*LOOKS, last}
         self.score = score
         self.aurocs: dict[int, float] = {}
         self.seconds: dict[int, float] = {}
 
     def on_train_begin(self, logs=None):
         """Start the clock."""
-        self.step, self.looking, self.start = 0, 0.0, time.monotonic()
+        self.step, self.looking, self.start = 0, 0.0, time.process_time()
 
     def on_train_batch_end(self, batch, logs=None):
         """Score, on time that is not counted."""
         self.step += 1
-        if self.step in LOOKS:
-            now = time.monotonic()
+        if self.step in self.looks:
+            now = time.process_time()
             self.seconds[self.step] = now - self.start - self.looking
             self.aurocs[self.step] = self.score()
-            self.looking += time.monotonic() - now
+            self.looking += time.process_time() - now
 
 
-def run_cell(task: str, seed: int) -> dict:
+def run_cell(task: str, seed: int, max_passes: int) -> dict:
     """Train a task; return the AUROCs by steps of NAE."""
     train, inliers, outliers = TASKS[task](seed)
 
@@ -101,10 +103,12 @@ def run_cell(task: str, seed: int) -> dict:
     batch_size = min(BATCH_SIZE, len(train))
     model = detector.model_
     model.compile(keras.optimizers.Adam(LEARNING_RATE))
-    looks = Looks(lambda: measured(detector))
+    passing = len(train) / batch_size
+    steps = limited_steps(LOOKS[-1], max_passes, passing)
+    looks = Looks(steps, lambda: measured(detector))
     model.fit(
         examples.training_batches(batch_size, seed),
-        steps_per_epoch=min(LOOKS[-1], _MAX_PASSES * len(train) // batch_size),
+        steps_per_epoch=steps,
         shuffle=False,
         verbose=0,
         callbacks=[looks],
@@ -120,36 +124,40 @@ def run_cell(task: str, seed: int) -> dict:
     }
 
 
-def stored(task: str, seed: int) -> pathlib.Path:
+def stored(task: str, seed: int, max_passes: int) -> pathlib.Path:
     """Return the file of a cell."""
     name = task.replace(",", "").replace(" ", "_")
-    return cells.RESULTS / "image_steps" / f"{name}-seed{seed}.json"
+    folder = cells.RESULTS / "image_steps" / f"passes-{max_passes}"
+    return folder / f"{name}-seed{seed}.json"
 
 
 def show() -> str:
-    """Return a table of what is stored."""
-    looks = [str(step) for step in LOOKS]
+    """Return a table of what is stored for every limit of passes."""
+    return "\n\n".join(
+        f"at most {limit} passes\n\n{_table(limit)}" for limit in LIMITS
+    )
+
+
+def _table(max_passes: int) -> str:
     lines = [
-        f"| task | seeds | AE | 50 at 1e-4 | {' | '.join(looks)} |",
-        "|" + " --- |" * (4 + len(looks)),
+        "| task | seeds | AE | 50 at 1e-4 "
+        + "".join(f"| {step} " for step in LOOKS)
+        + "|",
+        "|" + " --- |" * (4 + len(LOOKS)),
     ]
     table, everything = [], []
     for task in TASKS:
         found = [
-            json.loads(stored(task, seed).read_text())
+            json.loads(stored(task, seed, max_passes).read_text())
             for seed in SEEDS
-            if stored(task, seed).exists()
+            if stored(task, seed, max_passes).exists()
         ]
         if not found:
             continue
         everything += found
-        # A limit of passes ends a training before the later looks.
         rows = [
             [cell["AE"], cell["before"]]
-            + [
-                cell["NAE"].get(k, list(cell["NAE"].values())[-1])
-                for k in looks
-            ]
+            + [_auroc_after(step, cell["NAE"]) for step in LOOKS]
             for cell in found
         ]
         table.append(np.mean(rows, axis=0))
@@ -167,6 +175,12 @@ def show() -> str:
     return "\n".join(lines)
 
 
+def _auroc_after(step: int, aurocs: dict[str, float]) -> float:
+    """Return the AUROC after so many steps, or at an earlier end."""
+    steps = [int(key) for key in aurocs]
+    return aurocs[str(max([s for s in steps if s <= step] or [min(steps)]))]
+
+
 def _row(name, counted, values):
     shown = " | ".join(f"{value:.3f}" for value in values)
     return f"| {name} | {counted} | {shown} |"
@@ -180,16 +194,20 @@ def main(arguments: Sequence[str] | None = None):
     )
     parser.add_argument("--show", action="store_true", help="Print, and stop.")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    parser.add_argument(
+        "--max_passes", type=int, choices=LIMITS, default=LIMITS[0]
+    )
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     given = parser.parse_args(arguments)
     if not given.show:
         origin = cells.current_origin()
         for seed in given.seeds:
-            for task in TASKS:
-                file = stored(task, seed)
+            for task in given.tasks:
+                file = stored(task, seed, given.max_passes)
                 if file.exists():
                     continue
                 start = time.monotonic()
-                cell = run_cell(task, seed) | origin
+                cell = run_cell(task, seed, given.max_passes) | origin
                 cell["seconds"] = round(time.monotonic() - start, 1)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(file, json.dumps(cell, indent=2) + "\n")

@@ -13,8 +13,8 @@ def test_a_training_that_ended_early_counts_by_its_end(tmp_path, monkeypatch):
         ("digits, 1", {"50": 0.7, "100": 0.8, "200": 0.9, "300": 1, "500": 1}),
         ("digits, 3, 60 images", {"50": 0.5, "100": 0.4}),
     ]:
-        file = search_image_steps.stored(task, 10)
-        file.parent.mkdir(exist_ok=True)
+        file = search_image_steps.stored(task, 10, 15)
+        file.parent.mkdir(parents=True, exist_ok=True)
         cell = {"AE": 0.6, "before": 0.6, "NAE": aurocs}
         file.write_text(json.dumps(cell | origin))
     shown = search_image_steps.show().splitlines()
