@@ -90,4 +90,5 @@ html_theme_options = {
     "footer_end": [],
 }
 html_context = {"default_mode": "auto"}
-html_sidebars = {"install": [], "architecture": [], "log": []}
+_ALONE = ("install", "architecture", "reliability", "log")
+html_sidebars: dict[str, list] = {page: [] for page in _ALONE}
