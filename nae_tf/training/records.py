@@ -22,19 +22,20 @@ _TERMS = {
     "val_reconstruction_error": "validation error",
     "positive_energy": "E data",
     "negative_energy": "E samples",
-    "val_positive_energy": "E validation",
     "selection_auroc": "selection AUROC",
-    "sample_distance": "sample distance",
-    "sample_gap": "sample gap",
+    "sample_gap": "gap",
+    "sample_distance": "distance",
     "temperature": "T",
+    "val_positive_energy": "E validation",
     "val_loss": "validation loss",
 }
-# Metrics that a line says by others: the gap is a difference of energies.
+# Metrics that a line says by others: the energies of NAE are its loss, but for
+# small penalties.
 _IMPLIED = {"energy_gap"}
 _EXPLANATIONS = {
     "reconstruction_error": "error: mean squared error of reconstructions",
-    "positive_energy": "E: energy, the reconstruction error; data: training "
-    "examples; samples: negative samples",
+    "positive_energy": "E: energy, the error; samples: negative samples; gap, "
+    "distance: of samples from data",
 }
 _WIDTH = 99
 
@@ -62,9 +63,11 @@ def epoch_line(title: str, logs: Mapping, end: str = "") -> str:
     Example:
         >>> from nae_tf.training.records import epoch_line
         >>> epoch_line("training 1/9", {"loss": 0.5, "val_loss": 2 / 3})
-        'training 1/9  loss 0.5  validation loss 0.6667'
+        'training 1/9  loss 0.500  validation loss 0.667'
     """
     shown = [name for name in _TERMS if name in logs]
+    if "negative_energy" in shown and "loss" in shown:
+        shown.remove("loss")
     # Without validation's twins, and without the parts of a mean.
     shown += [
         name
@@ -77,10 +80,18 @@ def epoch_line(title: str, logs: Mapping, end: str = "") -> str:
         shown.remove("val_loss")
     line = title
     for name in shown:
-        part = f"  {_TERMS.get(name, name)} {float(logs[name]):.4g}"
+        part = f"  {_TERMS.get(name, name)} {_rounded(logs[name])}"
         if len(line) + len(part) + len(end) <= _WIDTH:
             line += part
     return line + end
+
+
+def _rounded(value) -> str:
+    """Three digits, also where the last of them are zeros.
+
+    Numbers of one length: whether the last metric fits does not depend on luck.
+    """
+    return f"{float(value):#.3g}".rstrip(".")
 
 
 class ReplayBufferMetrics(keras.callbacks.Callback):

@@ -80,7 +80,7 @@ def test_the_time_left_is_by_the_pace_since_it_went_on(display, monkeypatch):
     step = 6
     callback.on_epoch_end(1, {"loss": 0.5})
     # Three steps took a minute, three are left.
-    assert shown.getvalue() == "training 2/3  loss 0.5  (01:00 left)\n"
+    assert shown.getvalue() == "training 2/3  loss 0.500  (01:00 left)\n"
 
 
 def test_a_line_of_nae_has_the_energies_and_fits_a_terminal():
@@ -95,27 +95,39 @@ def test_a_line_of_nae_has_the_energies_and_fits_a_terminal():
         "replay_buffer_age": 1.234e05,
         "outliers/chimera/auroc": 0.75,
         "selection_auroc": 0.125,
+        "sample_gap": -1.5,
     }
     line = records.epoch_line("training 1000/1000", logs, "  (10:10:10 left)")
     assert line.endswith("  (10:10:10 left)") and len(line) < 100
-    for part in ("loss -1.2", "E data 1.235e-05", "E samples 1.234e-05"):
+    for part in ("E data 1.24e-05", "E samples 1.23e-05"):
         assert part in line
     line = records.epoch_line("training 1/40", logs)
     assert len(line) < 100
-    assert "E validation 1.236e-05" in line and "energy_gap" not in line
+    assert "selection AUROC 0.125  gap -1.50" in line
+    assert "energy_gap" not in line and "loss" not in line
+
+
+@pytest.mark.parametrize("energy", [0.00651, 0.0065, 0.00694444])
+def test_zeros_at_the_end_do_not_change_what_fits(energy):
+    logs = {"positive_energy": energy, "negative_energy": 0.00394}
+    logs |= {"selection_auroc": 0.98, "sample_gap": -1.6}
+    line = records.epoch_line("training 21/40", logs, "  (00:55 left)")
+    assert "selection AUROC 0.980  gap -1.60  (00:55" in line
 
 
 def test_a_line_of_another_method_has_its_own_metrics():
     logs = {"loss": 2.0, "kl_divergence": 0.5, "val_kl_divergence": 0.25}
     line = records.epoch_line("training 1/9", logs | {"val_loss": 3.0})
     assert line == (
-        "training 1/9  loss 2  validation loss 3  kl_divergence 0.5"
+        "training 1/9  loss 2.00  validation loss 3.00  kl_divergence 0.500"
     )
     logs = {"loss": 2.0, "val_loss": 3.0, "reconstruction_error": 1.0}
     line = records.epoch_line(
         "pretraining 1/9", logs | {"val_reconstruction_error": 4.0}
     )
-    assert line == "pretraining 1/9  loss 2  error 1  validation error 4"
+    assert line == (
+        "pretraining 1/9  loss 2.00  error 1.00  validation error 4.00"
+    )
 
 
 def test_every_short_name_is_explained():
