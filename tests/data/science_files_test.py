@@ -210,6 +210,8 @@ def test_compressed_records_are_read(tmp_path, compress):
     np.testing.assert_array_equal(read(path).values, X)
     path.write_bytes(compress(plain)[:-12])
     refused("it ends within its (GZIP|ZLIB) data|damaged", path)
+    write_tfrecord(tmp_path / "c.tfrecord", [{"x": plain}])
+    refused("no serialised tensor; write numbers", tmp_path / "c.tfrecord")
     path = tmp_path / "b.tfrecord-00001-of-00002"
     path.write_bytes(plain)
     np.testing.assert_array_equal(read(path).values, X)

@@ -63,6 +63,21 @@ def test_missing_values_of_other_spellings_are_refused(tmp_path, name, value):
     refused("1 values of 1 examples are missing .* number 1 ", path)
 
 
+def test_packings_of_several_parts_are_refused(tmp_path):
+    path = write_array(tmp_path / "a.h5", PACKED, scale_factor=[0.1, 0.2])
+    refused("several values of scalefactor, and which belongs", path)
+    path = write_array(tmp_path / "b.h5", PACKED, scale_factor=[0.1, 0.1])
+    np.testing.assert_allclose(read(path).values, X, rtol=1e-6)
+
+
+def test_an_offset_of_hdf4_is_subtracted_first(tmp_path):
+    hdf4 = {"scale_factor": 0.5, "calibrated_nt": np.int32(5)}
+    path = write_array(tmp_path / "a.h5", PACKED, add_offset=10.0, **hdf4)
+    refused("add_offset is subtracted before it is scaled", path)
+    path = write_array(tmp_path / "b.h5", PACKED, add_offset=0.0, **hdf4)
+    np.testing.assert_allclose(read(path).values, PACKED / 2)
+
+
 @pytest.mark.parametrize("names", [("slope", "intercept"), ("gain", "offset")])
 def test_packings_without_one_formula_are_refused(tmp_path, names):
     path = write_array(tmp_path / "a.h5", PACKED, **dict.fromkeys(names, 0.5))
@@ -93,6 +108,8 @@ def test_codes_are_no_features(tmp_path):
     path = write_array(
         tmp_path / "b.h5", codes, flag_values=[0, 1], flag_meanings="e mu"
     )
+    refused("holds codes of categories", path)
+    path = write_array(tmp_path / "d.h5", codes, flag_masks=[1, 2])
     refused("holds codes of categories", path)
     rows = np.array([(1, 0), (3, 1)], [("a", "i4"), ("kind", kinds)])
     path = write_array(tmp_path / "c.h5", rows)
@@ -190,6 +207,40 @@ def test_points_between_thousands(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"1,5","2,5"\n3,4\n', "line 1: '1,5' may be thousands or a fraction"),
+        ('a,b\n"1,5",2\n', "line 2: .*'1,5'.*; write a decimal point"),
+        ("pt,r\nGeV,mm\n1,2\n", "line 2: .*'GeV'.*; remove a line of units"),
+    ],
+)
+def test_lines_that_are_no_example(tmp_path, text, message):
+    (tmp_path / "a.csv").write_text(text)
+    refused(message, tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("mark", [".", "-", "#DIV/0!", "?"])
+def test_marks_of_missing_numbers_spoil_no_other_row(tmp_path, mark):
+    path = tmp_path / "a.csv"
+    path.write_text(f"a,b\n1.5,{mark}\n3,4\n")
+    refused("column 'b' has no value in line 2", path)
+    [batch] = open_stream(str(path), (2,), 4).batches
+    np.testing.assert_array_equal(batch.load_one(1), [[3, 4]])
+    with pytest.raises(ValueError, match="no value in line 2"):
+        batch.load_one(0)
+
+
+def test_a_table_of_features_in_rows_is_told_by_their_names(tmp_path):
+    path = tmp_path / "a.csv"
+    for text in ("feature,0,1\npt,1,2\nr,3,4\n", ",0,1\nr,3,4\npt,1,2\n"):
+        path.write_text(text)
+        refused("has a feature in each row, as 'pt'", path, names=("pt", "r"))
+    path.write_text("kind,pt,r\npt,1,2\nr,3,4\n")
+    found = read(path, label_key="kind", names=("pt", "r"))
+    np.testing.assert_array_equal(found.values, [[1, 2], [3, 4]])
+
+
 def test_blanks_around_labels_say_nothing(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a, kind\n1, x\n2,x \n")
@@ -233,6 +284,37 @@ def test_times_of_astropy_are_dates(tmp_path):
     table({"t": moments, "b": [2.5, 4.5]}).write(path)
     refused(r"\['t'\] holds dates", path)
     np.testing.assert_array_equal(read(path, drop=["t"]).values, [[2.5], [4.5]])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("units", "days since 2000-01-01", "holds dates"),
+        ("flag_masks", np.array([1, 2], "i2"), "holds codes"),
+        ("nodata", np.int16(25), "1 values of 1 examples are missing"),
+        ("MissingValue", np.int16(25), "1 values of 1 examples are missing"),
+    ],
+)
+def test_classic_netcdf_has_the_same_conventions(
+    tmp_path, name, value, message
+):
+    path = tmp_path / "a.nc"
+    with scipy.io.netcdf_file(path, "w") as file:
+        for axis in "rc":
+            file.createDimension(axis, 2)
+        item = file.createVariable("x", "i2", ("r", "c"))
+        item[:] = PACKED
+        setattr(item, name, value)
+    refused(message, path)
+
+
+def test_blanks_of_unsigned_images_are_missing(tmp_path):
+    fits = pytest.importorskip("astropy.io.fits")
+    for dtype, blank in (("u2", -(2**15)), ("u4", -(2**31)), ("u1", 0)):
+        unit = fits.PrimaryHDU(np.array([[0, 9], [1, 1]], dtype))
+        unit.header["BLANK"] = blank  # A stored number: 0 by then.
+        unit.writeto(tmp_path / f"{dtype}.fits")
+        refused("1 pixels are blank", tmp_path / f"{dtype}.fits")
 
 
 def test_the_newest_classic_netcdf_is_named(tmp_path):
@@ -388,6 +470,24 @@ def test_what_says_nothing_is_passed_over():
         b"P5 4 3 65535\n" + GRAY.astype(">u2").tobytes(), "a.pgm"
     )
     np.testing.assert_array_equal(image[..., 0], GRAY)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("a.csv.zip", "unpack it"),
+        ("a.sav", "write it as CSV or Parquet"),
+        ("a.nrrd", "write it as NIfTI"),
+    ],
+)
+def test_files_of_other_kinds_have_a_remedy(tmp_path, name, hint):
+    (tmp_path / name).write_bytes(b"hello")
+    refused(f"expected a folder of images or .*; {hint}", tmp_path / name)
+
+
+def test_texts_of_octave_are_named(tmp_path):
+    (tmp_path / "a.mat").write_text("# Created by Octave 8.4\n# name: x\n")
+    refused("is a text of Octave; save it by save -v7", tmp_path / "a.mat")
 
 
 def test_arrays_in_a_folder_are_named_by_themselves(tmp_path):

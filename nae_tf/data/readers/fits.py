@@ -43,6 +43,8 @@ def read(path, key, label_key, columns: Columns) -> Contents:
                 if label_key is not None or columns.drop:
                     raise ValueError(f"{title} is an image; it has no columns.")
                 units = known_units({"": unit.header.get("BUNIT")})
+                if "BLANK" in unit.header:
+                    _refuse_blank(fits, path, key)
                 return Contents(_images(title, unit), units=units)
             table = _table(title, unit)
             labels = None if label_key is None else _labels(table, label_key)
@@ -84,14 +86,25 @@ def _extension(path, file, key):
     return key, found
 
 
+def _refuse_blank(fits, path, key):
+    """Refuse pixels of an image that stand for no value, by what is stored.
+
+    astropy passes over a blank that is 0, and over those of integers that it
+    makes unsigned.
+    """
+    with fits.open(path, memmap=False, do_not_scale_image_data=True) as file:
+        name, unit = _extension(path, file, key)
+        blank, stored = unit.header.get("BLANK"), np.asarray(unit.data)
+    count = np.count_nonzero(stored == blank)
+    if count and stored.dtype.kind in "iu":
+        raise ValueError(
+            f"{path}, {name!r}: {count} pixels are blank; repair or remove "
+            "them."
+        )
+
+
 def _images(title, unit):
     values = np.asarray(unit.data)
-    if "BLANK" in unit.header and values.dtype.kind == "f":
-        count = np.count_nonzero(np.isnan(values))
-        if count:
-            raise ValueError(
-                f"{title}: {count} pixels are blank; repair or remove them."
-            )
     if values.ndim > 3:
         raise ValueError(
             f"{title}: expected an image or a stack of images, received an "

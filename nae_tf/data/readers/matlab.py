@@ -9,6 +9,7 @@ from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.tabular import Fields, Source, joined, only_array
 
 _COLOURS = (1, 3, 4)
+_OCTAVE = b"# Created by Octave"
 # What SciPy raises for damaged files.
 _DAMAGED = (
     KeyError,
@@ -64,6 +65,11 @@ def read(path, key, label_key, columns: Columns) -> Contents:
     """
     import scipy.io
 
+    with path.open("rb") as file:
+        if file.read(len(_OCTAVE)) == _OCTAVE:
+            raise ValueError(
+                f"{path} is a text of Octave; save it by save -v7."
+            )
     try:
         kinds = {name: kind for name, _, kind in scipy.io.whosmat(path)}
         if key is None:

@@ -74,11 +74,7 @@ def _names(arrays, variable):
 
 def _values(title, variable):
     stored = np.array(variable.data)
-    attributes = {
-        name: getattr(variable, name)
-        for name in _ATTRIBUTES
-        if hasattr(variable, name)
-    }
+    attributes = vars(variable)["_attributes"]
     check_attributes(title, stored.dtype, attributes)
     packing = packing_of(stored.dtype, attributes, _unwritten(stored.dtype))
     return stored if packing is None else packing.unpack(title, stored)
@@ -97,10 +93,6 @@ def _labels(values):
     return np.array([b"".join(row).decode().strip("\0 ") for row in rows])
 
 
-_ATTRIBUTES = (
-    *("scale_factor", "add_offset", "_FillValue", "missing_value"),
-    *("valid_min", "valid_max", "valid_range", "_Unsigned", "flag_values"),
-)
 _FILLS = {
     "i2": -32767,
     "i4": -2147483647,

@@ -143,7 +143,10 @@ def check_attributes(title, dtype: np.dtype, attributes: Mapping[str, Any]):
         ValueError: if they are codes, or packed in a way that is not clear.
     """
     plain = _plain(attributes)
-    if "enum" in (dtype.metadata or {}) or "flagvalues" in plain:
+    if "enum" in (dtype.metadata or {}) or plain.keys() & {
+        "flagvalues",
+        "flagmasks",
+    }:
         raise ValueError(
             f"{title} holds codes of categories; leave it out, or store "
             "numbers in their place."
@@ -158,6 +161,18 @@ def check_attributes(title, dtype: np.dtype, attributes: Mapping[str, Any]):
         raise ValueError(
             f"{title} holds indices of a palette; store levels of grey or "
             "colours."
+        )
+    for name in ("scalefactor", "addoffset", "scalingfactor", "conversion"):
+        if len(set(_numbers(plain, name))) > 1:
+            raise ValueError(
+                f"{title} is packed with several values of {name}, and which "
+                "belongs to which part is not known; store the values "
+                "themselves."
+            )
+    if "calibratednt" in plain and np.any(plain.get("addoffset", 0)):
+        raise ValueError(
+            f"{title} comes from an HDF4 file, whose add_offset is subtracted "
+            "before it is scaled; store the values themselves."
         )
     if np.any(plain.get("imagewhiteiszero", 0)):
         raise ValueError(

@@ -66,7 +66,7 @@ def open_records(
         value = found[key]
         if value.dtype == object:
             encoded = _only_value(title, key, value)
-            value = images.decode_image(encoded, title, image_shape, max_level)
+            value = _decode(encoded, title, key, image_shape, max_level)
             if first is not None and value.dtype != first.dtype:
                 raise ValueError(
                     f"{title} has values of type {value.dtype}, but record 0 "
@@ -87,6 +87,19 @@ def open_records(
         with contextlib.suppress(ValueError):  # Said when it is its turn.
             first = example(0, found)
     return Records(itertools.chain(start, raw), features, example)
+
+
+def _decode(encoded, title, key, image_shape, max_level):
+    try:
+        return images.decode_image(encoded, title, image_shape, max_level)
+    except ValueError as error:
+        if "is not an image" not in str(error):
+            raise
+        raise ValueError(
+            f"{str(error).rstrip('.')}; the bytes of {key!r} must be an "
+            "encoded image, no serialised tensor; write numbers as a list of "
+            "floats."
+        ) from error
 
 
 def read(
