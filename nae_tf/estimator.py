@@ -23,6 +23,7 @@ from nae_tf.base.forks import refuse_forked
 from nae_tf.base.input_checks import refuse_dates, refuse_masked
 from nae_tf.base.setting_checks import check_number
 from nae_tf.data.image_arrays import unit_images
+from nae_tf.data.readers.codes import warn_of_codes
 from nae_tf.data.sources import ArrayExamples
 from nae_tf.networks.by_size import NETWORKS, image_networks
 from nae_tf.tables import (
@@ -32,7 +33,7 @@ from nae_tf.tables import (
     folds,
 )
 from nae_tf.tables.features import fit_scaler
-from nae_tf.tables.input_errors import in_one_line
+from nae_tf.tables.input_errors import in_one_line, refuse_categories
 from nae_tf.tables.one_nae import fit_phase, make_nae
 from nae_tf.tables.settings import (
     check_settings,
@@ -44,6 +45,7 @@ from nae_tf.tables.settings import (
 sys.modules.setdefault("nae_tf.on_manifold", samplers)
 
 _NUM_MEMBERS = 4
+_REMEDY_OF_CODES = 'make it NaN, and set missing_values="mask"'
 
 
 class NAEDetector(OutlierMixin, BaseEstimator):
@@ -337,6 +339,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
     def _validated(self, X, min_samples: int = 1, reset: bool = False):
         refuse_masked(X)
         refuse_dates(X)
+        refuse_categories(X)
         fitted_to_images = not reset and hasattr(self, "image_shape_")
         if getattr(X, "ndim", 2) > 2 or fitted_to_images:
             return self._validated_images(X, reset)
@@ -358,6 +361,8 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 f"row {unknown.argmax()} (counted from 0), one of "
                 f"{unknown.sum()}; remove these rows."
             )
+        names = getattr(self, "feature_names_in_", None)
+        warn_of_codes("NAEDetector", X, names, _REMEDY_OF_CODES)
         return X
 
     def _validated_images(self, X, reset):

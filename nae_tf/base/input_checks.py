@@ -249,7 +249,11 @@ def refuse_dates(x):
     """
     # A series has both, and one type.
     types = [x.dtype] if hasattr(x, "dtype") else getattr(x, "dtypes", [])
-    if any(getattr(dtype, "kind", "") in ("M", "m") for dtype in types):
+    if any(
+        getattr(dtype, "kind", "") in ("M", "m")
+        or str(dtype).startswith("period[")  # pandas counts days or months.
+        for dtype in types
+    ):
         raise ValueError(
             f"{BAD_INPUT} expected numbers, received dates or durations; leave "
             "them out, or convert them to a number such as hours."

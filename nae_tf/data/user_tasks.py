@@ -9,6 +9,7 @@ import numpy as np
 from nae_tf.base.setting_checks import shown
 from nae_tf.data import synthetic, task
 from nae_tf.data.image_arrays import ImageShape
+from nae_tf.data.readers.doubtful import warn_of_transposed
 from nae_tf.data.readers.paths import (
     Paths,
     read_files,
@@ -323,10 +324,13 @@ def _split(files, inliers, fractions, seed):
             "fractions."
         )
     parts = task.split_indices(len(inliers), sizes, seed)
-    return {
+    splits = {
         split: files.select(f"{files.title}, {split}", inliers[part])
         for split, part in zip(("train", *fractions), parts, strict=True)
     }
+    shape = (files.size, *splits["train"].shape)
+    warn_of_transposed(files.title, shape, files.names)
+    return splits
 
 
 def _default_selection(shape):

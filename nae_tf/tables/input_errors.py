@@ -5,6 +5,36 @@ import numpy as np
 from nae_tf.base.data_frames import is_data_frame
 
 
+def refuse_categories(x):
+    """Refuse columns of categories, whose numbers are names.
+
+    Args:
+        x: the table.
+
+    Raises:
+        ValueError: if there is one; the line names it.
+
+    Example:
+        >>> import pandas as pd
+        >>> from nae_tf.tables.input_errors import refuse_categories
+        >>> kinds = pd.Series([11, 13, 11], dtype="category")
+        >>> refuse_categories(pd.DataFrame({"pdg": kinds}))
+        Traceback (most recent call last):
+        ValueError: NAEDetector: expected numbers, column 'pdg' holds ...
+    """
+    if not is_data_frame(x):
+        return
+    types = getattr(x, "dtypes", ())
+    names = getattr(x, "column_names", x.columns)
+    for name, dtype in zip(names, types, strict=False):
+        if str(dtype) == "category":
+            raise ValueError(
+                f"NAEDetector: expected numbers, column {name!r} holds "
+                "categories; encode it, as by "
+                "sklearn.preprocessing.OneHotEncoder, or make it numbers."
+            )
+
+
 def in_one_line(error: ValueError, x) -> str:
     r"""Return the message of an error for the user of `NAEDetector`.
 

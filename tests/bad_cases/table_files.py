@@ -167,7 +167,7 @@ CASES = {
             ("hexadecimals", "0x10", "line 3: expected numbers, .*'0x10'"),
             ("a unit", "5 km", "line 3: expected numbers, received '5 km'"),
             ("a true minus", "\u22125", "line 3: expected numbers, received"),
-            ("a question mark", "?", r"'\?' in column 'a'; repair or remove"),
+            ("a question mark", "?", "column 'a' has no value in line 3, one"),
             ("NA", "NA", "column 'a' has no value in line 3, one of 1;"),
             ("infinity", "-inf", r"'a' has NaN or .*\(-inf\) in line 3;"),
             ("too much", "1e39", r"'a' has NaN or .*\(1e\+39\) in line 3;"),

@@ -9,7 +9,10 @@ import pytest
 from pyarrow import parquet
 from science_files import read, write_hdf5
 
+from nae_tf.data import user_data
+from nae_tf.data.readers.codes import CodesInParts
 from nae_tf.data.readers.doubtful import Spread, spread_of
+from nae_tf.data.readers.stream import open_stream
 
 RNG = np.random.default_rng(0)
 HEIGHTS = RNG.normal(1.7, 0.1, (60, 2))
@@ -56,6 +59,29 @@ def test_a_number_for_missing_is_named(tmp_path, suffix, code):
     assert "\n" not in line
 
 
+def of_stream(path, batch_size=7):
+    """The lines of all warnings of a file that is read in parts."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for batch in open_stream(str(path), (2,), batch_size).batches:
+            batch.load()
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("code", [-999, 1e20])
+def test_a_file_to_score_is_looked_at_alike(tmp_path, suffix, code):
+    values = HEIGHTS.copy()
+    values[[7, 20, 50], 1] = code
+    values[[3, 4], 0] = -99  # In one part, with others between them.
+    path = write(tmp_path / f"a{suffix}", values)
+    _, [line] = warned(path)
+    assert "2 of 60 values of column" in line and "and of 1 more" in line
+    assert of_stream(path) == [line]
+    write(path, HEIGHTS * np.array([1, 60]) - np.array([0, 40]))
+    assert of_stream(path) == []
+
+
 def test_codes_at_both_ends_and_in_most_rows(tmp_path):
     values = HEIGHTS.copy()
     values[:40, 0] = -999
@@ -79,6 +105,27 @@ def test_jets_of_the_higgs_challenge(tmp_path):
     values = np.column_stack([masses, RNG.normal(size=200)])
     _, [line] = warned(write(tmp_path / "a.npy", values))
     assert "60 of 200 values of column 0 are -999" in line
+
+
+def in_parts(values):
+    """The lines of warnings of values that come in two parts."""
+    codes = CodesInParts("a", None)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for part in np.array_split(np.float32(values), 2):
+            codes.add(part)
+        codes.warn()
+    return [str(warning.message) for warning in caught]
+
+
+def test_jets_in_parts():
+    values = RNG.lognormal(5.7, 0.8, (200, 1)).clip(None, 4_900)
+    values[::3] = -999
+    assert in_parts(values) == [
+        "a: 67 of 200 values of column 0 are -999, far from all others; if "
+        'that means "missing", remove these rows, or leave the column out by '
+        "drop."
+    ]
 
 
 def of(kind, size):
@@ -113,6 +160,7 @@ def test_usual_features_are_not_warned_of(tmp_path, size):
         values = np.column_stack([of(kind, size) for kind in kinds])
         found, lines = warned(write(tmp_path / "a.npy", values.astype(float)))
         assert lines == [], values
+        assert in_parts(values) == []
         assert found.shape == values.shape
 
 
@@ -162,6 +210,52 @@ def test_blocks_of_a_table_have_one_spread(tmp_path):
     parquet.write_table(values, tmp_path / "a.parquet", row_group_size=5)
     _, [line] = warned(tmp_path / "a.parquet")
     assert "column 'day' differ from 20000019.5 by 11.5 (standard" in line
+
+
+# --- Integers that are no numbers ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "zip,b\n00715,2\n91101,5\n",
+            "numbers of column 'zip' have zeros in front, as '00715', which is "
+            "read as 715; if they are codes, leave the column out by drop",
+        ),
+        ("1,05,2,50\n3,25,4,75\n", "column 1 have zeros in front, as '05', "),
+        (
+            "b,day\n" + "".join(f"2,202402{n:02}\n" for n in range(1, 29)),
+            "numbers of column 'day' look like dates, as '20240201'",
+        ),
+    ],
+)
+def test_integers_that_are_written_as_codes_or_dates(tmp_path, text, said):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    _, lines = warned(path)
+    assert said in lines[0] and "\n" not in lines[0]
+    assert of_stream(path) == [lines[0]]
+
+
+def test_other_integers_are_numbers(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [
+        f"{n},{n / 9:08.3f},{20_240_100 + 70_000 * n},00{n}" for n in (0, 7, 3)
+    ]
+    path.write_text("a,b,c,d\n" + "\n".join(rows * 3))
+    _, lines = warned(path, drop=["d"])
+    assert lines == []
+
+
+def test_vectors_that_may_be_columns(tmp_path):
+    np.save(tmp_path / "a.npy", RNG.normal(size=(20, 30)))
+    with pytest.warns(match="20 examples of 30 features are read; if these"):
+        user_data(str(tmp_path / "a.npy"))
+    write(tmp_path / "b.csv", RNG.normal(size=(20, 21)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        user_data(str(tmp_path / "b.csv"))
 
 
 # --- Rows ---------------------------------------------------------------------

@@ -86,6 +86,27 @@ def test_an_error_of_a_few_features_among_many_is_found(wide):
     assert roc_auc_score(np.repeat([1, 0], 50), scores) > 0.9
 
 
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pd.Categorical([1, 3]), "column 'a' holds categories; encode it"),
+        (pd.period_range("2020", periods=2, freq="D"), "received dates"),
+    ],
+)
+def test_names_that_are_numbers_are_refused(fitted, column, message):
+    x = pd.DataFrame({"a": column, "b": [1.5, 2.5], "c": [0.5, 1.5]})
+    with pytest.raises(ValueError, match=message):
+        fitted.score_samples(x)
+
+
+def test_a_number_for_missing_is_named(fitted):
+    x = normals(60, seed=1)
+    x[[3, 9], 1] = -999
+    message = "NAEDetector: 2 of 60 values of column 1 are -999, .*NaN, and set"
+    with pytest.warns(UserWarning, match=message):
+        fitted.score_samples(x)
+
+
 # --- P-values and selection ---------------------------------------------------
 
 

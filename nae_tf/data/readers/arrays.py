@@ -26,11 +26,11 @@ from nae_tf.data.readers.checks import (
     warn_of_axes,
     warn_of_dark_levels,
 )
+from nae_tf.data.readers.codes import warn_of_codes
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import Contents, refuse_special
 from nae_tf.data.readers.doubtful import (
     spread_of,
-    warn_of_codes,
     warn_of_lost_digits,
     warn_of_rows,
 )
@@ -75,7 +75,8 @@ def read_array(
     if reader is None and not is_table(path):
         raise ValueError(
             f"{path}: expected a folder of images or a file named "
-            f"{', '.join('*' + suffix for suffix in (*_READERS, *SUFFIXES))}."
+            f"{', '.join('*' + suffix for suffix in (*_READERS, *SUFFIXES))}"
+            f"{_hint(path)}."
         )
     refuse_special(path)
     if path.stat().st_size == 0:
@@ -119,6 +120,14 @@ def suffix_of(path: pathlib.Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
+def _hint(path):
+    """What to do about a file of a kind that is not read."""
+    kinds = {suffix.lower() for suffix in path.suffixes}
+    return next(
+        (f"; {hint}" for some, hint in _OTHERS.items() if kinds & set(some)), ""
+    )
+
+
 def _without_images(read):
     """A reader of a format that holds arrays alone, none to be decoded."""
     return lambda path, key, label_key, columns, image_shape, max_level: read(
@@ -143,6 +152,14 @@ def _start(path):
         return file.read(1_024)
 
 
+_OTHERS = {
+    (".zip", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z"): "unpack it",
+    (
+        *(".xlsx", ".xls", ".ods", ".sav", ".dta", ".sas7bdat", ".xpt"),
+        *(".rds", ".rdata", ".txt", ".dat", ".jsonl", ".json", ".ecsv"),
+    ): "write it as CSV or Parquet",
+    (".mha", ".mhd", ".nrrd", ".mgz", ".hdr", ".img"): "write it as NIfTI",
+}
 _READERS = {
     suffix: _without_images(read)
     for suffix, read in {

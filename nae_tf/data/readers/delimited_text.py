@@ -5,31 +5,34 @@ import functools
 import io
 import itertools
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from nae_tf.data.readers.header import MISSING, has_header, number
+from nae_tf.data.readers.dialects import (
+    COMMA_NUMBER,
+    SEPARATORS,
+    Dialect,
+    decimal_point_of,
+    refuse_points_of_thousands,
+    separator_of,
+)
+from nae_tf.data.readers.header import (
+    MISSING,
+    has_header,
+    number,
+    refuse_transposed,
+)
 from nae_tf.data.readers.text_blocks import count_lines, line_blocks
 
 # Rows that are looked at to tell separators and headers.
 _ROWS = 1_000
-_SEPARATORS = ("\t", ";", "|")
-_COMMA_NUMBER = re.compile(r"\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*")
-_POINTS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+\s*")
-_BELOW_THOUSAND = re.compile(r"\s*[+-]?\d{1,3}\s*")
-_THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+\s*")
-
-
-class Dialect(NamedTuple):
-    """How numbers are written into lines.
-
-    Attributes:
-        separator: character between fields.
-        decimal_point: "." or ",".
-    """
-
-    separator: str
-    decimal_point: str = "."
+# What numbers may be missing as, also by the errors of spreadsheets; a label
+# "-" is one.
+_ABSENT = MISSING | {
+    *(".", "-", "--", "*"),
+    *("#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"),
+}
 
 
 class Lines(NamedTuple):
@@ -53,11 +56,13 @@ class TextTable(NamedTuple):
         read: function of the positions of features and that of the label, or
             None, that yields these columns as a `pyarrow.Table` of floats and
             texts, and a function that says in what line a row stands.
+        integers: first texts of columns of integers, by their positions.
     """
 
     names: list[str] | None
     num_columns: int
     read: Any
+    integers: Mapping[int, Sequence[str]] = MappingProxyType({})
 
 
 def open_text(
@@ -79,7 +84,7 @@ def open_text(
     rows = _first_rows(title, start)
     if not rows:
         return TextTable(None, 0, lambda *columns: iter(()))
-    separator = _separator(title, path, start)
+    separator = separator_of(path, functools.partial(_first_rows, title, start))
     rows = _first_rows(title, start, separator)
     line, first = rows[0]
     place = f"{title}, line {line}"
@@ -88,14 +93,15 @@ def open_text(
             f"{place} begins with {first[0][:4]!r}: comments are not read; "
             "remove them, and a mark before names of columns."
         )
-    decimal_point = _decimal_point(title, separator, rows)
-    _refuse_points_of_thousands(title, separator, rows)
+    decimal_point = decimal_point_of(title, separator, rows, header)
+    refuse_points_of_thousands(title, separator, rows)
     if len(first) == 1 and re.search("[,;\t|]", first[0]):
         raise ValueError(
             f"{place} has one column, {first[0][:40]!r}; separate the fields "
             "of all lines by commas, or by tabs in a .tsv file."
         )
     fields = [row for _, row in rows]
+    refuse_transposed(title, fields, known)
     names = None
     if has_header(place, fields, header, known, decimal_point):
         names = [name.strip() for name in first]
@@ -110,7 +116,7 @@ def open_text(
         dialect,
         integers,
     )
-    return TextTable(names, len(first), read)
+    return TextTable(names, len(first), read, integers)
 
 
 def _numbered(blocks) -> Iterator[Lines]:
@@ -149,69 +155,17 @@ def _without_lines(lines, count):
     return Lines(b"".join(kept), count)
 
 
-def _separator(title, path, lines):
-    """Return the character that cuts all first lines alike, or a comma."""
-    if path != "-" and ".tsv" in [part.lower() for part in path.suffixes]:
-        return "\t"
-    for separator in _SEPARATORS:
-        counts = {len(row) for _, row in _first_rows(title, lines, separator)}
-        if len(counts) == 1 and counts != {1}:
-            return separator
-    return ","
-
-
-def _decimal_point(title, separator, rows):
-    """Return the decimal point of numbers that commas do not separate."""
-    if separator == ",":
-        return "."
-    with_commas = [
-        (line, text)
-        for line, row in rows
-        for text in row
-        if _COMMA_NUMBER.fullmatch(text)
-    ]
-    if not with_commas:
-        return "."
-    if all(_THOUSANDS.fullmatch(text) for _, text in with_commas):
-        line, text = with_commas[0]
-        raise ValueError(
-            f"{title}, line {line}: {text!r} may be thousands or a fraction; "
-            "write numbers without commas."
-        )
-    return ","
-
-
-def _refuse_points_of_thousands(title, separator, rows):
-    """Refuse 1.234 in a column of whole numbers, where it may be 1234."""
-    if separator == ",":
-        return
-    width = len(rows[0][1])
-    whole = [row for _, row in rows[1:] if len(row) == width]
-    for column in zip(*whole, strict=True):
-        with_points = [text for text in column if "." in text]
-        if (
-            with_points
-            and all(map(_POINTS.fullmatch, with_points))
-            and any(map(_BELOW_THOUSAND.fullmatch, column))
-        ):
-            raise ValueError(
-                f"{title}: {with_points[0]!r} beside whole numbers may be "
-                "thousands or a fraction; write numbers without points between "
-                "thousands, and fractions in all lines alike, as 1.0."
-            )
-
-
 def _integer_columns(rows: Sequence[Sequence[str]], count):
-    """Return the positions of columns whose first numbers are integers."""
-    return [
-        index
+    """Return texts of columns whose first numbers are integers, by place."""
+    return {
+        index: [row[index].strip() for row in rows]
         for index in range(count)
         if rows
         and all(
             len(row) == count and row[index].strip().lstrip("+-").isdecimal()
             for row in rows
         )
-    ]
+    }
 
 
 def _read(title, blocks, names, dialect, integers, features, label=None):
@@ -222,7 +176,7 @@ def _read(title, blocks, names, dialect, integers, features, label=None):
         blocks: `Lines` of the text without its header.
         names: names of all columns.
         dialect: how numbers are written.
-        integers: positions of columns of integers.
+        integers: columns of integers by position.
         features: positions of the columns of numbers.
         label: position of the column of labels, or None.
     """
@@ -239,6 +193,7 @@ def _read(title, blocks, names, dialect, integers, features, label=None):
             **({} if label is None else {str(label): pyarrow.string()}),
         },
         decimal_point=dialect.decimal_point,
+        null_values=[*arrow_csv.ConvertOptions().null_values, *_ABSENT],
     )
     is_single = len(names) == 1
     for lines in blocks:
@@ -278,21 +233,30 @@ def _refuse(title, lines, names, dialect, features):
                 f"{title}, line {line}: expected {len(names)} fields, received "
                 f"{len(row)}."
             )
-        for index in features:
+        numbers = [number(row[i], dialect.decimal_point) for i in features]
+        is_words = len(features) > 1 and not any(
+            re.search(r"\d", row[i]) or row[i].strip() in _ABSENT
+            for i in features
+        )
+        for index, value in zip(features, numbers, strict=True):
             text = row[index]
-            if number(text, dialect.decimal_point) is None:
+            if value is None:
                 raise ValueError(
                     f"{title}, line {line}: expected numbers, received "
-                    f"{text[:40]!r} in column {names[index]!r}{_hint(text)}."
+                    f"{text[:40]!r} in column {names[index]!r}"
+                    f"{_hint(text, is_words)}."
                 )
 
 
-def _hint(text):
-    if text.strip() in MISSING:
+def _hint(text, is_words):
+    """What to do about a text, in a line that has no number or some."""
+    if text.strip() in _ABSENT:
         return "; repair or remove the line"
-    if any(separator in text for separator in (*_SEPARATORS, " ")):
+    if is_words:
+        return "; remove a line of units, or of further names"
+    if any(separator in text for separator in (*SEPARATORS, " ")):
         return "; separate the fields by commas"
-    if _COMMA_NUMBER.fullmatch(text):
+    if COMMA_NUMBER.fullmatch(text):
         return "; write a decimal point, and no commas between thousands"
     if text.strip().lower() in ("true", "false"):
         return "; write 0 and 1"

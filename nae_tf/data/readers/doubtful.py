@@ -1,30 +1,25 @@
 """Warnings of features whose values are probably not what they say.
 
-A number may stand for "missing", and digits may be lost where a file's numbers
-become float32. Neither can be known, so nothing is changed or refused.
+Digits may be lost where a file's numbers become float32, and a row or a column
+may hold no measurements. It cannot be known, so nothing is changed or refused.
 """
 
+import re
 import warnings
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from nae_tf.base.feature_names import Names
 
-# Numbers that programs, surveys and instruments write for "missing".
-_CODES = (
-    *(sign * (10**digits - 1) for digits in range(2, 8) for sign in (-1, 1)),
-    *(-999.9, -99.9, -99.99, -999.25, -9999.25, -1e30, 1e20, 1e30),
-    *(-32768, -2147483648, 9.969209968386869e36, -1.7e38, -3.4028235e38),
-)
-_CODES_AS_STORED = frozenset(float(np.float32(code)) for code in _CODES)
-# Distances to the nearest other value, in standard deviations for a code of
-# "missing", and in ranges of all other values for any number.
-_FAR_FOR_A_CODE, _FAR = 2.0, 3.0
-_LEAST_OTHERS_FOR_A_CODE, _LEAST_OTHERS = 5, 20
 # Rows that tell a counter, and a row of totals, from a coincidence.
 _COUNTED, _SUMMED = 20, 4
 # Float32 keeps a feature if its steps are at most this part of its spread.
 _COARSE = 0.01
+# Rows that tell dates from numbers, which look so in 4 of 100 cases.
+_DATED = 5
+_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+_PADDED = re.compile(r"[+-]?0\d+")
 # Deviations of equal float64 from their mean, relative to it.
 _ROUNDING = 1e-13
 
@@ -112,35 +107,10 @@ def warn_of_lost_digits(title, spread: Spread, names: Names | None):
     mean = spread.mean[first]
     std = np.sqrt(spread.squares[first] / spread.count)
     warnings.warn(
-        f"{title}: the values of {_named(first, names)}{_more(found)} differ "
+        f"{title}: the values of {named(first, names)}{more(found)} differ "
         f"from {mean:.10g} by {std:.3g} (standard deviation), which float32 "
         "can hardly tell; subtract that number in all files, change the unit, "
         "or leave the column out by drop.",
-        stacklevel=2,
-    )
-
-
-def warn_of_codes(title, values: np.ndarray, names: Names | None):
-    """Warn of a number that repeats, far from all others: it may be "missing".
-
-    Args:
-        title: name of the file.
-        values: vectors, float32 [rows, features].
-        names: names of the features, or None.
-    """
-    found = []
-    for index in range(values.shape[1]):
-        found += [
-            (index, code, count) for code, count in _codes(values[:, index])
-        ]
-    if not found:
-        return
-    index, code, count = max(found, key=lambda some: (-some[0], some[2]))
-    features = np.unique([index for index, *_ in found])
-    warnings.warn(
-        f"{title}: {count} of {len(values)} values of {_named(index, names)}"
-        f"{_more(features)} are {code:.7g}, far from all others; if that means "
-        '"missing", remove these rows, or leave the column out by drop.',
         stacklevel=2,
     )
 
@@ -161,7 +131,7 @@ def warn_of_rows(title, values: np.ndarray, names: Names | None):
         for index in np.flatnonzero(is_counter):
             if (values[:, index] - values[0, index] == steps[:, 0]).all():
                 warnings.warn(
-                    f"{title}: {_named(index, names)} counts the rows; if it "
+                    f"{title}: {named(index, names)} counts the rows; if it "
                     "is no feature, leave it out by drop, or remove it.",
                     stacklevel=2,
                 )
@@ -182,44 +152,70 @@ def warn_of_rows(title, values: np.ndarray, names: Names | None):
         )
 
 
-def _codes(values):
-    """Return doubtful values of one feature, and how often each occurs."""
-    found = []
-    for _ in range(2):  # At one end or at both.
-        code = next(
-            filter(
-                lambda end: _is_code(values, end), (values.min(), values.max())
-            ),
-            None,
+def warn_of_transposed(title, shape: tuple[int, ...], names: Names | None):
+    """Warn of vectors without names that are fewer than their features.
+
+    Args:
+        title: name of the examples to train on.
+        shape: [number, features], or that of images, which are passed over.
+        names: names of the features; then it is known what is a column.
+    """
+    if len(shape) == 2 and names is None and shape[0] < shape[1]:
+        number, width = shape
+        warnings.warn(
+            f"{title}: {number} examples of {width} features are read; if "
+            f"these are {width} examples of {number} features, store the "
+            "transpose.",
+            stacklevel=2,
         )
-        if code is None:
-            break
-        is_code = values == code
-        found.append((float(code), int(np.count_nonzero(is_code))))
-        values = values[~is_code]
-    return found
 
 
-def _is_code(values, end):
-    is_end = values == end
-    count = np.count_nonzero(is_end)
-    if count < 2 or len(values) - count < _LEAST_OTHERS_FOR_A_CODE:
-        return False
-    others = values[~is_end].astype(np.float64)
-    low, high = others.min(), others.max()
-    gap = max(low - end, end - high)
-    if float(end) in _CODES_AS_STORED:
-        return high > low and gap >= _FAR_FOR_A_CODE * others.std()
-    if count < 3 or len(others) < _LEAST_OTHERS or gap < _FAR * (high - low):
-        return False
-    # Most values of counts and of dark pixels are equal, with few exceptions.
-    _, counts = np.unique(others, return_counts=True)
-    return len(counts) > 2 and counts.max() <= len(others) / 2
+def warn_of_writing(
+    title, texts: Mapping[int, Sequence[str]], names: Names | None
+):
+    """Warn of integers that are written as codes or dates are.
+
+    Args:
+        title: name of the table.
+        texts: what its first rows say in columns of integers, by the positions
+            of features.
+        names: names of the features, or None.
+    """
+    padded = {
+        index: text
+        for index, column in texts.items()
+        for text in column
+        if _PADDED.fullmatch(text)
+    }
+    if padded:
+        index, text = min(padded.items())
+        warnings.warn(
+            f"{title}: numbers of {named(index, names)}{more(padded)} have "
+            f"zeros in front, as {text!r}, which is read as {int(text)}; if "
+            "they are codes, leave the column out by drop; if they stand "
+            "behind a decimal comma, write points.",
+            stacklevel=2,
+        )
+    dates = {
+        index: column[0]
+        for index, column in texts.items()
+        if len(column) >= _DATED and all(map(_DATE.fullmatch, column))
+    }
+    if dates:
+        index, text = min(dates.items())
+        warnings.warn(
+            f"{title}: the numbers of {named(index, names)}{more(dates)} look "
+            f"like dates, as {text!r}, and jump from month to month; leave the "
+            "column out by drop, or write days since a date.",
+            stacklevel=2,
+        )
 
 
-def _named(index, names):
+def named(index, names: Names | None) -> str:
+    """Name a feature in a message."""
     return f"column {index}" if names is None else f"column {names[index]!r}"
 
 
-def _more(found):
+def more(found) -> str:
+    """Say how many features share what is said of one."""
     return f" (and of {len(found) - 1} more)" if len(found) > 1 else ""

@@ -75,6 +75,29 @@ def has_header(
     return True
 
 
+def refuse_transposed(
+    title, rows: Sequence[Sequence[str]], known: Collection[str]
+):
+    """Refuse a table whose rows are features, by the names in its first column.
+
+    Args:
+        title: name of the table, used in error messages.
+        rows: texts of the first rows.
+        known: names of columns that the table should have.
+
+    Raises:
+        ValueError: if the names stand in its first column.
+    """
+    known = {name for name in known if number(name) is None}
+    column = {row[0].strip() for row in rows}
+    if len(known) > 1 and known <= column and known.isdisjoint(rows[0][1:]):
+        raise ValueError(
+            f"{title} has a feature in each row, as {sorted(known)[0]!r}; "
+            "write its transpose: a column for each feature, and a row for "
+            "each example."
+        )
+
+
 def number(text: str, decimal_point: str = ".") -> float | None:
     """Return the number that a field holds, or None."""
     # Python reads 1_000 as a thousand, and digits of other scripts; in a table

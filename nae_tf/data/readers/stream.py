@@ -20,6 +20,7 @@ from nae_tf.data.readers import (
 )
 from nae_tf.data.readers.arrays import suffix_of
 from nae_tf.data.readers.batches import Batch, ExampleStream, numbers
+from nae_tf.data.readers.codes import CodesInParts
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import refuse_special
 from nae_tf.data.readers.images import list_images, read_image
@@ -156,7 +157,8 @@ def _source_stream(path, source, example_shape, batch_size, columns, max_level):
     source = source.in_order(path, columns.names)
     checks.check_kind(path, source.shape, source.dtype, max_level)
     size = source.shape[0]
-    checked = _Checked(path, _image_shape(example_shape), max_level)
+    image_shape = _image_shape(example_shape)
+    checked = _Checked(path, image_shape, max_level, source.names)
 
     def load(start, stop):
         return checked.as_floats(source.read(start, stop), start)
@@ -235,11 +237,12 @@ def _slices(load, size, batch_size):
 class _Checked:
     """The checks of one file, and what only all of it together can tell."""
 
-    def __init__(self, path, image_shape, max_level):
+    def __init__(self, path, image_shape, max_level, names=None):
         self._path = path
         self._image_shape = image_shape
         self._max_level = max_level
         self._highest, self._dtype = 0, np.dtype(float)
+        self._codes = CodesInParts(path, names)
 
     def as_floats(self, values, start):
         """Check consecutive examples, of which `start` is the first."""
@@ -248,11 +251,14 @@ class _Checked:
         )
         self._highest = max(self._highest, values.max())
         self._dtype = values.dtype
+        if values.ndim == 2:
+            self._codes.add(values)
         return checks.as_floats(values, self._max_level)
 
     def until_the_end(self, batches):
-        """Yield batches, and warn behind the last if images were dark."""
+        """Yield batches, and warn behind the last of what all had."""
         yield from batches
+        self._codes.warn()
         checks.warn_of_dark_levels(
             self._path, self._highest, self._dtype, self._max_level
         )

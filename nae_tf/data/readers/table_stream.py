@@ -8,6 +8,7 @@ import numpy as np
 
 from nae_tf.base.data_frames import arrow_values
 from nae_tf.data.readers.batches import Batch, ExampleStream, numbers
+from nae_tf.data.readers.codes import CodesInParts
 from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.tables import open_rows
 
@@ -70,6 +71,12 @@ def table_stream(
     """
     start = skip * batch_size
     table = open_rows(path, columns=columns, start=start)
+    codes = CodesInParts(path, table.names)
+
+    def looked_at(load, *arguments):
+        values = load(*arguments)
+        codes.add(values)
+        return values
 
     def batches():
         first = start
@@ -77,10 +84,11 @@ def table_stream(
             count = sum(part.table.num_rows for part in parts)
             yield Batch(
                 numbers(first, count),
-                functools.partial(_load, parts),
-                functools.partial(_load_one, parts),
+                functools.partial(looked_at, _load, parts),
+                functools.partial(looked_at, _load_one, parts),
             )
             first += count
+        codes.warn()
 
     return ExampleStream(table.size, batches(), table.names, table.units)
 

@@ -13,7 +13,11 @@ from nae_tf.data.readers.columnar import open_arrow, open_parquet
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.delimited_text import open_text
-from nae_tf.data.readers.doubtful import Spread, warn_of_lost_digits
+from nae_tf.data.readers.doubtful import (
+    Spread,
+    warn_of_lost_digits,
+    warn_of_writing,
+)
 from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.tabular import refuse_counter
 from nae_tf.data.readers.units import Units, known_units
@@ -174,6 +178,12 @@ def _open_text(path, label_key, columns):
         names = columns.features(path, text.names, label_key)
         features = [text.names.index(name) for name in names]
         label = None if label_key is None else text.names.index(label_key)
+    texts = {
+        place: text.integers[column]
+        for place, column in enumerate(features)
+        if column in text.integers
+    }
+    warn_of_writing(path, texts, names)
     return names, text.read(features, label)
 
 

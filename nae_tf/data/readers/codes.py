@@ -1,0 +1,163 @@
+"""Warnings of numbers that may stand for "missing", such as -999.
+
+It cannot be known, so nothing is changed or refused.
+"""
+
+import warnings
+
+import numpy as np
+
+from nae_tf.base.feature_names import Names
+from nae_tf.data.readers.doubtful import more, named
+
+# Numbers that programs, surveys and instruments write for "missing".
+_CODES = (
+    *(sign * (10**digits - 1) for digits in range(2, 8) for sign in (-1, 1)),
+    *(-999.9, -99.9, -99.99, -999.25, -9999.25, -1e30, 1e20, 1e30),
+    *(-32768, -2147483648, 9.969209968386869e36, -1.7e38, -3.4028235e38),
+)
+_AS_STORED = np.unique(np.array(_CODES, np.float32))
+# Distances to the nearest other value, in standard deviations for a code of
+# "missing", and in ranges of all other values for any number.
+_FAR_FOR_A_CODE, _FAR = 2.0, 3.0
+_LEAST_OTHERS_FOR_A_CODE, _LEAST_OTHERS = 5, 20
+_REMEDY = "remove these rows, or leave the column out by drop"
+# Count, sum, sum of squares, lowest and highest of no values.
+_NO_OTHERS = [np.array(value) for value in (0, 0, 0, np.inf, -np.inf)]
+
+
+def warn_of_codes(
+    title, values: np.ndarray, names: Names | None, remedy: str = _REMEDY
+):
+    """Warn of a number that repeats, far from all others: it may be "missing".
+
+    Args:
+        title: name of the file.
+        values: vectors, float [rows, features]; NaN is passed over.
+        names: names of the features, or None.
+        remedy: what to do about them.
+    """
+    columns = (column[~np.isnan(column)] for column in values.T)
+    # Of numbers that have no finite square none is far from another.
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = [
+            (index, code, count)
+            for index, column in enumerate(columns)
+            for code, count in _codes(column)
+        ]
+    _warn_of_found(title, found, len(values), names, remedy)
+
+
+class CodesInParts:
+    """The same for vectors that come in parts, and for known codes alone.
+
+    Each part is looked at once, and none is kept.
+    """
+
+    def __init__(self, title, names: Names | None):
+        """Set what a warning says.
+
+        Args:
+            title: name of the file.
+            names: names of the features, or None.
+        """
+        self._title, self._names = title, names
+        self._rows = 0
+        self._counts: dict[tuple[int, float], int] = {}
+        # Count, sum, sum of squares, lowest and highest of all other values.
+        self._others: list[np.ndarray] = []
+
+    def add(self, values: np.ndarray):
+        """Look at consecutive vectors, float [rows, features], finite."""
+        self._rows += len(values)
+        is_other = np.ones(values.shape, bool)
+        ends = np.stack([values.min(axis=0), values.max(axis=0)])
+        for index in np.flatnonzero(np.isin(ends, _AS_STORED).any(axis=0)):
+            is_code = np.isin(values[:, index], _AS_STORED)
+            is_other[:, index] = ~is_code
+            codes, counts = np.unique(
+                values[is_code, index], return_counts=True
+            )
+            for code, count in zip(codes.tolist(), counts, strict=True):
+                place = (int(index), code)
+                self._counts[place] = self._counts.get(place, 0) + int(count)
+        others = np.where(is_other, values, 0).astype(np.float64)
+        found = [
+            is_other.sum(axis=0),
+            others.sum(axis=0),
+            (others**2).sum(axis=0),
+            values.min(axis=0, where=is_other, initial=np.inf),
+            values.max(axis=0, where=is_other, initial=-np.inf),
+        ]
+        join = (np.add, np.add, np.add, np.minimum, np.maximum)
+        self._others = [
+            combine(before, now)
+            for combine, before, now in zip(
+                join, self._others or _NO_OTHERS, found, strict=True
+            )
+        ]
+
+    def warn(self):
+        """Warn of what all parts together have, in one line."""
+        found = []
+        for (index, code), count in sorted(self._counts.items()):
+            size, total, squares, low, high = (
+                float(some[index]) for some in self._others
+            )
+            if count < 2 or size < _LEAST_OTHERS_FOR_A_CODE:
+                continue
+            std = np.sqrt(max(squares / size - (total / size) ** 2, 0.0))
+            if high > low and max(low - code, code - high) >= (
+                _FAR_FOR_A_CODE * std
+            ):
+                found.append((index, code, count))
+        _warn_of_found(self._title, found, self._rows, self._names)
+
+
+def _warn_of_found(title, found, num_rows, names, remedy=_REMEDY):
+    """Warn of codes, given as positions of features, codes and counts."""
+    if not found:
+        return
+    index, code, count = max(found, key=lambda some: (-some[0], some[2]))
+    features = np.unique([index for index, *_ in found])
+    warnings.warn(
+        f"{title}: {count} of {num_rows} values of {named(index, names)}"
+        f"{more(features)} are {code:.7g}, far from all others; if that means "
+        f'"missing", {remedy}.',
+        stacklevel=3,
+    )
+
+
+def _codes(values):
+    """Return doubtful values of one feature, and how often each occurs."""
+    found = []
+    for _ in range(2 if values.size else 0):  # At one end or at both.
+        code = next(
+            filter(
+                lambda end: _is_code(values, end), (values.min(), values.max())
+            ),
+            None,
+        )
+        if code is None:
+            break
+        is_code = values == code
+        found.append((float(code), int(np.count_nonzero(is_code))))
+        values = values[~is_code]
+    return found
+
+
+def _is_code(values, end):
+    is_end = values == end
+    count = np.count_nonzero(is_end)
+    if count < 2 or len(values) - count < _LEAST_OTHERS_FOR_A_CODE:
+        return False
+    others = values[~is_end].astype(np.float64)
+    low, high = others.min(), others.max()
+    gap = max(low - end, end - high)
+    if np.float32(end) in _AS_STORED:
+        return high > low and gap >= _FAR_FOR_A_CODE * others.std()
+    if count < 3 or len(others) < _LEAST_OTHERS or gap < _FAR * (high - low):
+        return False
+    # Most values of counts and of dark pixels are equal, with few exceptions.
+    _, counts = np.unique(others, return_counts=True)
+    return len(counts) > 2 and counts.max() <= len(others) / 2
