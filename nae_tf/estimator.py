@@ -37,7 +37,7 @@ from nae_tf.tables.input_errors import in_one_line, refuse_categories
 from nae_tf.tables.one_nae import fit_phase, make_nae
 from nae_tf.tables.settings import (
     check_settings,
-    ensemble_steps,
+    nae_steps,
     setting_or_default,
 )
 
@@ -74,13 +74,14 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         pretraining_steps: steps of the autoencoders, >= 0, whatever the number
             of rows; None means 300, with `networks` 1,000, with images 500.
         steps: steps of NAE after them, >= 0; None means 200, but at most 15
-            passes over the rows; with `networks` 200, with images 50.
+            passes over the rows; with `networks` 200, with images 100, but at
+            most 15 passes.
         batch_size: number of examples per step, > 0; None means 64, with
             `networks` 128.
         pretraining_learning_rate: learning rate of Adam for the autoencoders,
             > 0; None means 2e-3, with `networks` or images 1e-3.
         learning_rate: learning rate of Adam for NAE, > 0; None means 2e-3, with
-            `networks` or images 1e-4.
+            `networks` 1e-4, with images 1e-3.
         missing_values: "error" refuses NaN; "mask" leaves NaN out of a row's
             energy, with the mean in its place as input.
         warm_start: whether `fit` goes on from the ensemble of the last call,
@@ -450,7 +451,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             pretraining_steps = self._setting("pretraining_steps")
         columns = features.transform(X)
         batch_size = min(self._setting("batch_size"), len(X))
-        steps = ensemble_steps(self, len(X), batch_size)
+        steps = nae_steps(self, False, len(X), batch_size)
         self._report(
             f"{len(X):,} examples of {X.shape[1]} features, "
             f"{2 * _NUM_MEMBERS} autoencoders of {pretraining_steps} and "
@@ -506,22 +507,30 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             self.latent_space,
             seed,
         )
+        batch_size = min(self._setting("batch_size"), len(inputs))
+        pretraining_steps = self._setting("pretraining_steps")
+        steps = nae_steps(self, X.ndim > 2, len(inputs), batch_size)
         self._report(
             f"{len(inputs):,} examples of shape {X.shape[1:]}, "
-            f"{self._setting('pretraining_steps')} and "
-            f"{self._setting('steps')} steps"
+            f"{pretraining_steps} and {steps} steps"
         )
         # The second phase has another order of examples.
-        for phase, prefix, order, judges in [
-            (model.autoencoder(), "pretraining_", seed, left_out),
-            (model, "", seed + 1, None),
+        for phase, prefix, num_steps, order, judges in [
+            (
+                model.autoencoder(),
+                "pretraining_",
+                pretraining_steps,
+                seed,
+                left_out,
+            ),
+            (model, "", steps, seed + 1, None),
         ]:
             fit_phase(
                 phase,
                 examples,
                 self._setting(f"{prefix}learning_rate"),
-                self._setting(f"{prefix}steps"),
-                self._setting("batch_size"),
+                num_steps,
+                batch_size,
                 order,
                 judges,
             )

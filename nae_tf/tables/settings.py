@@ -16,14 +16,14 @@ DEFAULTS: dict[str, tuple] = {
     "pretraining_learning_rate": (2e-3, 1e-3),
     "learning_rate": (2e-3, 1e-4),
 }
-# Beyond this the members' own rows are worth ever less than those left out.
+# Beyond this a model's own examples are worth ever less than those left out.
 _MAX_PASSES = 15
 IMAGE_DEFAULTS = {
     "pretraining_steps": 500,
-    "steps": 50,
+    "steps": 100,
     "batch_size": 64,
     "pretraining_learning_rate": 1e-3,
-    "learning_rate": 1e-4,
+    "learning_rate": 1e-3,
 }
 
 
@@ -43,28 +43,30 @@ def setting_or_default(detector, name: str, has_images: bool):
     return DEFAULTS[name][detector.networks is not None]
 
 
-def ensemble_steps(detector, num_rows: int, batch_size: int) -> int:
-    """Return the steps of NAE that an ensemble is trained for.
+def nae_steps(detector, has_images: bool, size: int, batch_size: int) -> int:
+    """Return the steps of NAE that a detector is trained for.
 
     Args:
         detector: `NAEDetector`.
-        num_rows: number of rows, > 0.
-        batch_size: rows per member and step, > 0.
+        has_images: whether the detector is fitted to images.
+        size: number of examples, > 0.
+        batch_size: examples per step, of each member of an ensemble, > 0.
 
     Returns:
-        The setting; where it is None, 200, or on small tables as many as pass
-        15 times over the rows.
+        The setting; where it is None, its default, but for the ensemble and for
+        images at most as many as pass 15 times over the examples.
 
     Example:
         >>> from nae_tf import NAEDetector
-        >>> from nae_tf.tables.settings import ensemble_steps
-        >>> [ensemble_steps(NAEDetector(), n, 64) for n in (100, 2_000)]
+        >>> from nae_tf.tables.settings import nae_steps
+        >>> [nae_steps(NAEDetector(), False, n, 64) for n in (100, 2_000)]
         [24, 200]
     """
-    steps = setting_or_default(detector, "steps", has_images=False)
-    if detector.steps is not None:
+    steps = setting_or_default(detector, "steps", has_images)
+    of_networks = detector.networks is not None and not has_images
+    if detector.steps is not None or of_networks:
         return steps
-    return limited_steps(steps, _MAX_PASSES, num_rows / batch_size)
+    return limited_steps(steps, _MAX_PASSES, size / batch_size)
 
 
 def check_settings(detector, for_images: bool, networks):

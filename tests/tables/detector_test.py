@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from nae_tf import NAEDetector
 from nae_tf.tables import Displaced, Projected, TableNAE, training
-from nae_tf.tables.settings import ensemble_steps
+from nae_tf.tables.settings import nae_steps
 
 
 def quick(**settings):
@@ -557,4 +557,11 @@ def test_verbose_is_a_level(verbose):
 
 def test_the_budget_does_not_grow_with_the_rows():
     rows = (5_000, 100_000, 10_000_000)
-    assert {ensemble_steps(NAEDetector(), n, 64) for n in rows} == {200}
+    assert {nae_steps(NAEDetector(), False, n, 64) for n in rows} == {200}
+    assert {nae_steps(NAEDetector(), True, n, 64) for n in rows} == {100}
+
+
+def test_few_images_are_passed_over_fifteen_times():
+    # Batches of all sixty: a step is a pass.
+    assert nae_steps(NAEDetector(), True, 60, 60) == 15
+    assert nae_steps(NAEDetector(steps=70), True, 60, 60) == 70
