@@ -6,6 +6,13 @@ from benchmarking.comparison import Comparison
 from benchmarking.detectors import OURS
 from reproduction.plots.images import INLIER, OUTLIER
 
+# Names of the results' page, where they are not the detectors' own.
+_WORDS = {
+    "FifthNeighbour": "fifth neighbour",
+    "NAEDetector-autoencoder": "NAEDetector, no NAE phase",
+    "PCA-reconstruction": "PCA error",
+}
+
 
 def ranking_figure(comparison: Comparison):
     """Draw mean ranks with their critical difference, and AUROC over seconds.
@@ -30,6 +37,10 @@ def _color(detector: str) -> str:
     return OUTLIER if detector.startswith(OURS) else INLIER
 
 
+def _label(detector: str) -> str:
+    return _WORDS.get(detector, detector.replace("-", " "))
+
+
 def _draw_ranks(axes, comparison: Comparison):
     """Bars of detectors that may rank alike overlap."""
     mean_ranks = comparison.mean_ranks
@@ -48,7 +59,7 @@ def _draw_ranks(axes, comparison: Comparison):
         )
     axes.set(
         yticks=range(len(names)),
-        yticklabels=names,
+        yticklabels=[_label(name) for name in names],
         xlabel="mean rank ± half of the critical difference",
         title="Detectors differ if their bars do not overlap",
     )
@@ -64,7 +75,7 @@ def _draw_seconds(axes, comparison: Comparison):
     for name, x, y in zip(comparison.detectors, seconds, aurocs, strict=True):
         axes.scatter(x, y, color=_color(name))
         axes.annotate(
-            name,
+            _label(name),
             (x, y),
             xytext=(5, 3),
             textcoords="offset points",
