@@ -8,8 +8,8 @@ After one pre-training NAE is trained at 1e-3 and scored on the way; beside it
 stands the default before this search, 50 steps at 1e-4. With --cosine every
 number of steps is a training of its own, whose rate falls to 0, after the
 pre-training of the recipe. The rules by which one is taken were written down
-before (docs/log.md), and no task is one that the recipe is reported on. MNIST is
-read from NAE_TF_DATA_DIR.
+before (docs/log.md), and no task is one that the recipe is reported on. MNIST
+is read from NAE_TF_DATA_DIR.
 """
 
 import argparse
