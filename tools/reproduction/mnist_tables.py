@@ -115,7 +115,10 @@ def method_cell(
                 f"{', '.join(known)}."
             )
     files = [f"gin/{preset}.gin", f"gin/budgets/{budget}.gin"]
-    if method not in SAMPLERS:
+    if method == "mpdr":
+        # A sampler of NAE, whose rate and chains a budget may change.
+        files.insert(1, "gin/methods/mpdr.gin")
+    elif method not in SAMPLERS:
         files.append(f"gin/methods/{method}.gin")
     return Cell(
         name,
