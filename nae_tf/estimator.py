@@ -72,16 +72,18 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             `OnManifold.for_tables()`, with images the chains of
             `OnManifold.for_data`, as long as their pixels ask for.
         pretraining_steps: steps of the autoencoders, >= 0, whatever the number
-            of rows; None means 300, with `networks` 1,000, with images 500.
+            of rows; None means 300, with `networks` 1,000, with images
+            1,500.
         steps: steps of NAE after them, >= 0; None means 200, but at most 15
-            passes over the rows; with `networks` 200, with images 100, but at
+            passes over the rows; with `networks` 200, with images 200, but at
             most 15 passes.
         batch_size: number of examples per step, > 0; None means 64, with
             `networks` 128.
         pretraining_learning_rate: learning rate of Adam for the autoencoders,
             > 0; None means 2e-3, with `networks` or images 1e-3.
         learning_rate: learning rate of Adam for NAE, > 0; None means 2e-3, with
-            `networks` 1e-4, with images 1e-3.
+            `networks` 1e-4, with images 1e-3. With images it falls to 0 along
+            a cosine.
         missing_values: "error" refuses NaN; "mask" leaves NaN out of a row's
             energy, with the mean in its place as input.
         warm_start: whether `fit` goes on from the ensemble of the last call,
@@ -533,6 +535,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 batch_size,
                 order,
                 judges,
+                decays=X.ndim > 2 and phase is model,
             )
         self.model_ = model
         # An ensemble of an earlier fit is gone.

@@ -59,7 +59,14 @@ def make_nae(shape, networks, latent_dim, sampler, latent_space, seed) -> NAE:
 
 
 def fit_phase(
-    model, examples, learning_rate, steps, batch_size, seed, left_out=None
+    model,
+    examples,
+    learning_rate,
+    steps,
+    batch_size,
+    seed,
+    left_out=None,
+    decays=False,
 ):
     """Train a model for a number of steps.
 
@@ -74,11 +81,15 @@ def fit_phase(
             keeps the weights of the smallest loss on them, and training ends
             when a quarter of the steps has not lowered it. None trains to the
             end.
+        decays: whether the learning rate falls to 0 along a cosine.
     """
     if steps == 0:
         return
+    rate = learning_rate
+    if decays:
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(
-        keras.optimizers.Adam(learning_rate),
+        keras.optimizers.Adam(rate),
         run_eagerly=steps < _MIN_STEPS_TO_TRACE,
     )
     batches = examples.training_batches(min(batch_size, examples.size), seed)

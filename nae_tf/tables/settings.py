@@ -6,7 +6,7 @@ from nae_tf.base.setting_checks import (
     check_integer,
     check_number,
 )
-from nae_tf.base.step_budget import limited_steps
+from nae_tf.base.step_budget import RECIPE, limited_steps
 
 # For the ensemble, and for networks.
 DEFAULTS: dict[str, tuple] = {
@@ -18,12 +18,13 @@ DEFAULTS: dict[str, tuple] = {
 }
 # Beyond this a model's own examples are worth ever less than those left out.
 _MAX_PASSES = 15
+# The recipe of `NAE`, but for fewer steps.
 IMAGE_DEFAULTS = {
-    "pretraining_steps": 500,
-    "steps": 100,
-    "batch_size": 64,
-    "pretraining_learning_rate": 1e-3,
-    "learning_rate": 1e-3,
+    "pretraining_steps": RECIPE.pretraining.steps,
+    "steps": 200,
+    "batch_size": RECIPE.batch_size,
+    "pretraining_learning_rate": RECIPE.pretraining.learning_rate,
+    "learning_rate": RECIPE.training.learning_rate,
 }
 
 

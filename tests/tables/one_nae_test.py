@@ -78,3 +78,11 @@ def test_a_fraction_in_vain_is_refused(settings, message):
     detector = NAEDetector(validation_fraction=fraction, **settings)
     with pytest.raises(ValueError, match=message):
         detector.fit(np.eye(9))
+
+
+@pytest.mark.parametrize(("decays", "last"), [(False, 1e-3), (True, 0.0)])
+def test_the_rate_stays_or_falls_to_zero(data, decays, last):
+    model, (examples, _) = autoencoder(), data
+    fit_phase(model, examples, 1e-3, 4, 8, seed=0, decays=decays)
+    rate = float(model.optimizer.learning_rate)
+    assert rate == pytest.approx(last, abs=1e-9)
