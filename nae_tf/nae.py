@@ -9,6 +9,7 @@ samples of the model (Eq. 12), so outliers stop being reconstructed.
 
 import functools
 import math
+from typing import Any
 
 import gin
 import keras
@@ -58,6 +59,8 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
     """
 
     budget = RECIPE.training
+    # None also until the networks are built, as in the first step of `fit`.
+    manifold: Any = None
 
     def __init__(
         self,
