@@ -22,7 +22,7 @@ from nae_tf.base import randomness
 from nae_tf.base.generation import GeneratesSamples, generation_seed
 from nae_tf.base.input_checks import explain_bad_input, pick_in_all
 from nae_tf.base.mixed_precision import full_precision, kernels_cast_once
-from nae_tf.base.replicas import batch_share, replica_id
+from nae_tf.base.replicas import apply_gradients, batch_share, replica_id
 from nae_tf.base.setting_checks import check_number
 from nae_tf.base.some_examples import first_examples
 from nae_tf.base.step_budget import AUTO, RECIPE
@@ -501,8 +501,8 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             log_temperature = tf.convert_to_tensor(self.log_temperature)
             loss = losses.temperature_loss(gap, log_temperature)
         gradient = tape.gradient(loss, self.log_temperature)
-        self.temperature_optimizer.apply_gradients(
-            [(gradient, self.log_temperature)]
+        apply_gradients(
+            self.temperature_optimizer, [(gradient, self.log_temperature)]
         )
 
     def _chain_means(self, negative: NegativeSample):

@@ -6,7 +6,11 @@ import tensorflow as tf
 from nae_tf.base import private, randomness
 from nae_tf.base.mixed_precision import full_precision
 from nae_tf.base.randomness import Purpose
-from nae_tf.base.replicas import batch_share, spans_machines
+from nae_tf.base.replicas import (
+    apply_gradients,
+    batch_share,
+    spans_machines,
+)
 
 
 class LossModel(private.HookedModel):
@@ -203,7 +207,7 @@ class LossModel(private.HookedModel):
             gradients = tape.gradient(loss, variables)
             updates += zip(gradients, variables, strict=True)
         if updates:
-            self.optimizer.apply_gradients(updates)
+            apply_gradients(self.optimizer, updates)
         else:
             # All weights are frozen, as where only a temperature is trained.
             # The step still counts, because callbacks depend on the count.

@@ -74,6 +74,25 @@ def step_counter(optimizer: keras.optimizers.Optimizer):
     return optimizer._iterations
 
 
+def apply_on_one_replica(optimizer: keras.optimizers.Optimizer, updates):
+    """Apply gradients on the only replica, without a sum over replicas.
+
+    Keras takes that sum of one, too, by a function with a gradient of its own.
+    TensorFlow keeps this gradient for good, and with it the graph of the step:
+    each model that is fitted would leave one behind.
+
+    Args:
+        optimizer: optimizer, which may scale losses for another one.
+        updates: pairs of a gradient and its variable.
+    """
+    summing = getattr(optimizer, "inner_optimizer", optimizer)
+    vars(summing)["_all_reduce_sum_gradients"] = list
+    try:
+        optimizer.apply_gradients(updates)
+    finally:
+        del vars(summing)["_all_reduce_sum_gradients"]
+
+
 # --- TensorFlow ---------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from nae_tf.base.batches import pad_batch
+from nae_tf.base.private import apply_on_one_replica
 
 
 def replica_id() -> int:
@@ -32,6 +33,19 @@ def batch_share(num_examples, dtype):
         return tf.ones([], dtype)
     count = tf.cast(num_examples, dtype)
     return count / context.all_reduce("sum", count)
+
+
+def apply_gradients(optimizer, updates):
+    """Take a step of an optimizer with the sums of gradients over replicas.
+
+    Args:
+        optimizer: Keras optimizer.
+        updates: pairs of this replica's gradient and its variable.
+    """
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        apply_on_one_replica(optimizer, updates)
+    else:
+        optimizer.apply_gradients(updates)
 
 
 def call_network(network, x, training: bool = False):

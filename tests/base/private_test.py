@@ -1,5 +1,6 @@
 """Fails where an upgrade of a library changes what it keeps private."""
 
+import gc
 import importlib
 import inspect
 import pathlib
@@ -12,7 +13,10 @@ import pytest
 import tensorflow as tf
 from doctest_test import NEED_BEAM
 from layout_test import COMMANDS, FILES
+from tensorflow.python.framework.func_graph import FuncGraph
+from tiny_models import vector_networks
 
+from nae_tf import Autoencoder
 from nae_tf.base import private
 
 LIBRARIES = ("keras", "tensorflow", "gin", "tensorflow_datasets")
@@ -121,6 +125,57 @@ def test_steps_are_counted_while_gradients_are_accumulated():
         optimizer.apply([tf.constant(1.0)], [weight])
     assert int(private.step_counter(optimizer)) == 4
     assert int(optimizer.iterations) == 1
+
+
+def two_steps(apply, scales_loss):
+    """Weights after two steps in a graph, and what operations it has."""
+    optimizer = inner = keras.optimizers.Adam(0.1)
+    if scales_loss:
+        optimizer = keras.optimizers.LossScaleOptimizer(inner)
+    weights = [keras.Variable([1.0, 2.0]), keras.Variable(3.0)]
+    optimizer.build(weights)
+
+    @tf.function
+    def step():
+        gradients = [tf.constant([0.5, -1e3]), tf.constant(7.0)]
+        apply(optimizer, zip(gradients, weights, strict=True))
+
+    step()
+    step()
+    assert "_all_reduce_sum_gradients" not in vars(inner)
+    graph = step.get_concrete_function().graph.as_graph_def()
+    inner_nodes = [node for f in graph.library.function for node in f.node_def]
+    operations = {node.op for node in [*graph.node, *inner_nodes]}
+    return np.concatenate([np.ravel(weight) for weight in weights]), operations
+
+
+@pytest.mark.parametrize("scales_loss", [False, True])
+def test_one_replica_needs_no_sum_over_replicas(scales_loss):
+    expected, theirs = two_steps(
+        lambda optimizer, updates: optimizer.apply_gradients(updates),
+        scales_loss,
+    )
+    weights, ours = two_steps(private.apply_on_one_replica, scales_loss)
+    np.testing.assert_array_equal(weights, expected)
+    # What has a gradient of its own.
+    assert "IdentityN" in theirs and "IdentityN" not in ours
+
+
+def test_a_model_that_was_fitted_leaves_no_graph():
+    def graphs():
+        gc.collect()
+        return [
+            each
+            for each in gc.get_objects()
+            if isinstance(each, FuncGraph) and "one_step" in each.name
+        ]
+
+    before = len(graphs())
+    model = Autoencoder(*vector_networks())
+    model.compile("adam")
+    model.fit(np.zeros([8, 4]), verbose=0)
+    del model
+    assert len(graphs()) <= before
 
 
 class Counter(private.SavedAsTensors):
