@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+import forked_commands
 import numpy as np
 import pytest
 
@@ -99,6 +100,10 @@ def run_module(module, *arguments):
 
 def run(command, folder):
     """Run any command with this package, and return what it printed."""
+    program, *arguments = command
+    if program == sys.executable and hasattr(os, "fork"):
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        return forked_commands.run(arguments, folder, environment)
     return subprocess.run(
         command,
         cwd=folder,
