@@ -4,10 +4,10 @@ import csv
 import os
 import pathlib
 import re
-import shlex
 import sys
 
 import pytest
+from guides import commands
 from tiny_runs import NAE_TF, ROOT, run
 
 PAGE = ROOT / "docs" / "guides" / "first_hour.md"
@@ -19,10 +19,8 @@ SHORTER = {
 }
 
 
-def blocks(language):
-    """Code of the page in one language, with shorter trainings."""
-    pattern = rf"^```{language}\n(.*?)^```$"
-    text = "\n".join(re.findall(pattern, PAGE.read_text(), re.M | re.S))
+def shorter(text):
+    """The same with shorter trainings."""
     for long, short in SHORTER.items():
         text = re.sub(long, short, text)
     return text
@@ -35,7 +33,10 @@ def folder(tmp_path_factory):
     here = pathlib.Path.cwd()
     os.chdir(path)
     try:
-        exec(compile(blocks("python"), str(PAGE), "exec"), {})
+        snippets = re.findall(
+            r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S
+        )
+        exec(compile(shorter("\n".join(snippets)), str(PAGE), "exec"), {})
     finally:
         os.chdir(here)
     return path
@@ -47,11 +48,12 @@ def test_the_snippets_run_and_leave_what_they_say(folder):
 
 
 def test_the_commands_run_and_score_every_row(folder):
-    command = shlex.join([sys.executable, *NAE_TF])
-    prelude = f'nae-tf() {{ {command} "$@"; }}\nset -e\n'
-    done = run(["bash", "-c", prelude + blocks("bash")], folder)
-    assert done.returncode == 0, done.stderr
-    printed = done.stdout.splitlines()
+    printed = []
+    for name, *words in commands(PAGE.name):
+        assert name == "nae-tf"
+        done = run([sys.executable, *NAE_TF, *map(shorter, words)], folder)
+        assert done.returncode == 0, done.stderr
+        printed += done.stdout.splitlines()
     table = printed.index("run directory: runs/tumours")
     assert printed[table + 1].startswith("verdict: ")
     assert (folder / "runs" / "tumours" / "report.html").exists()

@@ -3,20 +3,16 @@
 import csv
 import json
 import re
-import shlex
 import sys
 
 import numpy as np
 import pytest
+from guides import commands
 from image_trees import write_tiles, write_tree
 from tiny_runs import NAE_TF, ROOT, run
 
 GUIDE = (ROOT / "docs" / "guides" / "photographs.md").read_text()
-COMMANDS = [
-    shlex.split(line)
-    for block in re.findall(r"^```bash\n(.*?)^```", GUIDE, flags=re.M | re.S)
-    for line in block.replace("\\\n", " ").splitlines()
-]
+COMMANDS = commands("photographs.md")
 # The shortest training: the guide's own takes minutes.
 SHORT = ["--gin_file=budgets/smoke.gin"]
 

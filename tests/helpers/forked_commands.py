@@ -17,28 +17,32 @@ import tempfile
 import traceback
 
 
-def run(arguments, folder, environment) -> subprocess.CompletedProcess:
+def run(
+    arguments, folder, environment, stdin=""
+) -> subprocess.CompletedProcess:
     """Run Python with arguments in a folder, and return what it printed.
 
     Args:
-        arguments: what follows `python`: "-m" and a module, or "-c" and code,
-            and the arguments of either.
+        arguments: what follows `python`: "-m" and a module, "-c" and code, or
+            the path of a script, and the arguments of any.
         folder: working directory.
         environment: all environment variables.
+        stdin: text of the standard input.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        outputs = [str(pathlib.Path(scratch) / name) for name in "oe"]
+        streams = [pathlib.Path(scratch) / name for name in "ioe"]
+        streams[0].write_text(stdin)
         request = {
             "arguments": list(map(str, arguments)),
             "folder": str(folder),
             "environment": dict(environment),
-            "outputs": outputs,
+            "streams": list(map(str, streams)),
         }
         server = _server()
         print(json.dumps(request), file=server.stdin, flush=True)
         status = int(server.stdout.readline())
         return subprocess.CompletedProcess(
-            arguments, status, *(pathlib.Path(x).read_text() for x in outputs)
+            arguments, status, *(path.read_text() for path in streams[1:])
         )
 
 
@@ -74,24 +78,17 @@ def _serve():
         os._exit(_carry_out(**request))
 
 
-def _carry_out(arguments, folder, environment, outputs) -> int:
-    for stream, output in zip((sys.stdout, sys.stderr), outputs, strict=True):
-        file = os.open(output, os.O_CREAT | os.O_WRONLY)
-        os.dup2(file, stream.fileno())
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)
+def _carry_out(arguments, folder, environment, streams) -> int:
+    for number, path in enumerate(streams):
+        writing = os.O_CREAT | os.O_WRONLY
+        os.dup2(os.open(path, writing if number else os.O_RDONLY), number)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     sys.path[0] = str(folder)
     sys.path[1:1] = environment.get("PYTHONPATH", "").split(os.pathsep)
-    kind, what, *others = arguments
-    sys.argv = ["-c" if kind == "-c" else what, *others]
     try:
-        if kind == "-m":
-            runpy.run_module(what, run_name="__main__", alter_sys=True)
-        else:
-            exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+        _run_python(*arguments)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(bool(end.code))
@@ -104,6 +101,20 @@ def _carry_out(arguments, folder, environment, outputs) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
     return status
+
+
+def _run_python(kind, *others):
+    if kind == "-m":
+        sys.argv = list(others)
+        runpy.run_module(others[0], run_name="__main__", alter_sys=True)
+    elif kind == "-c":
+        code, *arguments = others
+        sys.argv = ["-c", *arguments]
+        exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        sys.argv = [kind, *others]
+        sys.path[0] = os.path.dirname(kind)
+        runpy.run_path(kind, run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import shlex
 
 GUIDES = pathlib.Path(__file__).resolve().parents[2] / "docs" / "guides"
 
@@ -20,3 +21,15 @@ def with_epochs(code, count):
     shorter, replaced = re.subn(r"epochs=\d+", f"epochs={count}", code)
     assert replaced
     return shorter
+
+
+def commands(page):
+    """Return the commands of a guide's shell blocks, split into words."""
+    blocks = re.findall(
+        r"^```bash\n(.*?)^```", (GUIDES / page).read_text(), re.M | re.S
+    )
+    return [
+        shlex.split(line)
+        for block in blocks
+        for line in block.replace("\\\n", " ").splitlines()
+    ]

@@ -93,21 +93,23 @@ def record_weights(path, *bindings):
     return recorded
 
 
-def run_module(module, *arguments):
+def run_module(module, *arguments, stdin=""):
     """Run a command line of the package, and return what it printed."""
-    return run([sys.executable, "-m", f"nae_tf.{module}", *arguments], ROOT)
+    command = [sys.executable, "-m", f"nae_tf.{module}", *arguments]
+    return run(command, ROOT, stdin)
 
 
-def run(command, folder):
+def run(command, folder, stdin=""):
     """Run any command with this package, and return what it printed."""
     program, *arguments = command
     if program == sys.executable and hasattr(os, "fork"):
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        return forked_commands.run(arguments, folder, environment)
+        return forked_commands.run(arguments, folder, environment, stdin)
     return subprocess.run(
         command,
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,

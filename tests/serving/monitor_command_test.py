@@ -1,22 +1,17 @@
 """nae-tf monitor, as a scheduler runs it."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from absl import flags
+from tiny_runs import run_module
 
 from nae_tf.evaluation import monitor_command
 from nae_tf.serving import Calibration
 from nae_tf.serving.monitor import Monitor
 from nae_tf.serving.score_files import PartialFile
 from nae_tf.serving.watched import open_scores, read_calibration
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def vectors(seed, scale=1.0):
@@ -160,21 +155,15 @@ def test_examples_are_scored_as_nae_tf_score_does(
     batches = json.loads(state.read_text())["batches"]
     assert [batch["size"] for batch in batches] == [24, 25, 10]
     output = tmp_path / "x.csv"
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "nae_tf.score",
-            f"--model={exported_vectors}",
-            f"--input={tmp_path / 'x.npy'}",
-            f"--output={output}",
-            "--on_error=record",
-            "--batch_size=25",
-        ],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        check=True,
-        capture_output=True,
+    scored = run_module(
+        "score",
+        f"--model={exported_vectors}",
+        f"--input={tmp_path / 'x.npy'}",
+        f"--output={output}",
+        "--on_error=record",
+        "--batch_size=25",
     )
+    assert scored.returncode == 0, scored.stderr
     run(exported_vectors, output, state, batch_size=25)
     assert "not counted twice" in capsys.readouterr().err
 

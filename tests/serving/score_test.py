@@ -2,9 +2,7 @@
 
 import csv
 import io
-import os
 import pathlib
-import subprocess
 import sys
 import types
 
@@ -14,6 +12,7 @@ import pytest
 import tensorflow as tf
 from data_files import write_tfrecord
 from tiny_models import image_networks, vector_nae
+from tiny_runs import run_module
 
 from nae_tf import Autoencoder, score
 from nae_tf.data.readers.stream import Batch, ExampleStream, open_stream
@@ -23,7 +22,6 @@ from nae_tf.serving.saved_model import ExportedModel
 from nae_tf.serving.score_files import PartialFile, partial_path
 from nae_tf.serving.scoring import score_batches
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 CALIBRATION = Calibration(np.linspace(0, 2, 99), 0.1)
 
 
@@ -44,15 +42,7 @@ def vectors(count):
 
 
 def run_score(*arguments, stdin=""):
-    return subprocess.run(
-        [sys.executable, "-m", "nae_tf.score", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_module("score", *arguments, stdin=stdin)
 
 
 def table(x):

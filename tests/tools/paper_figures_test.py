@@ -1,14 +1,13 @@
 """The paper's figures from tiny runs."""
 
-import os
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tiny_models import vector_nae
+from tiny_runs import ROOT, run
 
 from nae_tf import LangevinChain
 from nae_tf.data.image_arrays import image_grid
@@ -20,8 +19,6 @@ from reproduction.figures import (
     plane_figures,
     runs,
 )
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def panels(figure, num_rows):
@@ -203,20 +200,13 @@ def test_figure4_ends_the_latent_chain_where_the_visible_one_starts(plane_run):
 
 
 def test_the_command_draws_into_the_run_directory(digits_runs):
-    command = [sys.executable, str(ROOT / "tools" / "reproduce.py"), "figure6"]
-    command += [f"--run_dir={run_dir}" for run_dir in digits_runs]
-    subprocess.run(
-        command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
-    )
+    tool = [sys.executable, str(ROOT / "tools" / "reproduce.py")]
+    runs = [f"--run_dir={run_dir}" for run_dir in digits_runs]
+    drawn = run([*tool, "figure6", *runs], ROOT)
+    assert drawn.returncode == 0, drawn.stderr
     path = pathlib.Path(digits_runs[0]) / "figures" / "figure6.png"
     assert tf.io.decode_png(path.read_bytes()).shape[-1] == 4
-    refused = subprocess.run(
-        [*command[:2], "figure2", *command[3:4]],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    refused = run([*tool, "figure2", runs[0]], ROOT)
     assert refused.returncode == 1
     last = refused.stderr.splitlines()[-1]
     assert last.startswith("error: this figure shows a plane")
