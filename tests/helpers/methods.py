@@ -6,9 +6,10 @@ from nae_tf.runs import configuration
 from nae_tf.training.experiment import Experiment
 
 GIN = pathlib.Path(__file__).resolve().parents[2] / "gin"
-# All but MPDR, which is NAE with another sampler, take the place of NAE.
+# NAE with another sampler. All others take the place of NAE.
+SAMPLERS = {"mpdr", "mixture"}
 METHODS = sorted(
-    path.stem for path in (GIN / "methods").glob("*.gin") if path.stem != "mpdr"
+    {path.stem for path in (GIN / "methods").glob("*.gin")} - SAMPLERS
 )
 # Methods that build their own network and take no encoder and decoder.
 WITHOUT_NETWORKS = {"glow", "pixelcnn"}

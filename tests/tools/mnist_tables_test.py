@@ -8,7 +8,7 @@ import pytest
 from stored_cells import TINY, printed_rows, store
 from tiny_runs import ROOT
 
-from nae_tf.baselines import ProjectionDiffusion
+from nae_tf.baselines import MixtureOfSamplers, ProjectionDiffusion
 from nae_tf.runs.configuration import parse_config
 from nae_tf.samplers import (
     ContrastiveDivergence,
@@ -197,6 +197,7 @@ def test_a_cell_trains(method, tiny_mnist, tmp_path, monkeypatch):
         ("nae_cd", ContrastiveDivergence),
         ("nae_pcd", PersistentContrastiveDivergence),
         ("mpdr", ProjectionDiffusion),
+        ("mixture", MixtureOfSamplers),
     ],
 )
 def test_methods_of_nae_differ_in_their_chain_starts(

@@ -63,6 +63,7 @@ ROWS = (
     Row("NAE-CD", "nae_cd", "NAE", "NAE-CD"),
     Row("NAE-PCD", "nae_pcd", "NAE", "NAE-PCD"),
     Row("MPDR", "mpdr", "NAE"),
+    Row("MPDR and OMI, mixed", "mixture", "NAE"),
     Row("AE, NAE's pre-training", "nae", "AE", "AE"),
     Row("`ae`", "ae"),
     Row("`dae`", "dae", paper="DAE"),
@@ -115,9 +116,9 @@ def method_cell(
                 f"{', '.join(known)}."
             )
     files = [f"gin/{preset}.gin", f"gin/budgets/{budget}.gin"]
-    if method == "mpdr":
+    if method in ("mpdr", "mixture"):
         # A sampler of NAE, whose rate and chains a budget may change.
-        files.insert(1, "gin/methods/mpdr.gin")
+        files.insert(1, f"gin/methods/{method}.gin")
     elif method not in SAMPLERS:
         files.append(f"gin/methods/{method}.gin")
     return Cell(
