@@ -87,7 +87,7 @@ def test_an_empty_table_is_shown(results_folder, capsys):
     rows, last = printed_rows(capsys)
     assert rows["`vqvae`"] == [*"–" * 6]  # noqa: RUF001
     assert rows["NAE-OMI of the paper"][1] == "0.999"
-    assert last[-1].startswith("0 of 18 cells are stored.")
+    assert last[-1].startswith("0 of 19 cells are stored.")
 
 
 def test_table_4_has_a_column_for_every_outlier_set(results_folder, capsys):
