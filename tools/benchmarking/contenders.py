@@ -4,6 +4,7 @@ Contenders take turns, so that a change of the machine's speed meets all alike,
 and neither library disturbs the other's threads or memory.
 """
 
+import abc
 import functools
 import multiprocessing
 import pathlib
@@ -72,7 +73,27 @@ def _serve(connection, make, arguments):
             connection.send(str(error))
 
 
-class Ours:
+class Scorer(abc.ABC):
+    """What scores examples, in a process whose memory is its own."""
+
+    @abc.abstractmethod
+    def score(self, examples):
+        """Score examples."""
+
+    def set_examples(self, examples):
+        """Keep the examples that the methods `score_all...` score."""
+        self._examples = examples
+
+    def score_all(self):
+        """Score the kept examples."""
+        self.score(self._examples)
+
+    def memory(self) -> dict[str, float]:
+        """Return the resident memory now and at its peak, in MiB."""
+        return resident_memory()
+
+
+class Ours(Scorer):
     """The model of a gin configuration, on noise instead of its data."""
 
     def __init__(self, gin_files, bindings, precision, jit_compile=False):
@@ -105,14 +126,6 @@ class Ours:
     def score(self, examples):
         """Score examples."""
         return self.model.predict_outlier_score(examples)
-
-    def set_examples(self, examples):
-        """Keep the examples that the methods `score_all...` score."""
-        self._examples = examples
-
-    def score_all(self):
-        """Score the kept examples by the model."""
-        self.score(self._examples)
 
     def score_all_exported(self):
         """Score the kept examples by the exported SavedModel."""
@@ -206,12 +219,8 @@ class Ours:
             "batch_size": self.batch_size,
         }
 
-    def memory(self) -> dict[str, float]:
-        """Return the resident memory now and at its peak, in MiB."""
-        return resident_memory()
 
-
-class Twin:
+class Twin(Scorer):
     """The same model in PyTorch."""
 
     def __init__(self, weights, chains, **mode):
@@ -242,18 +251,6 @@ class Twin:
             for batch in batches(examples)
         ]
         return np.concatenate(scores)
-
-    def set_examples(self, examples):
-        """Keep the examples that `score_all` scores."""
-        self._examples = examples
-
-    def score_all(self):
-        """Score the kept examples."""
-        self.score(self._examples)
-
-    def memory(self) -> dict[str, float]:
-        """Return the resident memory now and at its peak, in MiB."""
-        return resident_memory()
 
 
 class InputPipeline:

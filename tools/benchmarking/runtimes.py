@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarking.contenders import batches, resident_memory
+from benchmarking.contenders import Scorer, batches
 
 Score = Callable[[np.ndarray], np.ndarray]
 
@@ -69,7 +69,7 @@ LOADERS = {
 }
 
 
-class Runtime:
+class Runtime(Scorer):
     """The score of an exported model, by one of `LOADERS`."""
 
     def __init__(self, name: str, path: pathlib.Path, num_threads: int):
@@ -79,15 +79,3 @@ class Runtime:
     def score(self, examples):
         """Score examples."""
         return np.concatenate([self._score(x) for x in batches(examples)])
-
-    def set_examples(self, examples):
-        """Keep the examples that `score_all` scores."""
-        self._examples = examples
-
-    def score_all(self):
-        """Score the kept examples."""
-        self.score(self._examples)
-
-    def memory(self) -> dict[str, float]:
-        """Return the resident memory now and at its peak, in MiB."""
-        return resident_memory()
