@@ -30,7 +30,6 @@ from nae_tf import NAEDetector
 from nae_tf.base.step_budget import RECIPE, limited_steps
 from nae_tf.data.sources import ArrayExamples
 from nae_tf.metrics import auroc
-from nae_tf.runs.disk import write_atomically
 from reproduction import cells
 
 SEEDS = (10, 11, 12, 13, 14)
@@ -257,18 +256,11 @@ def main(arguments: Sequence[str] | None = None):
         origin = cells.current_origin()
         for seed in given.seeds:
             for task in given.tasks:
-                search = "cosine" if given.cosine else given.max_passes
-                file = stored(task, seed, search)
-                if file.exists():
-                    continue
-                start = time.monotonic()
+                run = functools.partial(run_cell, task, seed, given.max_passes)
                 if given.cosine:
-                    cell = run_cosine_cell(task, seed) | origin
-                else:
-                    cell = run_cell(task, seed, given.max_passes) | origin
-                cell["seconds"] = round(time.monotonic() - start, 1)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(file, json.dumps(cell, indent=2) + "\n")
+                    run = functools.partial(run_cosine_cell, task, seed)
+                search = "cosine" if given.cosine else given.max_passes
+                cells.store_timed(stored(task, seed, search), run, origin)
     print(show())
 
 

@@ -11,11 +11,11 @@ there once per limit. The rule by which one is taken was written down before
 
 import argparse
 import collections
+import functools
 import json
 import math
 import pathlib
 import tempfile
-import time
 from collections.abc import Sequence
 
 import keras
@@ -27,7 +27,6 @@ from benchmarking.tables import tables_of_folder
 from nae_tf import NAE
 from nae_tf.base.step_budget import RECIPE, limited_steps
 from nae_tf.metrics import auroc
-from nae_tf.runs.disk import write_atomically
 from reproduction import cells
 
 SEEDS = (10, 11, 12)
@@ -180,17 +179,13 @@ def main(arguments: Sequence[str] | None = None):
         origin = cells.current_origin()
         for seed in given.seeds:
             for task in TASKS:
-                file = stored(task, seed, given.pretraining)
-                if file.exists():
-                    continue
-                start = time.monotonic()
-                cell = run_cell(
-                    task, seed, given.pretraining, given.limits, given.tables
+                run = functools.partial(
+                    run_cell,
+                    *(task, seed, given.pretraining),
+                    *(given.limits, given.tables),
                 )
-                cell |= origin
-                cell["seconds"] = round(time.monotonic() - start, 1)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(file, json.dumps(cell, indent=2) + "\n")
+                file = stored(task, seed, given.pretraining)
+                cells.store_timed(file, run, origin)
     print(show())
 
 

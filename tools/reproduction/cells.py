@@ -276,6 +276,23 @@ def _sitting(run: RunDirectory, origin: dict, before: float) -> Iterator[dict]:
         raise
 
 
+def store_timed(file: pathlib.Path, run: Callable[[], dict], origin: dict):
+    """Store what a function returns, with its seconds, unless it is stored.
+
+    Args:
+        file: file of the results.
+        run: function that computes them.
+        origin: result of `current_origin`.
+    """
+    if file.exists():
+        return
+    start = time.monotonic()
+    results = run() | origin
+    results["seconds"] = round(time.monotonic() - start, 1)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(results, indent=2) + "\n")
+
+
 def current_origin(threads: int | None = None) -> dict:
     """Return what results are stored with: threads, commit and machine.
 
