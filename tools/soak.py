@@ -1,6 +1,6 @@
 """Do the same thing for a long time, and see whether it stays right.
 
-    python tools/soak.py kills --kills=100 --dir=runs/soak
+    python tools/soak.py kills --kills=1000
                           a training that is killed again and again ends as one
                           that is left alone, bit for bit
     python tools/soak.py serve --seconds=600
@@ -9,8 +9,9 @@
     python tools/soak.py fits --fits=300
                           memory of a process that fits detectors
 
-Exits with status 1 if something is wrong. `serve` and `fits` write what they
-measured into tools/results/soak; let the machine do nothing else meanwhile.
+Exits with status 1 if something is wrong. What was measured is written into
+tools/results/soak. `kills` adds to what is there; for `serve` and `fits` let
+the machine do nothing else meanwhile.
 """
 
 import sys

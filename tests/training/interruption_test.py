@@ -1,5 +1,6 @@
 """Training that is interrupted ends as if it had not been."""
 
+import json
 import os
 import shutil
 import signal
@@ -328,7 +329,7 @@ def test_kills_change_nothing(count, tmp_path):
             sys.executable,
             *(str(ROOT / "tools" / "soak.py"), "kills"),
             f"--kills={count}",
-            f"--dir={tmp_path / 'soak'}",
+            f"--kills_json={tmp_path / 'kills.json'}",
         ],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -336,4 +337,6 @@ def test_kills_change_nothing(count, tmp_path):
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    assert f"{count} kills, and no difference" in finished.stdout
+    assert f"{count} kills of " in finished.stdout
+    counts = json.loads((tmp_path / "kills.json").read_text())["kills"]
+    assert sum(counts.values()) == count

@@ -1,46 +1,56 @@
-"""Kill a training again and again, and compare it with one left alone.
+"""Kill trainings again and again, and compare each with one left alone.
 
-Trains a tiny NAE on the digits twice, both phases. One training is killed by
-SIGKILL at seeded random instants and resumed every time, then once by SIGTERM.
-Weights, optimizers, replay buffer, metrics and results have to be equal, bit
-for bit.
+A tiny NAE is trained on the digits, both phases, with a checkpoint after every
+step. A training is killed by SIGKILL at seeded random instants and resumed
+every time until it ends. Weights, optimizers, replay buffer, metrics and
+results have to be those of a training that was left alone, bit for bit.
+
+What counts is stored after every training, and the next call adds to it.
 """
 
 import contextlib
 import csv
+import dataclasses
 import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
+from collections.abc import Callable
 
 import numpy as np
+import sklearn.datasets  # noqa: F401  # Before the forks, for the digits.
 import tensorflow as tf
 from absl import flags
 from tensorboard.backend.event_processing.event_file_loader import (
     EventFileLoader,
 )
-from tqdm import tqdm
 
 from nae_tf.runs.checkpoints import CheckpointDirectory
 from nae_tf.runs.configuration import parse_config
+from nae_tf.runs.disk import write_atomically
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.train import train
 from nae_tf.training.experiment import Experiment
-from nae_tf.training.interruption import EXIT_INTERRUPTED
+from reproduction.cells import commit, machine
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("kills", 100, "Number of SIGKILLs.", lower_bound=1)
+flags.DEFINE_integer("kills", 1_000, "Number of SIGKILLs.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Seed of the instants.")
-flags.DEFINE_string("dir", "runs/soak", "A new directory of kills.")
+flags.DEFINE_string(
+    "kills_json",
+    None,
+    "The file of counts. The default is in tools/results/soak.",
+)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-# Epochs, and steps per epoch.
-PHASES = {"pretraining": (12, 9), "training": (8, 15)}
-NUM_STEPS = sum(epochs * steps for epochs, steps in PHASES.values())
+RESULTS = ROOT / "tools" / "results" / "soak" / "kills.json"
+PHASES = ("pretraining", "training")
 BINDINGS = [
     "holdout_class=4",
     "MLPEncoder.hidden_units=(16,)",
@@ -49,121 +59,159 @@ BINDINGS = [
     "OnManifold.replay_capacity=500",
     "visible/LangevinChain.num_steps=2",
     "latent/LangevinChain.num_steps=2",
-    *(
-        f"{phase}/Phase.{name}={value}"
-        for phase, values in PHASES.items()
-        for name, value in zip(
-            ("epochs", "steps_per_epoch"), values, strict=True
-        )
-    ),
+    "pretraining/Phase.epochs=12",
+    "pretraining/Phase.steps_per_epoch=9",
+    "training/Phase.epochs=8",
+    "training/Phase.steps_per_epoch=15",
     "Experiment.evaluation_limit=64",
     # As often as it may, so that many kills meet a checkpoint being written.
     "CheckpointSchedule.interval_seconds=0.0",
     "CheckpointSchedule.max_share=1.0",
 ]
+# A kill comes after so many files that Python opens, renames or deletes, at
+# most: a start has about fifteen, a checkpoint as many, a training hundreds.
+MOST_FILES = 60
+# Seconds from there. Short ones meet the rest of a save, long ones whatever
+# comes between two saves.
+DELAYS = (0.005, 0.5)
 
 
-def start_training(run: RunDirectory) -> int:
-    """Train, or continue, in a child process; return its id.
+class Failure(Exception):
+    """A training ended otherwise than one that is left alone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Child:
+    """A process of ours.
+
+    Attributes:
+        process: its id.
+        files: a pipe with a byte for each file that it has opened, renamed or
+            deleted in the folder of its run; it ends with the process.
+    """
+
+    process: int
+    files: int
+
+    def wait(self) -> int:
+        """Return the exit status, negative if a signal ended the process."""
+        os.close(self.files)
+        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+
+
+def fork(task: Callable[[], object], run: RunDirectory) -> Child:
+    """Carry out a task in a child process; its output goes beside the run.
 
     A fork of a process that has imported TensorFlow, but not started it, need
     not import it again.
     """
+    receiving, sending = os.pipe()
     if process := os.fork():
-        return process
+        os.close(sending)
+        return Child(process, receiving)
     status = 1
     try:
-        log = os.open(f"{run.path}.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        writing = os.O_CREAT | os.O_APPEND | os.O_WRONLY
+        log = os.open(f"{run.path}.log", writing)
         os.dup2(log, sys.stdout.fileno())
         os.dup2(log, sys.stderr.fileno())
-        parse_config([str(ROOT / "gin" / "digits.gin")], BINDINGS)
-        train(run, Experiment.from_config(), resume=True)
+        os.close(receiving)
+        tell_of_files(str(run.path), sending)
+        task()
         status = 0
-    except SystemExit as exit_request:
-        status = exit_request.code if isinstance(exit_request.code, int) else 1
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(status)
 
 
-def exit_status(process: int) -> int:
-    """Wait for a process; the status is negative if a signal ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+def tell_of_files(folder: str, pipe: int):
+    """Write a byte into a pipe whenever this process touches a file."""
+
+    def hear(event, arguments):
+        is_file = event.startswith(("open", "os.")) and arguments
+        if is_file and str(arguments[0]).startswith(folder):
+            # Nobody may listen any more.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(pipe, b".")
+
+    sys.addaudithook(hear)
 
 
-def steps_saved(run: RunDirectory) -> int:
-    """Return the steps of both phases up to the newest checkpoint."""
-    total, before = 0, 0
-    for phase, (epochs, steps) in PHASES.items():
-        for manifest in run.checkpoints(phase).glob("[0-9]*/manifest.json"):
-            # A checkpoint that is just being deleted is gone before it is read.
-            with contextlib.suppress(OSError):
-                progress = json.loads(manifest.read_text())["body"]["progress"]
-                done = progress["epoch"] * steps + progress["step"]
-                total = max(total, before + done)
-        before += epochs * steps
-    return total
+def start(run: RunDirectory) -> Child:
+    """Begin a training, or resume it."""
+
+    def task():
+        parse_config([str(ROOT / "gin" / "digits.gin")], BINDINGS)
+        train(run, Experiment.from_config(), resume=True)
+
+    return fork(task, run)
 
 
-def wait_for(process: int, run: RunDirectory, step: int):
-    """Wait for a checkpoint of `step` or later.
+def killed(child: Child, generator: random.Random) -> bool:
+    """Kill a process at a random instant; return False if it ended before."""
+    for _ in range(generator.randrange(MOST_FILES)):
+        if not os.read(child.files, 1):
+            break
+    time.sleep(generator.uniform(0, generator.choice(DELAYS)))
+    os.kill(child.process, signal.SIGKILL)
+    status = child.wait()
+    if status not in (0, -signal.SIGKILL):
+        raise Failure(f"a training ended with status {status}")
+    return status != 0
+
+
+def state(run: RunDirectory) -> tuple[set, set]:
+    """Return the checkpoints of both phases: whole ones, unfinished ones."""
+    found = {
+        (path.parent.name, path.name, path.stat().st_ino)
+        for path in run.path.glob("checkpoints/*/*")
+    }
+    whole = {name for name in found if name[1].isdecimal()}
+    return whole, found - whole
+
+
+def instant(before: tuple[set, set], after: tuple[set, set]) -> str:
+    """Say when a kill came, by what it left."""
+    if after[1] - before[1]:
+        return "while a checkpoint was saved or deleted"
+    if after[0] == before[0]:
+        return "before the first step"
+    newest = max(phase for phase, _, _ in after[0])
+    return f"in the {'first' if newest == PHASES[0] else 'second'} phase"
+
+
+def kill_one(
+    run: RunDirectory, alone: RunDirectory, most: int, generator: random.Random
+) -> list[str]:
+    """Train with kills, at most so many; return their instants.
 
     Raises:
-        AssertionError: if the training ended before.
+        Failure: if it ends otherwise than the training that was left alone.
     """
-    while steps_saved(run) < step:
-        if os.waitpid(process, os.WNOHANG) != (0, 0):
-            raise AssertionError(
-                f"the training ended by itself: {run.path}.log"
-            )
-        time.sleep(0.002)
+    instants: list[str] = []
+    before = state(run)
+    while len(instants) < most and killed(start(run), generator):
+        after = state(run)
+        instants.append(instant(before, after))
+        before = after
+    if status := start(run).wait():
+        raise Failure(f"the last training ended with status {status}")
+    if fork(lambda: compare(run, alone), run).wait():
+        raise Failure("the trainings differ")
+    return instants
 
 
-def kill_at(process: int, run: RunDirectory, step: int, delay: float):
-    """Send SIGKILL `delay` seconds after a checkpoint of `step` or later."""
-    wait_for(process, run, step)
-    time.sleep(delay)
-    os.kill(process, signal.SIGKILL)
-    status = exit_status(process)
-    if status != -signal.SIGKILL:
-        raise AssertionError(
-            f"expected a killed process, received status {status}."
-        )
-
-
-def soak(directory: pathlib.Path, kills: int, seed: int):
-    """Train twice, once with interruptions, and compare.
+def compare(run: RunDirectory, alone: RunDirectory):
+    """Compare two runs.
 
     Raises:
-        AssertionError: if the trainings differ.
+        Failure: if they differ.
     """
-    alone = RunDirectory(directory / "alone")
-    killed = RunDirectory(directory / "killed")
-    directory.mkdir(parents=True)
-    status = exit_status(start_training(alone))
-    if status:
-        raise AssertionError(f"status {status}: see {alone.path}.log")
-    generator = random.Random(seed)
-    # The last steps are left to SIGTERM.
-    end = NUM_STEPS - 10
-    instants = sorted(generator.uniform(0, end) for _ in range(kills))
-    for instant in tqdm(instants, disable=not sys.stderr.isatty()):
-        process = start_training(killed)
-        # Never before the training has made a step: a start proves little.
-        step = min(max(int(instant), steps_saved(killed) + 1), end)
-        kill_at(process, killed, step, generator.uniform(0.0, 0.05))
-    process = start_training(killed)
-    wait_for(process, killed, end + 1)
-    os.kill(process, signal.SIGTERM)
-    if (status := exit_status(process)) not in (0, EXIT_INTERRUPTED):
-        raise AssertionError(f"SIGTERM ended in status {status}.")
-    if status := exit_status(start_training(killed)):
-        raise AssertionError(f"status {status}: see {killed.path}.log")
-    ours = contents(killed)
-    for name, content in contents(alone).items():
-        if not equal(content, ours[name]):
-            raise AssertionError(f"the runs differ in {name}.")
+    ours, expected = contents(run), contents(alone)
+    for name in expected.keys() | ours.keys():
+        if not equal(ours.get(name), expected.get(name)):
+            raise Failure(f"the runs differ in {name}")
 
 
 def contents(run: RunDirectory) -> dict[str, object]:
@@ -177,7 +225,7 @@ def contents(run: RunDirectory) -> dict[str, object]:
     for phase in PHASES:
         saved = CheckpointDirectory(run.checkpoints(phase)).newest()
         if saved is None:
-            raise AssertionError(f"{run.path} has no checkpoint of {phase}.")
+            raise Failure(f"{run.path} has no checkpoint of {phase}")
         found[f"{phase}: best epoch"] = saved.progress.best_epoch
         found[f"{phase}: running means"] = saved.progress.means
         reader = tf.train.load_checkpoint(saved.variables)
@@ -195,12 +243,44 @@ def contents(run: RunDirectory) -> dict[str, object]:
 
 def equal(a, b) -> bool:
     """Return whether two contents are the same, NaN being equal to itself."""
-    if isinstance(a, np.ndarray):
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return a.dtype == b.dtype and a.tobytes() == b.tobytes()
     return repr(a) == repr(b)
 
 
 def main():
-    """Train, kill, compare and print the outcome."""
-    soak(pathlib.Path(FLAGS.dir), FLAGS.kills, FLAGS.seed)
-    print(f"{FLAGS.kills} kills, and no difference.")
+    """Train, kill and compare until there are as many kills as asked for."""
+    stored = pathlib.Path(FLAGS.kills_json or RESULTS)
+    record = {
+        "commit": commit(),
+        "machine": machine(),
+        "seed": FLAGS.seed,
+        "trainings": 0,
+        "kills": {},
+    }
+    if stored.exists():
+        earlier = json.loads(stored.read_text(encoding="utf-8"))
+        for name in ("commit", "machine", "seed"):
+            if earlier[name] != record[name]:
+                raise AssertionError(
+                    f"{stored} has counts of another {name}; move it away"
+                )
+        record = earlier
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="nae_tf_kills_"))
+    alone, run = RunDirectory(folder / "alone"), RunDirectory(folder / "killed")
+    try:
+        if status := start(alone).wait():
+            raise Failure(f"the one left alone ended with status {status}")
+        while (count := sum(record["kills"].values())) < FLAGS.kills:
+            generator = random.Random(f"{FLAGS.seed}, {record['trainings']}")
+            instants = kill_one(run, alone, FLAGS.kills - count, generator)
+            record["trainings"] += 1
+            for each in instants:
+                record["kills"][each] = record["kills"].get(each, 0) + 1
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(stored, json.dumps(record, indent=1) + "\n")
+            shutil.rmtree(run.path)
+    except Failure as failure:
+        raise AssertionError(f"{failure}; see {folder}") from failure
+    shutil.rmtree(folder)
+    print(f"{count} kills of {record['trainings']} trainings, no difference.")
