@@ -81,8 +81,9 @@ class PhaseTraining:
         saved = self.checkpoints.newest()
         if saved is None:
             task, phase = self.experiment.task, self.phase
+            unit = "epoch" if phase.epochs == 1 else "epochs"
             print_status(
-                f"{self.name}: {phase.epochs} epochs of "
+                f"{self.name}: {phase.epochs} {unit} of "
                 f"{phase.steps(task.train)} steps on {task.name}"
             )
             if text := explanation(self.model.means):
