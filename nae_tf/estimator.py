@@ -31,6 +31,7 @@ from nae_tf.tables import (
     TableNAE,
     cross_conformal_p_values,
     folds,
+    rounded,
 )
 from nae_tf.tables.features import fit_scaler
 from nae_tf.tables.input_errors import in_one_line, refuse_categories
@@ -409,10 +410,10 @@ class NAEDetector(OutlierMixin, BaseEstimator):
     def _fold_energies(self, X):
         """Energies under the members of each fold, [folds, num_examples]."""
         if np.isnan(X).any():
-            return np.sum(self._fold_shares(X), axis=-1)
+            return rounded(np.sum(self._fold_shares(X), axis=-1))
         columns = self.features_.transform(X)
         energies = np.mean(self.model_.member_energies(columns), axis=0)
-        return self.features_.energies(X, energies)
+        return rounded(self.features_.energies(X, energies))
 
     def _fold_shares(self, X):
         """Shares of features in the energies, [folds, *shape of X]."""

@@ -2,13 +2,16 @@
 
 import numpy as np
 
+from nae_tf.tables.rounding import rounded
+
 
 def cross_conformal_p_values(energies, fold, left_out_energies) -> np.ndarray:
     """Share of the training data that are at least as outlying.
 
     Every training row is compared with the energies of the members that were
     not trained on it (Vovk 2015). For exchangeable rows P(p <= a) is close to
-    a, and never above 2 a (Barber et al. 2021).
+    a, and never above 2 a (Barber et al. 2021). Energies are compared after
+    `rounded`: equal rows get equal p-values, whatever batch they are in.
 
     Args:
         energies: float [folds, rows], energies of new rows under the members
@@ -31,7 +34,8 @@ def cross_conformal_p_values(energies, fold, left_out_energies) -> np.ndarray:
         array([0.75, 0.25])
     """
     count = np.ones(energies.shape[1])
-    for number, energy in enumerate(energies):
+    left_out_energies = rounded(left_out_energies)
+    for number, energy in enumerate(rounded(energies)):
         known = np.sort(left_out_energies[fold == number])
         count += len(known) - np.searchsorted(known, energy, side="left")
     return count / (len(fold) + 1)

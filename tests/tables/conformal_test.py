@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nae_tf.tables import cross_conformal_p_values
+from nae_tf.tables import cross_conformal_p_values, rounded
 
 
 def counted(energies, fold, left_out_energies):
@@ -57,3 +57,22 @@ def test_an_outlier_under_one_member_alone_counts_for_its_fold():
     energies = np.array([[9.0], [0.0]])
     p_value = cross_conformal_p_values(energies, fold, np.ones(99))
     np.testing.assert_allclose(p_value, [0.7])
+
+
+def test_rounded_energies_are_those_of_single_precision_at_any_size():
+    generator = np.random.default_rng(2)
+    x = generator.normal(size=1_000) * 10.0 ** generator.integers(
+        -30, 30, 1_000
+    )
+    np.testing.assert_array_equal(rounded(x), x.astype(np.float32))
+    np.testing.assert_allclose(rounded(x * 1e200), x * 1e200, rtol=2.0**-24)
+    special = np.array([0.0, np.inf, -np.inf, np.nan])
+    np.testing.assert_array_equal(rounded(special), special)
+
+
+def test_energies_that_differ_by_rounding_are_ties():
+    fold, left_out = np.zeros(9, int), np.full(9, 0.3)
+    p_value = cross_conformal_p_values(
+        np.array([[0.1 + 0.2, 0.3001]]), fold, left_out
+    )
+    np.testing.assert_allclose(p_value, [1.0, 0.1])
