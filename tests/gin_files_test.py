@@ -17,6 +17,7 @@ from nae_tf.baselines import ProjectionDiffusion
 from nae_tf.data import tfds_images
 from nae_tf.evaluation.evaluate import evaluate
 from nae_tf.evaluation.results import aurocs
+from nae_tf.networks import Conv32Encoder
 from nae_tf.networks.by_size import fc_res2_networks
 from nae_tf.runs import configuration, run_directory
 from nae_tf.tables.settings import DEFAULTS
@@ -223,6 +224,25 @@ def test_a_budget_after_a_preset_wins(budget, epochs, all_sets):
     files = [str(GIN / "mnist.gin"), str(GIN / "budgets" / f"{budget}.gin")]
     configuration.parse_config(files)
     assert Experiment.from_config().training.epochs == epochs
+
+
+def test_the_budget_of_colour_scales_the_chains_of_the_paper(all_sets):
+    files = [GIN / "cifar10.gin", GIN / "budgets" / "cpu_color.gin"]
+    configuration.parse_config([str(file) for file in files])
+    model = Experiment.from_config().build_model()
+    assert isinstance(model.encoder, Conv32Encoder)
+    latent, visible = (
+        model.sampler.latent_chain,
+        model.sampler.visible_chain,
+    )
+    # As far along the gradient, 20 steps of 1 and 40 of 10.
+    assert latent.num_steps * latent.step_size == pytest.approx(20, rel=0.02)
+    assert visible.num_steps * visible.step_size == pytest.approx(400)
+    # At the temperature of Table 11, with the paper's bound on a move.
+    temperature = latent.noise_std**2 / (2 * latent.step_size)
+    assert temperature == pytest.approx(0.02**2 / 2, rel=0.02)
+    assert visible.step_size * visible.clip_limit == pytest.approx(0.1)
+    assert visible.bounds == (0, 1)
 
 
 # What the presets say, against Table 11 and section D.3 of the paper.

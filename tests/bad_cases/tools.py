@@ -82,7 +82,7 @@ CASES = {
     "unknown budget": (
         lambda: mnist_tables.holdout_cell("nae", 9, 0, "gpu"),
         "no budget 'gpu'; choose one of cpu, cpu_ablations, "
-        "cpu_long_latent_steps, cpu_medium, cpu_short, paper, smoke",
+        "cpu_color, cpu_long_latent_steps, cpu_medium, cpu_short, paper, smoke",
     ),
     "unknown method": (
         lambda: mnist_tables.holdout_cell("naee", 9, 0, "cpu"),
@@ -91,7 +91,8 @@ CASES = {
     "search without a name": (search_without_a_name, "--variant"),
     "search under the name of another": (
         search_under_the_name_of_another,
-        "slow/digit9-seed0 is stored with the bindings latent_dim=8; call",
+        "slow/digit9-seed0 is stored with the bindings holdout_class = 9; "
+        "seed = 0; latent_dim=8; call",
     ),
     "learning curve without cells": (
         curves_that_are_not_stored,

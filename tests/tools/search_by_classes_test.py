@@ -54,7 +54,7 @@ def test_a_variant_has_one_set_of_bindings(results_folder):
     cell.stored.parent.mkdir(parents=True)
     cell.stored.write_text(json.dumps({"bindings": cell.bindings}))
     request = Request("cpu", seeds=(0,), digits=(5, 7))
-    with pytest.raises(ValueError, match="with other bindings; call the new"):
+    with pytest.raises(ValueError, match="with the bindings judged_classes"):
         search_by_classes(request, "slow", (1, 9), [])
     with pytest.raises(ValueError, match="name the variant"):
         search_by_classes(request, None, (1, 9), [])

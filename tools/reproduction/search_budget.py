@@ -11,7 +11,6 @@ that was held out.
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,16 +19,11 @@ from nae_tf.metrics.detection import auroc
 from nae_tf.runs.checkpoints import restore
 from nae_tf.runs.run_directory import RunDirectory
 from nae_tf.training.experiment import Experiment
-from reproduction import cells
-from reproduction.cells import Cell, run_missing
+from reproduction.cells import Cell
 from reproduction.learning_curve import selection_metrics
-from reproduction.markdown_tables import (
-    MISSING,
-    Request,
-    compare_settings,
-    print_table,
-)
+from reproduction.markdown_tables import MISSING, Request, print_table
 from reproduction.mnist_tables import method_cell
+from reproduction.trials import stored_trials, train_trials
 
 
 def trial_cell(
@@ -88,36 +82,17 @@ def search(request: Request, variant: str | None, bindings: Sequence[str]):
     Raises:
         ValueError: if the variant has no name, or the name of another.
     """
-    if not request.show:
-        if not variant:
-            raise ValueError("name the variant to try by --variant.")
-        wanted = [
-            trial_cell(request.budget, variant, digit, seed, bindings)
-            for seed in request.seeds
-            for digit in request.digits
-        ]
-        for trial in wanted:
-            stored = trial.results()
-            if stored and stored["bindings"] != list(trial.bindings):
-                raise ValueError(
-                    f"{trial.name} is stored with the bindings "
-                    f"{'; '.join(stored['bindings'][2:]) or 'of the budget'}; "
-                    "call the new trial by another --variant."
-                )
-        run_missing(wanted, request.jobs)
-    results = {
-        (path.parent.name, path.stem): json.loads(path.read_text())
-        for path in sorted(
-            (cells.RESULTS / "search" / request.budget).glob("*/*.json")
-        )
-    }
-    compare_settings(
-        {
-            key: _trial_again(request.budget, key[0], result)
-            for key, result in results.items()
-        },
-        results,
-    )
+    trials = [
+        trial_cell(request.budget, variant or "", digit, seed, bindings)
+        for seed in request.seeds
+        for digit in request.digits
+    ]
+    train_trials(request, variant, trials)
+
+    def again(variant, _, result):
+        return _trial_again(request.budget, variant, result)
+
+    results = stored_trials(f"search/{request.budget}", again)
     rows = []
     for key, result in results.items():
         kept = result["selection"]

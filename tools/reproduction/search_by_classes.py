@@ -5,15 +5,14 @@ some digits that judge it, and without those that nobody may look at. Images of
 the validation split judge: no test image is read.
 """
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
 
-from reproduction import cells
-from reproduction.cells import Cell, run_missing
-from reproduction.markdown_tables import Request, compare_settings, print_table
+from reproduction.cells import Cell
+from reproduction.markdown_tables import Request, print_table
 from reproduction.mnist_tables import method_cell
+from reproduction.trials import stored_trials, train_trials
 
 _FOLDER = "search_by_classes"
 # Bindings of a trial before those of its variant.
@@ -67,42 +66,25 @@ def search_by_classes(
     Raises:
         ValueError: if the variant has no name, or the name of another.
     """
-    if not request.show:
-        if not variant:
-            raise ValueError("name the variant to try by --variant.")
-        wanted = [
-            trial_cell(
-                request.budget,
-                method,
-                variant,
-                request.digits,
-                left_out,
-                seed,
-                bindings,
-            )
-            for seed in request.seeds
-            for method in request.methods or ["nae"]
-        ]
-        for trial in wanted:
-            stored = trial.results()
-            if stored and stored["bindings"] != list(trial.bindings):
-                raise ValueError(
-                    f"{trial.name} is stored with other bindings; call the new "
-                    "trial by another --variant."
-                )
-        run_missing(wanted, request.jobs)
-    folder = cells.RESULTS / _FOLDER / request.budget
-    results = {
-        (path.parent.name, path.stem): json.loads(path.read_text())
-        for path in sorted(folder.glob("*/*.json"))
-    }
-    compare_settings(
-        {
-            key: _trial_again(request.budget, key, result)
-            for key, result in results.items()
-        },
-        results,
-    )
+    trials = [
+        trial_cell(
+            request.budget,
+            method,
+            variant or "",
+            request.digits,
+            left_out,
+            seed,
+            bindings,
+        )
+        for seed in request.seeds
+        for method in request.methods or ["nae"]
+    ]
+    train_trials(request, variant, trials)
+
+    def again(variant, stem, result):
+        return _trial_again(request.budget, (variant, stem), result)
+
+    results = stored_trials(f"{_FOLDER}/{request.budget}", again)
     print_table(
         [
             "variant",
