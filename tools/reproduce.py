@@ -5,6 +5,9 @@
     python tools/reproduce.py table1          MNIST with a digit held out, at
                                               --budget; also table4 and the
                                               ablations, table6 to table8
+    python tools/reproduce.py table2          CIFAR-10 against other images, at
+                                              --budget=cpu_color
+    python tools/reproduce.py fashion_mnist   the same for Fashion-MNIST
     python tools/reproduce.py likelihood      bits per dimension of the digits,
                                               and the complexity of images
     python tools/reproduce.py learning_curve  AUROC of table1's NAE by minutes
@@ -13,6 +16,8 @@
                                               --variant; print all trials
     python tools/reproduce.py search_by_classes  the same, judged by --digits,
                                               without --left_out_digits
+    python tools/reproduce.py search_color    the same for table2, judged by
+                                              padded digits
     python tools/reproduce.py figure1         draw it from a run, --run_dir;
                                               or figures 2, 4, 6 to 9 and 12
     python tools/reproduce.py figure3         the 2-D experiments: train what is
@@ -24,8 +29,9 @@ cell: `table1 --methods=nae --digits=0 --seeds=1`.
 
 In `reproduction/`, `cells.py` trains the cells of tables. `digits_table.py` has
 the table of digits, `mnist_tables.py` and `ablations.py` the tables of MNIST,
-`chain_starts.py` and `two_blobs.py` the 2-D experiments. `figures/` reads runs
-and `plots/` draws them.
+`image_set_tables.py` those of an image set against others, `chain_starts.py`
+and `two_blobs.py` the 2-D experiments. `figures/` reads runs and `plots/`
+draws them.
 """
 
 import functools
@@ -39,6 +45,7 @@ from nae_tf.runs.run_directory import RunDirectory
 from reproduction import (
     ablations,
     chain_starts,
+    image_set_tables,
     learning_curve,
     likelihood,
     mnist_tables,
@@ -50,6 +57,7 @@ from reproduction.figures.files import draw
 from reproduction.markdown_tables import Request
 from reproduction.search_budget import search
 from reproduction.search_by_classes import search_by_classes
+from reproduction.search_color import search_color
 
 FLAGS = flags.FLAGS
 FIGURES = plane_figures.FIGURES | image_figures.FIGURES
@@ -58,11 +66,11 @@ flags.DEFINE_bool("show", False, "Print only the stored results.")
 flags.DEFINE_list(
     "methods",
     None,
-    "Methods to run, separated by commas: files of gin/methods, and in MNIST's "
-    "tables also nae (with its AE), nae_cd and nae_pcd; all by default.",
+    "Methods to run, separated by commas: files of gin/methods, and in tables "
+    "of image sets also nae (with its AE), nae_cd and nae_pcd; all by default.",
 )
 flags.DEFINE_string(
-    "budget", "cpu", "Name of a file of gin/budgets, for MNIST's tables."
+    "budget", "cpu", "Name of a file of gin/budgets, for tables of image sets."
 )
 flags.DEFINE_list(
     "digits",
@@ -78,7 +86,7 @@ flags.DEFINE_list(
 flags.DEFINE_list(
     "seeds",
     None,
-    "Seeds of MNIST's tables, separated by commas; by default those of "
+    "Seeds of tables of image sets, separated by commas; by default those of "
     "--num_seeds.",
 )
 flags.DEFINE_string("variant", None, "Name of the variant that a search tries.")
@@ -149,7 +157,9 @@ def draw_run(name: str):
 COMMANDS: dict[str, Callable[[], None]] = {
     "digits": lambda: digits(request()),
     "table1": lambda: mnist_tables.table1(request()),
-    "table4": lambda: mnist_tables.table4(request()),
+    "table2": lambda: image_set_tables.TABLE2.show(request()),
+    "table4": lambda: image_set_tables.TABLE4.show(request()),
+    "fashion_mnist": lambda: image_set_tables.FASHION_MNIST.show(request()),
     "table6": lambda: ablations.table6(request()),
     "table7": lambda: ablations.table7(request()),
     "table8": lambda: ablations.table8(request()),
@@ -168,6 +178,9 @@ COMMANDS: dict[str, Callable[[], None]] = {
         FLAGS.variant,
         [int(digit) for digit in FLAGS.left_out_digits],
         FLAGS.gin_bindings,
+    ),
+    "search_color": lambda: search_color(
+        request(), FLAGS.variant, FLAGS.gin_bindings
     ),
     **{name: functools.partial(draw_run, name) for name in FIGURES},
     "figure3": lambda: chain_starts.figure3(

@@ -234,9 +234,22 @@ def aurocs(results: Mapping) -> dict[str, dict[str, float]]:
     Returns:
         AUROC in [0, 1] by outlier set, by method.
     """
+    return metric_values(results, "auroc")
+
+
+def metric_values(results: Mapping, metric: str) -> dict[str, dict[str, float]]:
+    """Return a metric of every method and outlier set of the results.
+
+    Args:
+        results: contents of results.json.
+        metric: key of `detection_metrics`.
+
+    Returns:
+        Values by outlier set, by method.
+    """
     return {
         name: {
-            title: outliers["metrics"]["auroc"]["value"]
+            title: outliers["metrics"][metric]["value"]
             for title, outliers in method["outliers"].items()
         }
         for name, method in results["methods"].items()

@@ -18,11 +18,13 @@ from nae_tf.training.experiment import Experiment
 from reproduction import (
     ablations,
     cells,
+    image_set_tables,
     learning_curve,
     markdown_tables,
     mnist_tables,
     paper_numbers,
     search_budget,
+    trials,
 )
 from reproduction.markdown_tables import Request
 
@@ -113,7 +115,7 @@ def test_settings_of_table_7(number, steps, replay, space, tiny_mnist):
             3,
         ),
         (
-            mnist_tables.table4,
+            image_set_tables.TABLE4.show,
             "table4/cpu/vae/seed1",
             "out_of_distribution.inlier",
             "mnist",
@@ -181,7 +183,7 @@ def test_a_trial_prints_what_may_be_chosen_by(monkeypatch, capsys):
             }
             cell.stored.write_text(json.dumps(results))
 
-    monkeypatch.setattr(search_budget, "run_missing", train)
+    monkeypatch.setattr(trials, "run_missing", train)
     request = Request("cpu", seeds=(0,), digits=(9,))
     binding = "training/Adam.learning_rate = 5e-5"
     search_budget.search(request, "slow", [binding])

@@ -82,45 +82,6 @@ def test_cells_without_a_record_of_settings_are_counted(results_folder, capsys):
     assert "other settings" not in told
 
 
-def test_an_empty_table_is_shown(results_folder, capsys):
-    mnist_tables.table4(Request("cpu", seeds=(0,), show=True))
-    rows, last = printed_rows(capsys)
-    assert rows["`vqvae`"] == [*"–" * 6]  # noqa: RUF001
-    assert rows["NAE-OMI of the paper"][1] == "0.999"
-    assert last[-1].startswith("0 of 19 cells are stored.")
-
-
-def test_table_4_has_a_column_for_every_outlier_set(results_folder, capsys):
-    values = dict(
-        zip(
-            (
-                "constant_gray",
-                "half_mnist",
-                "chimera_mnist",
-                "omniglot",
-                "noise",
-            ),
-            (0.1, 0.2, 0.3, 0.4, 0.5),
-            strict=True,
-        )
-    )
-    cell = mnist_tables.method_cell(
-        "table4/cpu/ae/seed0", "mnist", "cpu", "ae", ()
-    )
-    store(cell, Autoencoder=values)
-    mnist_tables.table4(Request("cpu", seeds=(0,), show=True, methods=["ae"]))
-    rows, _ = printed_rows(capsys)
-    assert rows["outliers"][:-1] == list(values)
-    assert rows["`ae`"] == [
-        "0.100",
-        "0.200",
-        "0.300",
-        "0.400",
-        "0.500",
-        "**0.300**",
-    ]
-
-
 def test_the_paper_averages_are_those_it_prints():
     averages = {
         "NAE-OMI": 0.955,
@@ -175,7 +136,7 @@ def test_a_cell_trains(method, tiny_mnist, tmp_path, monkeypatch):
     assert list(results["auroc"]) == models
     for row in mnist_tables.ROWS:
         if row.method == method:
-            assert 0 <= row.aurocs(results)["mnist 9"] <= 1
+            assert 0 <= row.values(results)["mnist 9"] <= 1
     # There is one epoch: the curve's points are the phases' ends.
     phases = ["training"] if method == "ae" else ["pretraining", "training"]
     assert [point["phase"] for point in results["curve"]] == phases

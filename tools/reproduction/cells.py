@@ -28,7 +28,7 @@ import numpy as np
 import scipy.stats
 import tensorflow as tf
 
-from nae_tf.evaluation.results import aurocs
+from nae_tf.evaluation.results import metric_values
 from nae_tf.runs.checkpoints import CheckpointDirectory
 from nae_tf.runs.configuration import message_in_one_line, parse_config
 from nae_tf.runs.disk import write_atomically
@@ -40,6 +40,8 @@ from nae_tf.training.interruption import EXIT_INTERRUPTED
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = REPOSITORY / "tools" / "results"
+# Metrics of test data in the results of a cell: their names in results.json.
+TEST_METRICS = {"auroc": "auroc", "aupr": "aupr_out"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Cell:
         bindings: gin bindings.
         measure: function that returns further results of a finished run. It
             must be importable, because it runs in a worker process.
-        keeps_test_metrics: whether the results have the AUROCs of test data.
+        keeps_test_metrics: whether the results have `TEST_METRICS`.
     """
 
     name: str
@@ -198,7 +200,10 @@ def run_cell(cell: Cell, origin: dict) -> dict:
                 evaluated = train(run, experiment, resume=True)
             results = {key: evaluated[key] for key in ("task", "seed")}
             if cell.keeps_test_metrics:
-                results["auroc"] = aurocs(evaluated)
+                results |= {
+                    name: metric_values(evaluated, metric)
+                    for name, metric in TEST_METRICS.items()
+                }
             if cell.measure is not None:
                 results |= cell.measure(run, experiment)
     except BlockingIOError as error:

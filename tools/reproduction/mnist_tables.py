@@ -1,7 +1,9 @@
-"""Tables 1 and 4: MNIST, every method on the same networks and budget."""
+"""Table 1, and the rows of tables of methods: equal networks and budgets."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,13 +29,6 @@ SAMPLERS: dict[str, tuple[str, ...]] = {
     "nae_pcd": ("NAE.sampler = @PersistentContrastiveDivergence()",),
 }
 _DIGITS = range(10)
-_OUTLIERS = (
-    "constant_gray",
-    "half_mnist",
-    "chimera_mnist",
-    "omniglot",
-    "noise",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +47,9 @@ class Row:
     model: str | None = None
     paper: str = ""
 
-    def aurocs(self, result: dict) -> dict[str, float]:
-        """Return the AUROCs of a cell's results, by outlier set."""
-        models = result["auroc"]
+    def values(self, result: dict, metric: str = "auroc") -> dict[str, float]:
+        """Return a metric of a cell's results, by outlier set."""
+        models = result[metric]
         return models[self.model] if self.model else next(iter(models.values()))
 
 
@@ -161,63 +156,52 @@ def table1(request: Request):
 
     def aurocs(row, digit):
         return [
-            row.aurocs(result)[f"mnist {digit}"]
+            row.values(result)[f"mnist {digit}"]
             for seed in request.seeds
             if (result := results.get((row.method, digit, seed)))
         ]
 
-    _print_methods(
+    print_methods(
         "held-out digit", methods, _DIGITS, aurocs, paper_numbers.TABLE1
     )
     print_provenance(cells, results)
 
 
-def table4(request: Request):
-    """Print Table 4: all digits are inliers, other images outliers."""
-    methods = request.methods or METHODS
-    cells = {
-        (method, seed): method_cell(
-            f"table4/{request.budget}/{method}/seed{seed}",
-            "mnist",
-            request.budget,
-            method,
-            (f"seed = {seed}",),
-        )
-        for seed in request.seeds
-        for method in methods
-    }
-    results = stored_results(cells, request.jobs, request.show)
-
-    def aurocs(row, outliers):
-        return [
-            row.aurocs(result)[outliers]
-            for seed in request.seeds
-            if (result := results.get((row.method, seed)))
-        ]
-
-    _print_methods("outliers", methods, _OUTLIERS, aurocs, paper_numbers.TABLE4)
-    print_provenance(cells, results)
-
-
-def _print_methods(
+def print_methods(
     corner: str,
     methods: Sequence[str],
     columns: Sequence,
-    aurocs: Callable[[Row, object], list[float]],
+    values: Callable[[Row, Any], list[float]],
     paper: Mapping[str, Sequence[float]],
+    missing: Collection = (),
 ):
-    """Print the rows of some methods, each above that of the paper."""
+    """Print the rows of some methods, each above that of the paper.
+
+    Args:
+        corner: what the columns are.
+        methods: methods of the rows.
+        columns: keys of the columns.
+        values: function that returns the values of all seeds by row and column.
+        paper: values of the columns by the paper's names of rows.
+        missing: columns that only the paper has. No mean counts them.
+    """
+    averaged = [column not in missing for column in columns]
     lines = []
     for row in ROWS:
         if row.method not in methods:
             continue
-        values = [aurocs(row, column) for column in columns]
+        found = [
+            [] if column in missing else values(row, column)
+            for column in columns
+        ]
+        counted = list(itertools.compress(found, averaged))
         mean = MISSING
-        if all(values):
-            mean = f"**{np.mean([np.mean(each) for each in values]):.3f}**"
-        lines.append([row.title, *map(mean_and_error, values), mean])
+        if all(counted):
+            mean = f"**{np.mean([np.mean(each) for each in counted]):.3f}**"
+        lines.append([row.title, *map(mean_and_error, found), mean])
         if row.paper in paper:
             numbers = paper[row.paper]
-            shown = [f"{value:.3f}" for value in (*numbers, np.mean(numbers))]
+            average = np.mean(list(itertools.compress(numbers, averaged)))
+            shown = [f"{value:.3f}" for value in (*numbers, average)]
             lines.append([f"{row.paper} of the paper", *shown])
     print_table([corner, *map(str, columns), "mean"], lines)
