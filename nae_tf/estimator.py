@@ -22,6 +22,7 @@ from nae_tf import samplers
 from nae_tf.base.forks import refuse_forked
 from nae_tf.base.input_checks import refuse_dates, refuse_masked
 from nae_tf.base.setting_checks import check_number
+from nae_tf.base.ties import lowest_equal
 from nae_tf.data.image_arrays import unit_images
 from nae_tf.data.readers.codes import warn_of_codes
 from nae_tf.data.sources import ArrayExamples
@@ -194,9 +195,12 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         else:
             energies = self._fit_ensemble(X, seed, goes_on)
         self._report(f"trained in {time.monotonic() - start:.1f} s")
-        self.offset_ = float(
-            np.percentile(_scores_of(energies), 100 * self.contamination)
-        )
+        offset = np.percentile(_scores_of(energies), 100 * self.contamination)
+        if self._one_nae:
+            # It may be the score of an example that occurs again, and differs
+            # by the batch that it is in.
+            offset = lowest_equal(offset)
+        self.offset_ = float(offset)
         if not np.isfinite(self.offset_):
             raise ValueError(
                 "NAEDetector: the training diverged, the scores of its own "

@@ -21,7 +21,6 @@ p-values, Annals of Statistics 51 (2023), https://arxiv.org/abs/2104.08279.
 import dataclasses
 import functools
 import json
-from collections.abc import Callable
 
 import numpy as np
 import scipy.special
@@ -29,21 +28,7 @@ import scipy.stats
 
 from nae_tf.base.json_text import parse_json, reason
 from nae_tf.base.setting_checks import check_number
-
-# Relative. In single precision, scores of a trained autoencoder of standardised
-# features differ by 2e-5 between batches of 1 and of 256, those of images by
-# 1e-6.
-TIE_TOLERANCE = 1e-4
-
-
-def lowest_equal(scores, minimum: Callable = np.minimum):
-    """Return the lowest values that count as equal to scores.
-
-    Args:
-        scores: float array, or a tensor; may be infinite.
-        minimum: function of the smaller of two arrays, or of two tensors.
-    """
-    return minimum(scores * (1 - TIE_TOLERANCE), scores * (1 + TIE_TOLERANCE))
+from nae_tf.base.ties import lowest_equal
 
 
 def conformal_p_values(scores, calibration_scores) -> np.ndarray:

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nae_tf.base.setting_checks import check_choice
+from nae_tf.base.ties import TIE_TOLERANCE
 from nae_tf.data.schema import Schema
-from nae_tf.serving.calibration import TIE_TOLERANCE, Calibration
+from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.device_formats import FORMATS, DeviceFormat
 from nae_tf.serving.device_graphs import device_functions
 from nae_tf.serving.export import new_version, schema_of

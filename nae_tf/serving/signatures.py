@@ -15,8 +15,9 @@ of several clients: a bad example spoils its own row and no other.
 import tensorflow as tf
 
 from nae_tf.base.input_checks import example_status
+from nae_tf.base.ties import lowest_equal
 from nae_tf.energy import error_map
-from nae_tf.serving.calibration import Calibration, lowest_equal
+from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.encoded_images import decode_images_apart
 
 MAX_SAMPLES = 256

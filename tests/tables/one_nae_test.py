@@ -86,3 +86,19 @@ def test_the_rate_stays_or_falls_to_zero(data, decays, last):
     fit_phase(model, examples, 1e-3, 4, 8, seed=0, decays=decays)
     rate = float(model.optimizer.learning_rate)
     assert rate == pytest.approx(last, abs=1e-9)
+
+
+def test_an_example_at_the_threshold_is_an_inlier_whatever_its_batch():
+    # The threshold is the score of rows that occur again. In single precision
+    # its last digits vary, by 2e-5 at most.
+    x = np.random.default_rng(0).integers(0, 2, (60, 3)).astype(float)
+    detector = NAEDetector(
+        networks=networks,
+        contamination=0.1,
+        pretraining_steps=20,
+        steps=0,
+        random_state=0,
+    ).fit(x)
+    score = np.percentile(detector.score_samples(x), 10)
+    assert score < 0
+    assert score * (1 + 5e-4) < detector.offset_ < score * (1 + 5e-5)
