@@ -57,6 +57,8 @@ def shape_checks(x, example_shape):
             remedy = "; give a single example as x[None]"
         elif shape[-1] == 1 and x.shape.is_compatible_with(shape[:-1]):
             remedy = "; give images of one channel as x[..., None]"
+        elif x.shape.is_compatible_with((None, *example_shape[1:])):
+            remedy = "; examples of a dataset need dataset.batch(128)"
         raise ValueError(f"{message}{list(x.shape)}{remedy}.")
     if x.shape[1:].is_fully_defined():
         return []

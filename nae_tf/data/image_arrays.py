@@ -49,8 +49,9 @@ def unit_images(owner: str, images) -> np.ndarray:
     if images.ndim == 3:
         raise ValueError(
             f"{owner}: expected images [num_examples, height, width, "
-            f"channels], received shape {images.shape}; add an axis of "
-            "channels: X[..., np.newaxis]."
+            f"channels], received shape {images.shape}; give grey images an "
+            "axis of channels, X[..., np.newaxis], and sequences as rows, "
+            "X.reshape(len(X), -1)."
         )
     if images.ndim != 4:
         raise ValueError(

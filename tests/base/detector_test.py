@@ -327,6 +327,21 @@ def test_only_known_sizes_of_an_example_are_compared(example, fits):
             check(images)
 
 
+@pytest.mark.parametrize(
+    ("shape", "remedy"),
+    [
+        ((8, 8, 1), r"x\[None\]"),
+        ((6, 8, 8), r"x\[\.\.\., None\]"),
+        # Rows of several images, which a dataset that is not batched gives.
+        ((48, 8, 1), r"dataset\.batch"),
+        ((6, 9, 8, 1), r"received \[6, 9, 8, 1\]\.$"),
+    ],
+)
+def test_another_shape_is_refused_with_what_to_do(shape, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        shape_checks(tf.zeros(shape), (8, 8, 1))
+
+
 # --- Noise --------------------------------------------------------------------
 
 

@@ -167,7 +167,7 @@ IMAGES = np.zeros((4, 8, 8, 1), np.uint8)
 @pytest.mark.parametrize(
     ("settings", "images", "message"),
     [
-        ({}, IMAGES[..., 0], r"add an axis of channels: X\[\.\.\., np.newaxis"),
+        ({}, IMAGES[..., 0], "give grey images.*and sequences as rows"),
         ({}, IMAGES[..., None], r"\[num_examples, height, width, channels\]"),
         ({}, IMAGES.astype("int64"), "type uint8.*received int64"),
         ({}, IMAGES + np.eye(8)[..., None] * 3, "from 0 to 3; divide"),
