@@ -113,8 +113,6 @@ def arrow_values(
         ValueError: if a column has another type, a missing value, NaN,
             infinity, or an integer that a float cannot hold.
     """
-    import pyarrow
-
     values = np.empty((table.num_rows, table.num_columns), dtype, order="F")
     for index, name in enumerate(table.column_names):
         column = table.column(index)
@@ -125,13 +123,13 @@ def arrow_values(
                 f"{title}: column {name!r} has no value in {place(first)}, "
                 f"one of {column.null_count}; repair or remove these rows."
             )
-        try:
-            floats = column.cast(pyarrow.float64()).to_numpy()
-        except pyarrow.ArrowInvalid as error:
+        floats = _as_floats(column)
+        if floats is None:
             raise ValueError(
-                f"{title}: column {name!r} holds integers beyond 2**53, which "
-                "floats cannot tell apart; leave it out, or make it floats."
-            ) from error
+                f"{title}: column {name!r} holds integers of 2**53 or more, "
+                "which floats cannot tell apart; leave it out, or make it "
+                "floats."
+            )
         with np.errstate(over="ignore"):  # Infinite values are refused below.
             values[:, index] = floats
         finite = np.isfinite(values[:, index])
@@ -145,6 +143,24 @@ def arrow_values(
         if look is not None:
             look(index, floats)
     return np.ascontiguousarray(values)
+
+
+def _as_floats(column):
+    """Return a column as float64, or None if it has integers beyond them."""
+    import pyarrow
+
+    try:
+        floats = column.cast(pyarrow.float64()).to_numpy()
+    except pyarrow.ArrowInvalid:
+        return None
+    kind = column.type
+    # Databases keep identifiers as decimals without a fraction.
+    is_whole = pyarrow.types.is_integer(kind) or (
+        pyarrow.types.is_decimal(kind) and kind.scale <= 0
+    )
+    if is_whole and np.abs(floats).max(initial=0.0) >= 2.0**53:
+        return None
+    return floats
 
 
 def _check_type(title, name, kind):

@@ -290,7 +290,7 @@ CASES = {
     "empty table": file("a.csv", raw(b""), "is empty"),
     "nothing but a header": file("a.csv", text("a,b\n"), "has no rows"),
     "a short line": file(
-        "a.csv", text("a,b\n1,2\n3\n"), "line 3: expected 2 fields, received 1"
+        "a.csv", text("a,b\n1,2\n3\n"), "line 3: expected 2 fields, .*ved 1"
     ),
     "a word": file("a.csv", text("a,b\n1,2\n3,x\n"), "line 3: .*'x'"),
     "a missing value": file(

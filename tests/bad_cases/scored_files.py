@@ -59,7 +59,7 @@ CASES = {
         "a.csv", text("1,2,3,x\n"), "line 1: .* received both"
     ),
     "a short line of a later batch": scored(
-        "a.csv", text("1,2\n3,4\n5\n"), "line 3: expected 2 fields, received 1"
+        "a.csv", text("1,2\n3,4\n5\n"), "line 3: expected 2 fields, .*ved 1"
     ),
     "bright images": scored(
         "a.h5",

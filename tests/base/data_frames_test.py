@@ -121,7 +121,7 @@ REFUSED = {
     "a gap of integers": ({"a": [None, 2]}, "'a' has no value in row 0"),
     "infinity": ({"a": [1.0, np.inf]}, r"'a' has NaN or .* \(inf\) in row 1 "),
     "beyond float32": ({"a": [1e300]}, r"'a' has NaN or .*\(1e\+300\) in row"),
-    "identifiers": ({"a": [2**53 + 1]}, r"'a' holds integers beyond 2\*\*53"),
+    "identifiers": ({"a": [2**53 + 1]}, r"'a' holds integers of 2\*\*53"),
 }
 
 

@@ -203,8 +203,13 @@ def checked_levels(
     values = np.asarray(values, np.float32)
     if max_level is not None:
         values = values / np.float32(max_level)
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"{title}: {np.sum(~np.isfinite(values))} pixels are NaN or "
+            "infinite; repair them, or remove the image."
+        )
     low, high = values.min(), values.max()
-    if not (low >= -_ROUNDING and high <= 1.0 + _ROUNDING):
+    if low < -_ROUNDING or high > 1.0 + _ROUNDING:
         white = "" if max_level is None else f" after division by {max_level}"
         raise ValueError(
             f"{title}: expected float images in [0, 1], received {low:g} ... "

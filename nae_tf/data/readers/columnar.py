@@ -1,5 +1,6 @@
 """Readers of Parquet, Feather and Arrow files, piece by piece."""
 
+import base64
 import contextlib
 import functools
 import os
@@ -54,6 +55,7 @@ def open_parquet(path):
             path, buffer_size=_BUFFER_BYTES, pre_buffer=False
         )
         schema = file.schema_arrow
+        categories = _categories(file.metadata.metadata or {}, schema)
         size = file.metadata.num_rows
 
     def batches(names, start):
@@ -65,11 +67,11 @@ def open_parquet(path):
         first = int(np.searchsorted(ends, start, side="right"))
         start -= sum(groups[:first])
         with file:
+            found = file.iter_batches(
+                _rows(names), range(first, len(groups)), list(names)
+            )
             yield from _behind(
-                start,
-                file.iter_batches(
-                    _rows(names), range(first, len(groups)), list(names)
-                ),
+                start, (_with_categories(batch, categories) for batch in found)
             )
 
     read = functools.partial(_pieces, path, batches)
@@ -128,6 +130,44 @@ def open_arrow(path):
     names = _names(reader.schema)
     read = functools.partial(_pieces, path, batches)
     return names, None, read, _units(reader.schema)
+
+
+def _categories(metadata, schema) -> set[str]:
+    """Columns that were categories when they were written.
+
+    Parquet itself has none: those of numbers come back as numbers.
+    """
+    import pyarrow
+
+    found = {
+        column.get("field_name") or column.get("name")
+        for column in (schema.pandas_metadata or {}).get("columns", [])
+        if column.get("pandas_type") == "categorical"
+    }
+    with contextlib.suppress(KeyError, ValueError, pyarrow.ArrowException):
+        written = base64.b64decode(metadata[b"ARROW:schema"])
+        found |= {
+            field.name
+            for field in pyarrow.ipc.read_schema(pyarrow.py_buffer(written))
+            if pyarrow.types.is_dictionary(field.type)
+        }
+    return found
+
+
+def _with_categories(batch, names):
+    """Give columns the type of categories, of which no numbers are read."""
+    import pyarrow
+
+    return pyarrow.record_batch(
+        {
+            name: column.dictionary_encode()
+            if name in names and not pyarrow.types.is_dictionary(column.type)
+            else column
+            for name, column in zip(
+                batch.schema.names, batch.columns, strict=True
+            )
+        }
+    )
 
 
 def _names(schema):

@@ -47,21 +47,26 @@ class Columns(NamedTuple):
             ValueError: if a name is missing, unknown or ambiguous.
         """
         check_names(title, found, label_key)
+        # As pandas calls them: an empty text cannot be given to a command.
+        called = [
+            name or f"Unnamed: {place}" for place, name in enumerate(found)
+        ]
         if self.names is None:
             # A misspelt name would leave a label among the features.
-            check_names(title, found, *self.drop)
-        kept = [
-            name
-            for name in found
-            if name not in self.drop and name != label_key
-        ]
-        for name in filter(_NAMELESS.fullmatch, kept):
-            raise ValueError(
-                f"{title}: column {found.index(name)} has no name, as an index "
-                "of pandas, or separators at the ends of lines; remove it, or "
-                f"leave it out by drop={[name]}."
-            )
-        names = checked_names(title, kept)
+            check_names(title, {*found, *called}, *self.drop)
+        kept = {
+            place: name
+            for place, name in enumerate(found)
+            if {name, called[place]}.isdisjoint((*self.drop, label_key))
+        }
+        for place, name in kept.items():
+            if _NAMELESS.fullmatch(name):
+                raise ValueError(
+                    f"{title}: column {place} has no name, as an index of "
+                    "pandas, or separators at the ends of lines; remove it, or "
+                    f"leave it out by drop={[called[place]]}."
+                )
+        names = checked_names(title, list(kept.values()))
         if not names:
             raise ValueError(f"{title} has no column of features.")
         if self.names is not None:

@@ -24,6 +24,7 @@ from nae_tf.data.readers.header import (
     refuse_transposed,
 )
 from nae_tf.data.readers.text_blocks import count_lines, line_blocks
+from nae_tf.data.readers.text_identifiers import column_of_identifiers
 
 # Rows that are looked at to tell separators and headers.
 _ROWS = 1_000
@@ -219,7 +220,13 @@ def _read(title, blocks, names, dialect, integers, features, label=None):
                 f"{title}, after line {lines.before}: "
                 f"{' '.join(str(error).split())}."
             ) from error
-        _refuse_identifiers(title, table, names, features, integers)
+        rows = functools.partial(_rows, title, lines, dialect.separator)
+        lost = column_of_identifiers(table, octets, integers, features, rows)
+        if lost is not None:
+            raise ValueError(
+                f"{title}: column {names[lost]!r} holds integers of 2**53 or "
+                "more, which floats cannot tell apart; leave it out by drop."
+            )
         place = functools.partial(_line_of, title, lines, dialect, is_single)
         yield table.rename_columns([names[index] for index in wanted]), place
 
@@ -230,8 +237,9 @@ def _refuse(title, lines, names, dialect, features):
     for line, row in rows:
         if len(row) != len(names):
             raise ValueError(
-                f"{title}, line {line}: expected {len(names)} fields, received "
-                f"{len(row)}."
+                f"{title}, line {line}: expected {len(names)} fields, as in "
+                f"the first line, received {len(row)}; repair it, or remove "
+                "titles and comments."
             )
         numbers = [number(row[i], dialect.decimal_point) for i in features]
         is_words = len(features) > 1 and not any(
@@ -268,16 +276,3 @@ def _line_of(title, lines, dialect, keep_blank, row):
     rows = _rows(title, lines, dialect.separator, keep_blank)
     line, _ = next(itertools.islice(rows, row, None))
     return f"line {line}"
-
-
-def _refuse_identifiers(title, table, names, features, integers):
-    """Refuse integers that floats cannot tell apart."""
-    from pyarrow import compute
-
-    for index in set(integers).intersection(features):
-        largest = compute.max(compute.abs(table.column(str(index)))).as_py()
-        if largest is not None and 2.0**53 <= largest < float("inf"):
-            raise ValueError(
-                f"{title}: column {names[index]!r} holds integers of 2**53 or "
-                "more, which floats cannot tell apart; leave it out by drop."
-            )

@@ -26,7 +26,11 @@ from nae_tf.data.readers.hdf5_anndata import (
     is_categorical,
 )
 from nae_tf.data.readers.optional import library
-from nae_tf.data.readers.packing import check_attributes, packing_of
+from nae_tf.data.readers.packing import (
+    check_attributes,
+    packing_of,
+    warn_of_group,
+)
 from nae_tf.data.readers.tabular import (
     Fields,
     Source,
@@ -261,6 +265,8 @@ def _array(title, item, linked: bool) -> Source:
     attributes = _radar_packing(item) | dict(item.attrs)
     check_attributes(title, item.dtype, attributes)
     packing = packing_of(item.dtype, attributes, unwritten)
+    if packing is None or packing.scale is None:
+        warn_of_group(title, item.dtype, dict(item.parent.attrs))
 
     is_bits = item.id.get_type().get_class() == h5py.h5t.BITFIELD
 

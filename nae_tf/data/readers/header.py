@@ -102,7 +102,8 @@ def number(text: str, decimal_point: str = ".") -> float | None:
     """Return the number that a field holds, or None."""
     # Python reads 1_000 as a thousand, and digits of other scripts; in a table
     # the one is a damaged number, and nobody else reads the others.
-    if "_" in text or not text.isascii():
+    text = text.strip(" \t")
+    if "_" in text or not text.isascii() or text != text.strip():
         return None
     if decimal_point == "," and "." in text:
         return None
@@ -114,6 +115,9 @@ def number(text: str, decimal_point: str = ".") -> float | None:
 
 def _looks_like_names(first, others, rows):
     """Return what tells numbers of a first row from those of the others."""
+    # Two columns have no name in common.
+    if len(set(first)) < len(first):
+        return None
     others = [
         row for row in others if len(row) == len(first) and None not in row
     ]

@@ -234,7 +234,7 @@ def decode_image(
     if encoded.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)):
         image = _decode_by_tensorflow(encoded, title)
     else:
-        image = decode_by_pillow(encoded, title, MAX_PIXELS)
+        image = decode_by_pillow(encoded, title, MAX_PIXELS, max_level)
     expected = (1, 3) if image_shape is None else (image_shape[-1],)
     image = _without_alpha(image, title, expected)
     if image.shape[-1] not in expected:

@@ -137,16 +137,16 @@ def _refuse_padding(path, file, stored):
 def _levels(file, stored, max_level):
     """Grey levels or values in the file's units."""
     bits = int(file.BitsStored)
-    low = -(2 ** (bits - 1)) if file.PixelRepresentation else 0
-    high = low + 2**bits - 1
-    if file.PhotometricInterpretation == "MONOCHROME1":
-        stored = (low + high - stored.astype(np.int64)).astype(stored.dtype)
     slopes, intercepts, is_stated = _rescales(file, len(stored), stored.ndim)
     # Signed numbers with a slope of 1 are in units, as those of Hounsfield.
     is_in_units = (slopes != 1).any() or (intercepts != 0).any()
     if is_in_units or (is_stated and file.PixelRepresentation):
+        # How they are shown, as by MONOCHROME1, does not change them.
         return (stored * slopes + intercepts).astype(np.float32)
+    low = -(2 ** (bits - 1)) if file.PixelRepresentation else 0
     levels = stored.astype(np.int64) - low
+    if file.PhotometricInterpretation == "MONOCHROME1":
+        levels = 2**bits - 1 - levels
     if bits > 16:
         # More levels than images of levels have.
         white = 1 if max_level is not None else 2**bits - 1

@@ -8,6 +8,7 @@ Neurodata Without Borders.
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -25,6 +26,14 @@ _UNCLEAR = (
     ("scale", "offset"),
     ("scalingfactor", "offset"),
 )
+# Names that say alone that integers are packed, and parts of names that may
+# say so, or how an instrument was set.
+_PACKS = ("slope", "multiplier", "intercept")
+_MAY_PACK = re.compile(
+    "gain|scal(e|ing)|factor|offset|bias|divisor|conversion|exponent|lsb|"
+    "bitvolts"
+)
+_ADDS = re.compile("offset|bias|intercept|exponent")
 # A number that counts from a date, as netCDF and HDF5 write dates.
 _SINCE = re.compile(r"\w+ since \d", re.IGNORECASE)
 
@@ -106,7 +115,6 @@ def packing_of(
     # netCDF reserves no value of bytes: all 256 are data unless it says so.
     if unwritten is not None and dtype.itemsize > 1:
         missing.append(unwritten)
-    low, high = _valid_range(attributes, dtype)
     scale = _numbers(attributes, "scalefactor")
     offset = _numbers(attributes, "addoffset")
     if scale and not offset:
@@ -118,13 +126,16 @@ def packing_of(
     if "rhdf5-na.ok" in attributes and dtype == np.int32:
         missing.append(np.iinfo(dtype).min)  # NA of R
     is_packed = bool(scale or offset)
+    factor = float(scale[0]) if scale else 1.0
+    start = float(offset[0]) if offset else 0.0
+    low, high = _valid_range(attributes, dtype, factor, start)
     if not (is_packed or is_unsigned or missing) and low is high is None:
         return None
     return Packing(
         dtype=np.dtype(np.float64) if is_packed else dtype,
         stored=dtype,
-        scale=(float(scale[0]) if scale else 1.0) if is_packed else None,
-        offset=float(offset[0]) if offset else 0.0,
+        scale=factor if is_packed else None,
+        offset=start,
         missing=tuple(missing),
         low=low,
         high=high,
@@ -189,6 +200,41 @@ def check_attributes(title, dtype: np.dtype, attributes: Mapping[str, Any]):
                 ", of which writers use different formulas; store the values "
                 "themselves."
             )
+    packing = packing_of(dtype, attributes)
+    if dtype.kind in "iu" and (packing is None or packing.scale is None):
+        _check_lone_numbers(title, plain, _PACKS)
+
+
+def warn_of_group(title, dtype: np.dtype, attributes: Mapping[str, Any]):
+    """Warn of integers whose group has a factor or an offset.
+
+    Args:
+        title: name of the array.
+        dtype: type of the stored values.
+        attributes: attributes of the group by name.
+    """
+    if dtype.kind in "iu":
+        _check_lone_numbers(f"{title}: its group", _plain(attributes))
+
+
+def _check_lone_numbers(title, plain, refused=()):
+    """Refuse, or warn of, a factor or an offset that stands alone."""
+    for name in plain:
+        numbers = _numbers(plain, name)
+        neutral = 0 if _ADDS.search(name) else 1
+        if set(numbers) <= {neutral}:
+            continue
+        what = f"has the attribute {name} ({numbers[0]:g}), which no convention"
+        if name in refused:
+            raise ValueError(
+                f"{title} {what} defines alone; store the values themselves."
+            )
+        if name in _PACKS or _MAY_PACK.search(name):
+            warnings.warn(
+                f"{title} {what} defines alone, and which is not applied; if "
+                "the values are packed by it, store the values themselves.",
+                stacklevel=4,
+            )
 
 
 def _plain(attributes):
@@ -198,13 +244,27 @@ def _plain(attributes):
     }
 
 
-def _valid_range(attributes, dtype):
-    both = _numbers(attributes, "validrange", dtype)
-    if len(both) == 2:
-        return both[0], both[1]
-    low, high = (
-        _numbers(attributes, name, dtype) for name in ("validmin", "validmax")
+def _valid_range(attributes, dtype, factor, start):
+    """Ends of the valid range, as stored values, or None."""
+    names = ("validrange", "validmin", "validmax")
+    # By netCDF's guide a range in the type of the scale is one of values.
+    is_unpacked = (
+        dtype.kind in "iu"
+        and (factor, start) != (1.0, 0.0)
+        and any(np.asarray(attributes.get(n)).dtype.kind == "f" for n in names)
     )
+
+    def stored(name):
+        if not is_unpacked:
+            return _numbers(attributes, name, dtype)
+        values = np.array(_numbers(attributes, name))
+        return np.round((values - start) / factor, 6).tolist()
+
+    both, low, high = map(stored, names)
+    if len(both) == 2:
+        low, high = both[:1], both[1:]
+    if is_unpacked and factor < 0:
+        low, high = high, low
     return (low[0] if low else None), (high[0] if high else None)
 
 

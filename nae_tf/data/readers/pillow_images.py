@@ -35,9 +35,9 @@ _CONVERTED = {
 _NETPBM = (b"P4", b"P5", b"P6")
 # Tags of TIFF.
 _SUBFILE_TYPE, _BITS, _PHOTOMETRIC, _DESCRIPTION = 254, 258, 262, 270
-_NUM_BANDS, _SAMPLE_FORMAT, _DEPTH = 277, 339, 32997
+_NUM_BANDS, _PREDICTOR, _SAMPLE_FORMAT, _DEPTH = 277, 317, 339, 32997
 _METADATA, _NO_DATA = 42112, 42113
-_WHITE_IS_ZERO, _SIGNED = 0, 2
+_WHITE_IS_ZERO, _SIGNED, _OF_FLOATS = 0, 2, 3
 # One page that stands for many, as ImageJ and tifffile write large stacks.
 _STACK = re.compile(r"^images=(?!1$)|\"truncated\": true", re.MULTILINE)
 # A factor or an offset of GDAL that changes values.
@@ -46,16 +46,23 @@ _GDAL_SCALE = re.compile(
 )
 
 
-def decode_by_pillow(encoded: bytes, title: str, max_pixels: int) -> np.ndarray:
+def decode_by_pillow(
+    encoded: bytes,
+    title: str,
+    max_pixels: int,
+    max_level: int | None = None,
+) -> np.ndarray:
     """Decode a BMP, GIF, PGM, PPM, TIFF or WebP file of one image.
 
     Palettes are looked up, the orientation of EXIF is applied, colour profiles
-    are not.
+    are not. Levels of 12 bits are spread over 16 bits, unless `max_level` says
+    what white is.
 
     Args:
         encoded: contents of the file.
         title: name of the image, used in error messages.
         max_pixels: largest number of pixels that is decoded.
+        max_level: level of white, or None for that of the file.
 
     Returns:
         [height, width, channels]: uint8, uint16, or float32 as stored.
@@ -69,6 +76,7 @@ def decode_by_pillow(encoded: bytes, title: str, max_pixels: int) -> np.ndarray:
             fault = _fault(image, encoded, max_pixels)
             if fault is not None:
                 raise ValueError(f"{title} {fault}.")
+            bits = _bits(image) if image.format == "TIFF" else 16
             values = _values(image)
             _refuse_no_data(title, image, values)
     except Image.DecompressionBombError as error:
@@ -79,6 +87,8 @@ def decode_by_pillow(encoded: bytes, title: str, max_pixels: int) -> np.ndarray:
         if str(error).startswith(title):
             raise
         raise ValueError(f"{title} {_reason(error, encoded)}.") from error
+    if values.dtype == np.uint16 and bits < 16 and max_level is None:
+        values = np.round(values * (65_535 / (2**bits - 1))).astype(np.uint16)
     return values[..., None] if values.ndim == 2 else values
 
 
@@ -163,6 +173,16 @@ def _tiff_fault(image):
             f"has {num_bands} bands, of which some are neither colours nor "
             "transparency; save grey or RGB alone"
         )
+    if image.mode == "F":
+        if _tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO:
+            return "has 0 as white (WhiteIsZero); invert its values"
+        if _tag(image, _PREDICTOR, 1) == _OF_FLOATS and (
+            image.tag_v2.prefix == b"MM"
+        ):
+            return (
+                "holds floats in big-endian order behind a predictor, which "
+                "Pillow misreads; save it without a predictor"
+            )
     is_signed = _SIGNED in np.ravel(_tag(image, _SAMPLE_FORMAT, 1))
     if is_signed and image.mode in _LEVELS:
         return "has signed levels; shift them to start at 0"

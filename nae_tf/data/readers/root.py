@@ -1,5 +1,7 @@
 """Reader of ROOT files, by uproot: flat branches of a TTree or an RNTuple."""
 
+import re
+
 import numpy as np
 
 from nae_tf.base.feature_names import listed
@@ -92,10 +94,22 @@ def _table(title, tree):
 def _type(branch):
     dtype = getattr(
         getattr(branch, "interpretation", None), "to_dtype", None
-    ) or _NUMBERS.get(getattr(branch, "typename", ""))
+    ) or _type_of_field(getattr(branch, "typename", ""))
     return np.dtype(object) if dtype is None else np.dtype(dtype)
 
 
+def _type_of_field(name):
+    """Type of a field of an RNTuple, or None if it holds no numbers."""
+    array = _ARRAY.fullmatch(name)
+    if array is None:
+        return np.dtype(_NUMBERS[name]) if name in _NUMBERS else None
+    inner = _type_of_field(array[1])
+    if inner is None:
+        return None
+    return np.dtype((inner.base, (int(array[2]), *inner.shape)))
+
+
+_ARRAY = re.compile(r"std::array<(.*), ?(\d+)>")
 # Types of the fields of an RNTuple, as ROOT names them.
 _NUMBERS = {
     "bool": "?",

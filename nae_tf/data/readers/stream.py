@@ -158,6 +158,10 @@ def _source_stream(path, source, example_shape, batch_size, columns, max_level):
     checks.check_kind(path, source.shape, source.dtype, max_level)
     size = source.shape[0]
     image_shape = _image_shape(example_shape)
+    if len(source.shape) > 2:  # Of a batch it could not be told.
+        checks.check_layout(path, source.shape, image_shape)
+    if len(source.shape) == 3:
+        checks.warn_of_axes(path, source.shape, image_shape)
     checked = _Checked(path, image_shape, max_level, source.names)
 
     def load(start, stop):

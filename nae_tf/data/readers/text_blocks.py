@@ -14,6 +14,17 @@ _LONGEST_LINE = 2**24
 _FIRST_BLOCK = 2**16
 _UTF_8_MARK = b"\xef\xbb\xbf"  # Spreadsheets begin with it.
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+# Files that are named as if they were text.
+_OTHERS = {
+    b"\x1f\x8b": "it is compressed by gzip; rename it to *.csv.gz",
+    b"PK": "it is a zip archive, or a workbook of Excel; unpack it, or save it "
+    "as CSV",
+    b"PAR1": "it is a Parquet file; rename it to *.parquet",
+    b"ARROW1": "it is an Arrow file; rename it to *.arrow",
+    b"\x89HDF": "it is an HDF5 file; rename it to *.h5",
+    b"\xd0\xcf\x11\xe0": "it is a workbook of Excel; save it as CSV",
+    b"SQLite": "it is a database of SQLite; export a table as CSV",
+}
 
 
 def line_blocks(title, path) -> Iterator[bytes]:
@@ -40,8 +51,8 @@ def line_blocks(title, path) -> Iterator[bytes]:
         for octets in _octets(title, file, read):
             if b"\0" in octets:
                 raise ValueError(
-                    f"{title} is not a CSV file: it has zero bytes; text in "
-                    "UTF-16 must begin with a byte order mark."
+                    f"{title} is not a CSV file: it has zero bytes; "
+                    f"{_what_it_is(rest or octets)}."
                 )
             rest += octets
             end = _end_of_lines(rest)
@@ -63,6 +74,14 @@ def count_lines(block: bytes) -> int:
     if b"\r" in block:
         ends += block.count(b"\r") - block.count(b"\r\n")
     return ends
+
+
+def _what_it_is(start):
+    """What to do about a file that is no text, by its first bytes."""
+    return next(
+        (hint for mark, hint in _OTHERS.items() if start.startswith(mark)),
+        "text in UTF-16 must begin with a byte order mark",
+    )
 
 
 def _open(path):
