@@ -1,15 +1,17 @@
-"""Measure the reading of tables against pyarrow alone.
+r"""Measure the reading of tables against pyarrow alone.
 
-    python tools/benchmark_readers.py [--rows=1000000] [--columns=30]
+    python tools/benchmark_readers.py [--rows=1000000] [--columns=30] \
+        [--json=tools/results/benchmarks/readers.json]
 
 Writes a CSV of random numbers to a folder of its own, and reads it batch by
 batch: by pyarrow's streaming reader, and by the reader of `nae-tf score`.
 Contenders take turns in processes of their own; shown are the median seconds
 and the range over the turns, the median seconds of all cores together, and the
-most memory that reading added.
+most memory that reading added. --json keeps all single measurements.
 """
 
 import json
+import os
 import pathlib
 import resource
 import statistics
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import metadata
 
 import numpy as np
 from absl import app, flags
@@ -27,6 +30,7 @@ flags.DEFINE_integer("columns", 30, "Number of its columns.")
 flags.DEFINE_integer("repeats", 5, "Number of turns that count.")
 flags.DEFINE_enum("contender", None, ["pyarrow", "ours"], "Read once, by it.")
 flags.DEFINE_string("path", None, "Table that --contender reads.")
+flags.DEFINE_string("json", None, "File for all single measurements.")
 
 
 def write_table(path: pathlib.Path):
@@ -112,6 +116,27 @@ def main(_):
             f"({min(seconds):.2f} to {max(seconds):.2f}), {cores:.2f} s of "
             f"cores, {memory >> 20} MiB"
         )
+    if FLAGS.json is not None:
+        store(turns)
+
+
+def store(turns: dict[str, list]):
+    """Write all measurements, and what they were made on."""
+    # It imports TensorFlow, which pyarrow's processes need not.
+    from reproduction.cells import commit, machine
+
+    libraries = ("numpy", "pyarrow", "tensorflow")
+    content = {
+        "commit": commit(),
+        "machine": machine(),
+        "load_average": os.getloadavg(),
+        "versions": {name: metadata.version(name) for name in libraries},
+        "rows": FLAGS.rows,
+        "columns": FLAGS.columns,
+        "turns": turns,
+    }
+    text = json.dumps(content, indent=1) + "\n"
+    pathlib.Path(FLAGS.json).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
