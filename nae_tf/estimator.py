@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from nae_tf import samplers
 from nae_tf.base.forks import refuse_forked
 from nae_tf.base.input_checks import refuse_dates, refuse_masked
+from nae_tf.base.private import names_from_the_start
 from nae_tf.base.setting_checks import check_number
 from nae_tf.base.ties import lowest_equal
 from nae_tf.data.image_arrays import unit_images
@@ -191,7 +192,8 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         start = time.monotonic()
         if self._one_nae:
-            energies = self._fit_networks(X, seed)
+            with names_from_the_start():
+                energies = self._fit_networks(X, seed)
         else:
             energies = self._fit_ensemble(X, seed, goes_on)
         self._report(f"trained in {time.monotonic() - start:.1f} s")

@@ -5,12 +5,16 @@ They may change without notice. They were tried with Keras 3.15.1, TensorFlow
 this file and run `tests/base/private_test.py`.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable
 
 import gin
 import keras
 import tensorflow as tf
+from keras.src.backend.common import global_state
+
+_NAME_COUNTS = "object_name_uids"
 
 # --- Keras --------------------------------------------------------------------
 
@@ -72,6 +76,23 @@ def step_counter(optimizer: keras.optimizers.Optimizer):
     accumulated.
     """
     return optimizer._iterations
+
+
+@contextlib.contextmanager
+def names_from_the_start():
+    """Let Keras name layers and variables as in a new process.
+
+    Keras counts its names through a process: dense, dense_1, ... TensorFlow
+    keeps some 35 KiB for each name that a variable ever had, so models that are
+    built again and again would fill the memory. Afterwards the count goes on
+    as if nothing had been named.
+    """
+    counts = global_state.get_global_attribute(_NAME_COUNTS)
+    global_state.set_global_attribute(_NAME_COUNTS, None)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(_NAME_COUNTS, counts)
 
 
 def apply_on_one_replica(optimizer: keras.optimizers.Optimizer, updates):

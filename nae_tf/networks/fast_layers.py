@@ -4,6 +4,8 @@ Each layer has the weights and the values of the plain layers that it replaces.
 docs/results/speed.md gives the times that each form saves.
 """
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -241,6 +243,33 @@ def _shift_matrix(size, num_taps):
     return taps.reshape(num_taps * size, -1)
 
 
+def _traced_by_itself(function):
+    """Trace a function with a gradient of its own outside of other graphs.
+
+    TensorFlow keeps the gradient of every trace for good, and with it the graph
+    that it is traced in. This one is small, and traced once for each shape; a
+    training step's has a whole model in it. Eager calls leave nothing behind.
+    """
+
+    @functools.cache
+    def traced(*signature):
+        return tf.function(function, signature, autograph=False)
+
+    @functools.wraps(function)
+    def call(x, kernel):
+        if tf.executing_eagerly():
+            return function(x, kernel)
+        any_batch = tf.TensorSpec((None, *x.shape[1:]), x.dtype)
+        y = traced(any_batch, tf.TensorSpec(kernel.shape, kernel.dtype))(
+            x, kernel
+        )
+        y.set_shape((x.shape[0], *y.shape[1:]))
+        return y
+
+    return call
+
+
+@_traced_by_itself
 @tf.custom_gradient
 def conv2d_of_one_channel(x, kernel):
     """Convolve one-channel images, stride 1, no padding.
@@ -262,6 +291,7 @@ def conv2d_of_one_channel(x, kernel):
     return tf.nn.conv2d(x, kernel, 1, "VALID"), gradient
 
 
+@_traced_by_itself
 @tf.custom_gradient
 def conv2d_transpose_to_one_channel(x, kernel):
     """Transposed convolution to one channel, stride 1, no padding.

@@ -178,6 +178,28 @@ def test_a_model_that_was_fitted_leaves_no_graph():
     assert len(graphs()) <= before
 
 
+def test_names_begin_anew_and_go_on_afterwards():
+    """So that TensorFlow keeps no name for each model that is built."""
+
+    def names():
+        layer = keras.layers.Dense(2)
+        layer.build((None, 3))
+        return [layer.name, *(weight.path for weight in layer.weights)]
+
+    before = names()
+    with private.names_from_the_start():
+        first, second = names(), names()
+        keras.layers.Dense(1)
+    with private.names_from_the_start():
+        assert names() == first
+    assert first == ["dense", "dense/kernel", "dense/bias"]
+    assert second[0] == "dense_1"
+    after = names()
+    assert after not in (before, first, second)
+    count = int(before[0].partition("_")[2] or 0)
+    assert after[0] == f"dense_{count + 1}"
+
+
 class Counter(private.SavedAsTensors):
     def __init__(self, count):
         super().__init__()

@@ -1,10 +1,13 @@
 """Each fast layer against the plain ones that it replaces."""
 
+import gc
+
 import keras
 import numpy as np
 import pytest
 import scipy.ndimage
 import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from nae_tf.networks.fast_layers import (
     OneChannelConv2D,
@@ -39,6 +42,39 @@ def assert_same(fast, plain, dtype):
             rtol=0,
             atol=TOLERANCES[dtype] * scale,
         )
+
+
+@pytest.mark.parametrize("layer", [OneChannelConv2D, OneFilterConv2DTranspose])
+def test_a_layer_leaves_no_graph_of_what_it_is_a_part_of(layer):
+    """Of each graph with a gradient of its own TensorFlow keeps all."""
+    channels = 1 if layer is OneChannelConv2D else 3
+    filters = 3 if layer is OneChannelConv2D else 1
+    x = tf.ones([2, 5, 5, channels])
+
+    def take_a_step():
+        convolution = layer(filters, 3)
+        convolution.build(x.shape)
+
+        @tf.function
+        def a_step(x):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(convolution(x) ** 2)
+            return tape.gradient(loss, convolution.trainable_weights)
+
+        assert all(np.any(gradient) for gradient in a_step(x))
+
+    def graphs_of_a_step():
+        take_a_step()
+        gc.collect()
+        return [
+            each.name
+            for each in gc.get_objects()
+            if isinstance(each, FuncGraph)
+        ]
+
+    first = graphs_of_a_step()
+    assert not any("a_step" in name for name in first)
+    assert len(graphs_of_a_step()) == len(first)
 
 
 def random_tensor(*shape, seed=0):
