@@ -35,8 +35,14 @@ from nae_tf.tables import (
     folds,
     rounded,
 )
+from nae_tf.tables.column_checks import (
+    column_names,
+    refuse_identifiers,
+    refuse_no_numbers,
+    refuse_other_columns,
+)
 from nae_tf.tables.features import fit_scaler
-from nae_tf.tables.input_errors import in_one_line, refuse_categories
+from nae_tf.tables.input_errors import in_one_line, warn_of_labels
 from nae_tf.tables.one_nae import fit_phase, make_nae
 from nae_tf.tables.settings import (
     check_settings,
@@ -173,7 +179,9 @@ class NAEDetector(OutlierMixin, BaseEstimator):
 
         Args:
             X: float [num_examples, num_features], mostly inliers.
-            y: ignored; scikit-learn passes it.
+            y: ignored; scikit-learn passes it. Its scorers need +1 for inliers
+                and -1 for outliers; a warning tells where 1 seems to be an
+                outlier.
 
         Returns:
             The detector itself.
@@ -184,6 +192,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 of a feature are missing.
         """
         refuse_forked(type(self).__name__)
+        warn_of_labels(y)
         check_settings(self, getattr(X, "ndim", 2) > 2, NETWORKS)
         goes_on = self.warm_start and hasattr(self, "features_")
         X = self._validated(X, min_samples=2, reset=not goes_on)
@@ -349,10 +358,11 @@ class NAEDetector(OutlierMixin, BaseEstimator):
     def _validated(self, X, min_samples: int = 1, reset: bool = False):
         refuse_masked(X)
         refuse_dates(X)
-        refuse_categories(X)
+        refuse_no_numbers(X)
         fitted_to_images = not reset and hasattr(self, "image_shape_")
         if getattr(X, "ndim", 2) > 2 or fitted_to_images:
             return self._validated_images(X, reset)
+        table = X
         try:
             X = validate_data(
                 self,
@@ -371,8 +381,16 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 f"row {unknown.argmax()} (counted from 0), one of "
                 f"{unknown.sum()}; remove these rows."
             )
-        names = getattr(self, "feature_names_in_", None)
-        warn_of_codes("NAEDetector", X, names, _REMEDY_OF_CODES)
+        refuse_identifiers(table, X)
+        # Names of pandas that are numbers, and those of polars, are unknown to
+        # scikit-learn.
+        names = column_names(table)
+        expected = names if reset else getattr(self, "_column_names", None)
+        refuse_other_columns(names, expected)
+        self._column_names = expected
+        warn_of_codes(
+            "NAEDetector", X, expected, _REMEDY_OF_CODES, usual_only=not reset
+        )
         return X
 
     def _validated_images(self, X, reset):

@@ -215,13 +215,16 @@ def refuse_masked(x):
     """Refuse masked entries of NumPy, whose values stand for nothing.
 
     Raises:
-        ValueError: if `x` is a masked array with masked entries.
+        ValueError: if `x` is a masked array with masked entries, or a list of
+            such arrays.
     """
-    count = np.ma.count_masked(x) if isinstance(x, np.ma.MaskedArray) else 0
+    parts = x if isinstance(x, (list, tuple)) else [x]
+    masked = [part for part in parts if isinstance(part, np.ma.MaskedArray)]
+    count = sum(map(np.ma.count_masked, masked))
     if count:
         raise ValueError(
-            f"{BAD_INPUT} {count} of {x.size} values are masked; fill them, or "
-            "remove those examples."
+            f"{BAD_INPUT} {count} of {np.size(x)} values are masked; fill "
+            "them, or remove those examples."
         )
 
 
@@ -298,6 +301,11 @@ def as_batches(x, batch_size: int):
         raise ValueError(
             f"{BAD_INPUT} the dataset has no end; leave repeat() out, or end "
             "it by take()."
+        )
+    if hasattr(x, "toarray"):  # SciPy's, whose iteration ends in many lines.
+        raise ValueError(
+            f"{BAD_INPUT} expected a full array, received a sparse "
+            f"{type(x).__name__}; use x.toarray()."
         )
     if isinstance(x, Iterable) and not is_array(x):
         return x

@@ -1,38 +1,43 @@
-"""scikit-learn's refusals of a table in one line, with what to do here."""
+"""What scikit-learn says of a table in many lines, and what it does not say."""
+
+import warnings
 
 import numpy as np
 
 from nae_tf.base.data_frames import is_data_frame
 
 
-def refuse_categories(x):
-    """Refuse columns of categories, whose numbers are names.
+def warn_of_labels(y):
+    """Warn of labels that scikit-learn's scorers take the wrong way round.
+
+    They take the larger label for the inlier, without a word: of labels 0 for
+    inliers and 1 for outliers a search chooses the worst detector.
 
     Args:
-        x: the table.
-
-    Raises:
-        ValueError: if there is one; the line names it.
+        y: what `fit` was given beside the table; anything but a few 1 among 0
+            is passed over.
 
     Example:
-        >>> import pandas as pd
-        >>> from nae_tf.tables.input_errors import refuse_categories
-        >>> kinds = pd.Series([11, 13, 11], dtype="category")
-        >>> refuse_categories(pd.DataFrame({"pdg": kinds}))
-        Traceback (most recent call last):
-        ValueError: NAEDetector: expected numbers, column 'pdg' holds ...
+        >>> import warnings
+        >>> from nae_tf.tables.input_errors import warn_of_labels
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warn_of_labels([0, 0, 1])
+        >>> "1 - 2 * y" in str(caught[0].message)
+        True
     """
-    if not is_data_frame(x):
+    if y is None:
         return
-    types = getattr(x, "dtypes", ())
-    names = getattr(x, "column_names", x.columns)
-    for name, dtype in zip(names, types, strict=False):
-        if str(dtype) == "category":
-            raise ValueError(
-                f"NAEDetector: expected numbers, column {name!r} holds "
-                "categories; encode it, as by "
-                "sklearn.preprocessing.OneHotEncoder, or make it numbers."
-            )
+    values = np.asarray(y)
+    if values.ndim != 1 or not values.size or values.dtype.kind not in "biuf":
+        return
+    if set(np.unique(values).tolist()) == {0, 1} and values.mean() < 0.5:
+        warnings.warn(
+            "NAEDetector: y is 0 and, less often, 1; if 1 is an outlier, "
+            "scorers of scikit-learn, as in GridSearchCV, take it for the "
+            "inlier: give them 1 - 2 * y, which is +1 for inliers. fit does "
+            "not look at y.",
+            stacklevel=3,
+        )
 
 
 def in_one_line(error: ValueError, x) -> str:

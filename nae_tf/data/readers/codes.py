@@ -27,7 +27,11 @@ _NO_OTHERS = [np.array(value) for value in (0, 0, 0, np.inf, -np.inf)]
 
 
 def warn_of_codes(
-    title, values: np.ndarray, names: Names | None, remedy: str = _REMEDY
+    title,
+    values: np.ndarray,
+    names: Names | None,
+    remedy: str = _REMEDY,
+    usual_only: bool = False,
 ):
     """Warn of a number that repeats, far from all others: it may be "missing".
 
@@ -36,16 +40,36 @@ def warn_of_codes(
         values: vectors, float [rows, features]; NaN is passed over.
         names: names of the features, or None.
         remedy: what to do about them.
+        usual_only: whether only numbers that usually stand for "missing" are
+            looked for, which takes no time to speak of.
     """
-    columns = (column[~np.isnan(column)] for column in values.T)
+    if len(values) < 2 + _LEAST_OTHERS_FOR_A_CODE:
+        return
     # Of numbers that have no finite square none is far from another.
     with np.errstate(over="ignore", invalid="ignore"):
         found = [
             (index, code, count)
-            for index, column in enumerate(columns)
-            for code, count in _codes(column)
+            for index in _suspects(values, usual_only)
+            for code, count in _codes(_known(values[:, index]))
         ]
     _warn_of_found(title, found, len(values), names, remedy)
+
+
+def _known(column):
+    return column[~np.isnan(column)]
+
+
+def _suspects(values, usual_only):
+    """Return the features with an end that may be a code, all at a glance."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    has_gaps = np.isnan(low)
+    low[has_gaps] = np.nanmin(values[:, has_gaps], axis=0, initial=np.inf)
+    high[has_gaps] = np.nanmax(values[:, has_gaps], axis=0, initial=-np.inf)
+    is_suspect = low < high
+    if usual_only:
+        ends = np.array([low, high], np.float32)
+        is_suspect &= np.isin(ends, _AS_STORED).any(axis=0)
+    return np.flatnonzero(is_suspect).tolist()
 
 
 class CodesInParts:
