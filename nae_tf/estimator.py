@@ -41,9 +41,9 @@ from nae_tf.tables.column_checks import (
     refuse_no_numbers,
     refuse_other_columns,
 )
-from nae_tf.tables.features import fit_scaler
 from nae_tf.tables.input_errors import in_one_line, warn_of_labels
 from nae_tf.tables.one_nae import fit_phase, make_nae
+from nae_tf.tables.scaling import TableScaler
 from nae_tf.tables.settings import (
     check_settings,
     nae_steps,
@@ -111,8 +111,8 @@ class NAEDetector(OutlierMixin, BaseEstimator):
         model_: the fitted `TableNAE`, or the `NAE` of `networks`. It takes
             columns of `features_`, or standardised features.
         features_: the fitted `TableFeatures`; not with `networks`.
-        scaler_: the fitted `sklearn.preprocessing.StandardScaler`; not with
-            images.
+        scaler_: the fitted `StandardScaler` of scikit-learn, which counts
+            changes of constant features; not with images.
         image_shape_: (height, width, channels) of images; not with tables.
         offset_: float; `decision_function` is `score_samples` minus it.
         fold_: int [num_examples], the members that a training example was left
@@ -509,7 +509,7 @@ class NAEDetector(OutlierMixin, BaseEstimator):
 
     def _fit_networks(self, X, seed):
         if X.ndim == 2:
-            self.scaler_ = fit_scaler(X)
+            self.scaler_ = TableScaler().fit(X)
         inputs, left_out = np.nan_to_num(self._network_inputs(X)), None
         if self.validation_fraction is not None:
             inputs, left_out = train_test_split(

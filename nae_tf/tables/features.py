@@ -15,6 +15,7 @@ from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import UNUSED
 
 from nae_tf.tables.components import principal_components
+from nae_tf.tables.scaling import TableScaler
 
 # Ranks double the columns; members of more than 100 would need more steps.
 _MAX_RANKED_FEATURES = 50
@@ -33,7 +34,7 @@ class TableFeatures(TransformerMixin, BaseEstimator):
         random_state: int, seed of the subsample that ranks are taken of.
 
     Attributes:
-        scaler_: the fitted `sklearn.preprocessing.StandardScaler`.
+        scaler_: the fitted `TableScaler`.
         ranks_: the fitted quantile transformer, or None for wide tables.
         components_: the fitted `sklearn.decomposition.PCA`, or None for others.
         fold_components_: the same without the rows of each fold.
@@ -67,7 +68,7 @@ class TableFeatures(TransformerMixin, BaseEstimator):
                 turn; -1 or None leaves out none.
         """
         X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
-        self.scaler_ = fit_scaler(X)
+        self.scaler_ = TableScaler().fit(X)
         z = self.scaler_.transform(X)
         self.ranks_ = self.components_ = None
         if X.shape[1] > _MAX_RANKED_FEATURES:
@@ -225,33 +226,3 @@ class TableFeatures(TransformerMixin, BaseEstimator):
         scores = components.transform(z)
         tail = z - components.inverse_transform(scores)
         return scores[:, self.num_values_ :], tail
-
-
-def fit_scaler(X) -> StandardScaler:
-    """Fit a scaler that divides no feature by rounding errors.
-
-    Args:
-        X: float [rows, features].
-
-    Raises:
-        ValueError: if a feature has no value, or no finite mean and deviation.
-    """
-    empty = np.isnan(X).all(axis=0)
-    if empty.any():
-        raise ValueError(
-            "NAEDetector: expected a value of every feature, received none of "
-            f"feature {empty.argmax()} (counted from 0), one of {empty.sum()}; "
-            "leave these features out."
-        )
-    scaler = StandardScaler().fit(X)
-    deviation = np.sqrt(scaler.var_)
-    if not np.all(np.isfinite([scaler.mean_, deviation])):
-        raise ValueError(
-            "NAEDetector: expected features of finite mean and deviation, "
-            f"received values up to {np.nanmax(np.abs(X)):g}; scale them first."
-        )
-    # The scaler allows for the rounding of its own sums. The values of a
-    # constant feature may have been rounded more than that.
-    is_constant = deviation <= 1e-12 * np.abs(scaler.mean_)
-    scaler.scale_ = np.where(is_constant, 1.0, deviation)
-    return scaler
