@@ -22,6 +22,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "docstrings",
     "mathml",
+    "refusals",
 ]
 exclude_patterns = ["gallery"]
 
@@ -90,5 +91,5 @@ html_theme_options = {
     "footer_end": [],
 }
 html_context = {"default_mode": "auto"}
-_ALONE = ("install", "architecture", "reliability", "log")
+_ALONE = ("install", "architecture", "reliability", "refusals", "log")
 html_sidebars: dict[str, list] = {page: [] for page in _ALONE}
