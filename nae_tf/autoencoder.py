@@ -13,7 +13,7 @@ from nae_tf import losses
 from nae_tf.base.detector import OutlierDetector
 from nae_tf.base.network_checks import check_input, check_network, only_output
 from nae_tf.base.replicas import call_network
-from nae_tf.base.setting_checks import check_choice, check_number
+from nae_tf.base.setting_checks import check_choice, check_number, shown
 from nae_tf.energy import DISTANCES, reconstruction_error
 from nae_tf.latent_space import Sphere
 
@@ -86,10 +86,12 @@ class Autoencoder(OutlierDetector):
         check_choice(owner, "reduction", reduction, ["mean", "sum"])
         # gin's @Sphere without brackets is the class, which projects nothing.
         is_class = isinstance(latent_space, type)
-        if is_class or not hasattr(latent_space or Sphere(), "project"):
+        if latent_space is not None and (
+            is_class or not hasattr(latent_space, "project")
+        ):
             raise ValueError(
                 f"{owner}: expected latent_space Sphere() or Euclidean(), "
-                f"received {latent_space!r}."
+                f"received {shown(latent_space)}."
             )
         check_number(owner, "encoder_l2", encoder_l2, "[0, inf)")
         check_number(owner, "decoder_l2", decoder_l2, "[0, inf)")

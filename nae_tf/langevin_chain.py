@@ -21,6 +21,7 @@ from nae_tf.base.private import function_apart
 from nae_tf.base.saving import Serializable
 from nae_tf.base.setting_checks import (
     check_choice,
+    check_ends,
     check_flag,
     check_integer,
     check_number,
@@ -120,9 +121,10 @@ class LangevinChain(Serializable):
 
     def __post_init__(self):
         """Fill in the theoretical noise and refuse settings out of range."""
-        if self.bounds is not None:
-            object.__setattr__(self, "bounds", tuple(self.bounds))
         owner = "LangevinChain"
+        if self.bounds is not None:
+            bounds = check_ends(owner, "bounds", self.bounds)
+            object.__setattr__(self, "bounds", bounds)
         # TensorFlow counts the steps of a loop in integers of 32 bits.
         check_integer(owner, "num_steps", self.num_steps, 0, 2**31 - 1)
         object.__setattr__(self, "num_steps", int(self.num_steps))
@@ -145,10 +147,6 @@ class LangevinChain(Serializable):
 
     def _problem(self) -> str | None:
         """Name the first settings that do not go together, or None."""
-        if self.bounds is not None and (
-            len(self.bounds) != 2 or not self.bounds[0] < self.bounds[1]
-        ):
-            return f"expected bounds (low, high), received {self.bounds}"
         if self.metropolis_hastings and self.noise_std == 0:
             return "metropolis_hastings=True needs noise_std > 0"
         if (

@@ -23,7 +23,7 @@ from nae_tf.base.generation import GeneratesSamples, generation_seed
 from nae_tf.base.input_checks import explain_bad_input, pick_in_all
 from nae_tf.base.mixed_precision import full_precision, kernels_cast_once
 from nae_tf.base.replicas import apply_gradients, batch_share, replica_id
-from nae_tf.base.setting_checks import check_number
+from nae_tf.base.setting_checks import check_number, check_seed, shown
 from nae_tf.base.some_examples import first_examples
 from nae_tf.base.step_budget import AUTO, RECIPE
 from nae_tf.energy import unnormalized_log_density
@@ -127,7 +127,7 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
         if not isinstance(sampler, Sampler | None):
             raise ValueError(
                 "NAE: expected sampler None or a sampler, received "
-                f"{sampler!r}."
+                f"{shown(sampler)}."
             )
         # Set first: super().__init__ builds the model, which needs them.
         # Until data are seen the default is the paper's for MNIST. Chains that
@@ -302,7 +302,7 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
         )
         if self.trains_temperature:
             self.temperature_optimizer = keras.optimizers.Adam(
-                self.temperature_learning_rate
+                float(self.temperature_learning_rate)
             )
             self.temperature_optimizer.build([self.log_temperature])
         self.replay_buffer = self.sampler.make_buffer(
@@ -403,10 +403,17 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
 
         Returns:
             `NegativeSample` of the same batch size as `x`.
+
+        Raises:
+            ValueError: if the data do not fit the model, or the seed is out of
+                range.
         """
+        check_seed("NAE.negative_samples", seed)
         self.forget_graphs_of_other_networks()
         self._update_manifold()
-        return self._compiled_draw(self.as_examples(x), tf.constant(seed))
+        with explain_bad_input():
+            x = self.as_examples(x)
+        return self._compiled_draw(x, tf.constant(seed))
 
     @functools.cached_property
     def _compiled_draw(self):

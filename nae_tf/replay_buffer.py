@@ -13,7 +13,7 @@ from nae_tf.base import randomness
 from nae_tf.base.detector import OutlierDetector
 from nae_tf.base.private import SavedAsTensors
 from nae_tf.base.replicas import replica_id
-from nae_tf.base.setting_checks import check_integer
+from nae_tf.base.setting_checks import check_integer, check_sizes
 
 # Begins the names of rings in a file of Keras, whose other names are numbers.
 _PREFIX = "replay_buffer."
@@ -62,17 +62,20 @@ class ReplayBuffer(SavedAsTensors):
             dtype: floating dtype of the states.
 
         Raises:
-            ValueError: if the capacity is not positive, or states have no
-                fixed size.
+            ValueError: if the capacity is not in 1 ... 2**31 - 1, or states
+                have no fixed size.
         """
         super().__init__()
-        check_integer("ReplayBuffer", "capacity", capacity, 1)
-        if None in tuple(state_shape):
+        check_integer("ReplayBuffer", "capacity", capacity, 1, 2**31 - 1)
+        if isinstance(state_shape, tf.TensorShape):
+            state_shape = tuple(state_shape)
+        if isinstance(state_shape, tuple | list) and None in state_shape:
             raise ValueError(
                 "ReplayBuffer: expected states of a fixed size, received the "
                 f"shape {list(state_shape)}; give the networks a keras.Input "
                 "of known size, or the sampler replay_ratio=0."
             )
+        state_shape = check_sizes("ReplayBuffer", "state_shape", state_shape)
         self.strategy = tf.distribute.get_strategy()
         # A replica pushes its share of every batch. In a ring of its share of
         # the capacity, states grow as old as in that of a single device.

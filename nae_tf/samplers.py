@@ -19,9 +19,14 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf.base import randomness
+from nae_tf.base.number_arrays import as_numbers
 from nae_tf.base.randomness import Purpose
 from nae_tf.base.saving import Serializable
-from nae_tf.base.setting_checks import check_integer, check_number
+from nae_tf.base.setting_checks import (
+    check_instance,
+    check_integer,
+    check_number,
+)
 from nae_tf.langevin_chain import ChainDiagnostics, LangevinChain
 from nae_tf.replay_buffer import ReplayBuffer
 
@@ -123,6 +128,11 @@ class Sampler(Serializable, abc.ABC):
     generates: ClassVar[bool] = True
 
     visible_chain: LangevinChain
+
+    def __post_init__(self):
+        """Refuse a chain that is none."""
+        owner, chain = type(self).__name__, self.visible_chain
+        check_instance(owner, "visible_chain", chain, LangevinChain)
 
     @abc.abstractmethod
     def draw(self, model, x, buffer, seed) -> NegativeSample:
@@ -292,9 +302,13 @@ class OnManifold(Sampler):
 
     def __post_init__(self):
         """Refuse settings out of range."""
+        super().__post_init__()
         _check_replay(self)
         factor = self.generation_factor
         check_integer("OnManifold", "generation_factor", factor, 1)
+        check_instance(
+            "OnManifold", "latent_chain", self.latent_chain, LangevinChain
+        )
 
     @classmethod
     def for_images(cls) -> "OnManifold":
@@ -342,7 +356,8 @@ class OnManifold(Sampler):
             x: float array [num_examples, ...], the training data.
 
         Raises:
-            ValueError: if the values are neither in [0, 1] nor standardised.
+            ValueError: if they are no numbers, or the values are neither in
+                [0, 1] nor standardised.
 
         Example:
             >>> import numpy as np
@@ -351,7 +366,12 @@ class OnManifold(Sampler):
             >>> OnManifold.for_data(x).visible_chain.step_size
             3.0
         """
-        x = np.asarray(x)
+        x = as_numbers("OnManifold.for_data", "examples", x)
+        if x.ndim < 2 or not x.size or not np.isfinite(x).all():
+            raise ValueError(
+                "OnManifold.for_data: expected finite examples [number, ...], "
+                f"received an array of shape {x.shape}."
+            )
         step_size = _RELAXATION / 2 * math.prod(x.shape[1:])
         is_bounded = x.min() >= 0 and x.max() <= 1
         is_image = is_bounded and x.ndim > 2
@@ -500,6 +520,7 @@ class PersistentContrastiveDivergence(Sampler):
 
     def __post_init__(self):
         """Refuse settings out of range."""
+        super().__post_init__()
         _check_replay(self)
 
     def make_buffer(self, example_shape, latent_shape, dtype):

@@ -9,6 +9,7 @@ from nae_tf.base.frame_columns import FrameColumns
 from nae_tf.base.input_checks import (
     not_floating,
     pick,
+    refuse_dates,
     refuse_masked,
     refuse_sample_weight,
     refuse_text,
@@ -34,6 +35,8 @@ class ChecksExamples(FeatureUnits):
     def _values(self, x, learn=False):
         """Return a data frame's numbers; anything else stays as it is."""
         refuse_text(x)
+        if hasattr(x, "dtype"):  # Of frames the next call names the column.
+            refuse_dates(x)
         name = type(self).__name__
         return self.frame_columns.values(name, x, self.variable_dtype, learn)
 

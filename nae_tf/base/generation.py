@@ -8,7 +8,7 @@ import tensorflow as tf
 from nae_tf.base import randomness
 from nae_tf.base.detector import OutlierDetector
 from nae_tf.base.randomness import Purpose
-from nae_tf.base.setting_checks import check_integer
+from nae_tf.base.setting_checks import check_integer, check_seed
 
 
 def generation_seed(seed):
@@ -63,7 +63,8 @@ class GeneratesSamples(OutlierDetector):
                 f"{owner}: the model has no weights yet; fit it first, or "
                 "give it networks of known input shape."
             )
-        check_integer(owner, "num_samples", num_samples, 1)
+        check_integer(owner, "num_samples", num_samples, 1, 2**31 - 1)
+        check_seed(owner, seed)
         self.forget_graphs_of_other_networks()
         return self._compiled_generate(
             tf.constant(num_samples), tf.constant(seed)

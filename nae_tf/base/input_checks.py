@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nae_tf.base.setting_checks import check_integer
+from nae_tf.base.setting_checks import check_integer, shown
 
 BAD_INPUT = "Bad input:"
 # The one sentence between the marker and the quote or blank that follows it.
@@ -311,7 +311,12 @@ def as_batches(x, batch_size: int):
         return x
     check_integer("predict_outlier_score", "batch_size", batch_size, 1)
     refuse_masked(x)
-    x = np.asarray(x)
+    values = np.asarray(x)
+    if not values.ndim:
+        raise ValueError(
+            f"{BAD_INPUT} expected examples [number, ...], received {shown(x)}."
+        )
+    x = values
     starts = range(0, len(x), batch_size)
     return (x[start : start + batch_size] for start in starts)
 

@@ -11,6 +11,7 @@ from nae_tf.base.replicas import (
     batch_share,
     spans_machines,
 )
+from nae_tf.base.setting_checks import check_seed
 
 
 class LossModel(private.HookedModel):
@@ -20,15 +21,22 @@ class LossModel(private.HookedModel):
     batch of data, its own `train_step`.
     """
 
-    # Seed of the noise of methods that train with noise.
-    seed: int = 0
-
     def __init__(self, name=None, dtype=None):
         """Start with no metrics; subclasses name theirs by `track`."""
         # States and errors keep the precision of the data: the networks cast
         # their inputs themselves when a policy asks for less.
         super().__init__(name=name, dtype=dtype, autocast=False)
         self.means: dict[str, keras.metrics.Mean] = {}
+
+    @property
+    def seed(self) -> int:
+        """Seed of the noise of methods that train with noise."""
+        return getattr(self, "_seed", 0)
+
+    @seed.setter
+    def seed(self, seed: int):
+        check_seed(type(self).__name__, seed)
+        self._seed = seed
 
     def training_examples(self, data):
         """Return the checked examples of a batch of `fit`."""

@@ -8,6 +8,8 @@ import math
 from collections.abc import Collection
 from numbers import Integral, Real
 
+import numpy as np
+
 # Characters of a received value that a message shows.
 _LONGEST = 80
 
@@ -32,10 +34,8 @@ def check_number(owner: str, name: str, value, interval: str):
         ValueError: DAGMM: expected dropout in [0, 1), received 1.0.
     """
     low, high = (float(end) for end in interval[1:-1].split(","))
-    # True and False are integers to Python.
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
     inside = (
-        is_number
+        _is_a(Real, value)
         and low <= value <= high
         and not (value == low and interval.startswith("("))
         and not (value == high and interval.endswith(")"))
@@ -76,9 +76,8 @@ def check_integer(
         Traceback (most recent call last):
         ValueError: Phase: expected an integer epochs >= 0, received 1.5.
     """
-    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
     inside = (
-        is_integer
+        _is_a(Integral, value)
         and value >= smallest
         and (largest is None or value <= largest)
     )
@@ -87,6 +86,35 @@ def check_integer(
         if largest is not None:
             range_ = f"in {smallest} ... {largest}"
         _refuse(owner, f"an integer {name} {range_}", value, remedy)
+
+
+def check_seed(owner: str, seed):
+    """Refuse what is no seed of TensorFlow's, an integer of 32 bits.
+
+    Args:
+        owner: class or function that has the setting.
+        seed: received value.
+
+    Raises:
+        ValueError: if the value is something else.
+    """
+    check_integer(owner, "seed", seed, -(2**31), 2**31 - 1)
+
+
+def check_instance(owner: str, name: str, value, kind: type):
+    """Refuse a value that is not an object of a class.
+
+    Args:
+        owner: class or function that has the setting.
+        name: name of the setting.
+        value: received value.
+        kind: the class.
+
+    Raises:
+        ValueError: if the value is something else.
+    """
+    if not isinstance(value, kind):
+        _refuse(owner, f"{name} of the class {kind.__name__}", value)
 
 
 def check_flag(owner: str, name: str, value):
@@ -122,11 +150,88 @@ def check_choice(owner: str, name: str, value, choices: Collection):
         Traceback (most recent call last):
         ValueError: Phase: expected keep 'best' or 'last', received 'first'.
     """
-    # In a list, because a set cannot look up values without a hash.
-    if value not in list(choices):
+    try:
+        # In a list, because a set cannot look up values without a hash.
+        known = value in list(choices)
+    except (TypeError, ValueError):  # Arrays and tensors compare elements.
+        known = False
+    if not known:
         *others, last = map(repr, choices)
         listed = f"{', '.join(others)} or {last}" if others else last
         _refuse(owner, f"{name} {listed}", value)
+
+
+def check_sizes(owner: str, name: str, value) -> tuple[int, ...]:
+    """Refuse what is no list of sizes, such as the shape of an example.
+
+    Args:
+        owner: class or function that has the setting.
+        name: name of the setting.
+        value: received value.
+
+    Returns:
+        The sizes.
+
+    Raises:
+        ValueError: if they are no integers > 0.
+
+    Example:
+        >>> from nae_tf.base.setting_checks import check_sizes
+        >>> check_sizes("constant", "image_shape", [8, 8, 1])
+        (8, 8, 1)
+        >>> check_sizes("constant", "image_shape", 8)
+        Traceback (most recent call last):
+        ValueError: constant: expected image_shape a tuple of integers >= 1, \
+received 8.
+    """
+    sizes = _ordered(value)
+    if sizes is None or not all(
+        _is_a(Integral, size) and 1 <= size < 2**31 for size in sizes
+    ):
+        _refuse(owner, f"{name} a tuple of integers >= 1", value)
+    return tuple(map(int, sizes or ()))
+
+
+def check_ends(owner: str, name: str, value) -> tuple[float, float]:
+    """Refuse what is not the ends (low, high) of an interval.
+
+    Args:
+        owner: class or function that has the setting.
+        name: name of the setting.
+        value: received value.
+
+    Returns:
+        The ends.
+
+    Raises:
+        ValueError: if they are not two numbers, or in the other order.
+    """
+    ends = _ordered(value)
+    if (
+        ends is None
+        or len(ends) != 2
+        or not all(_is_a(Real, end) for end in ends)
+        or not ends[0] < ends[1]
+    ):
+        _refuse(owner, f"{name} (low, high)", value)
+    low, high = ends or (0.0, 0.0)
+    return low, high
+
+
+def _is_a(kind, value) -> bool:
+    """Return whether a value is a number of a kind, and meant to be one."""
+    # To Python, True is an integer; to NumPy, a duration is.
+    return isinstance(value, kind) and not isinstance(
+        value, bool | np.timedelta64
+    )
+
+
+def _ordered(value) -> tuple | None:
+    """Return the elements of a tuple, a list or a vector, or None."""
+    is_vector = isinstance(value, np.ndarray) and value.ndim == 1
+    return (
+        tuple(value) if is_vector or isinstance(value, tuple | list) else None
+    )
 
 
 def shown(value) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf.base import randomness
+from nae_tf.base.setting_checks import check_number
 from nae_tf.data import sources, task
 
 # Differs from the paper: it prints sqrt(2) / 4 as the covariance; in the
@@ -109,7 +110,10 @@ def eight_gaussians(std: float = EIGHT_GAUSSIANS_STD) -> task.Task:
     some of them lie among the inliers.
 
     Args:
-        std: standard deviation of every Gaussian.
+        std: standard deviation of every Gaussian, > 0.
+
+    Raises:
+        ValueError: if it is out of range.
 
     Example:
         >>> from nae_tf.data import eight_gaussians
@@ -118,6 +122,7 @@ def eight_gaussians(std: float = EIGHT_GAUSSIANS_STD) -> task.Task:
         >>> next(iter(batches)).shape
         TensorShape([128, 2])
     """
+    check_number("eight_gaussians", "std", std, "(0, inf)")
     return _density_task(
         "eight Gaussians",
         functools.partial(sample_eight_gaussians, std=std),

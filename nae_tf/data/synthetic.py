@@ -8,7 +8,11 @@ of random numbers.
 import gin
 import numpy as np
 
-from nae_tf.base.setting_checks import check_choice
+from nae_tf.base.setting_checks import (
+    check_choice,
+    check_integer,
+    check_sizes,
+)
 from nae_tf.data import examples, sources
 
 NUM_EXAMPLES = 4_000  # In validation and in test, Table 9.
@@ -196,7 +200,13 @@ def stream(split: str, seed: int) -> np.random.Generator:
 
 
 def _examples(name, make_images, image_shape, split, seed):
-    shape = tuple(image_shape)
+    shape = check_sizes(name, "image_shape", image_shape)
+    if len(shape) != 3:
+        raise ValueError(
+            f"{name}: expected image_shape (height, width, channels), received "
+            f"{shape}."
+        )
+    check_integer(name, "seed", seed, 0)
     stream(split, seed)  # Fails now rather than when the images are used.
 
     def read():

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nae_tf.base.setting_checks import check_integer
 from nae_tf.data.examples import Examples
 from nae_tf.data.feature_networks import ImageFeatures
 from nae_tf.data.ground_truth import GroundTruth
@@ -143,6 +144,11 @@ def split_indices(
             "split_indices: expected a seed >= 0, received None; without one "
             "the test examples of a command would be another's for training."
         )
+    owner = "split_indices"
+    check_integer(owner, "num_examples", num_examples, 1)
+    check_integer(owner, "seed", seed, 0)
+    for size in sizes:
+        check_integer(owner, "size", size, 0)
     rest = num_examples - sum(sizes)
     if rest < 1:
         raise ValueError(

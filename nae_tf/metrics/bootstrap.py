@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import scipy.stats
 
+from nae_tf.base.setting_checks import check_integer, check_number
 from nae_tf.metrics.detection import (
     DetectionCurve,
     detection_curve,
@@ -114,14 +115,9 @@ def detection_estimates(
         >>> print(f"{auroc.value:.2f}, {auroc.low:.2f} to {auroc.high:.2f}")
         0.92, 0.89 to 0.94
     """
-    if not 0 < confidence < 1:
-        raise ValueError(
-            f"bootstrap: expected confidence in (0, 1), received {confidence}."
-        )
-    if num_resamples < 1:
-        raise ValueError(
-            f"bootstrap: expected num_resamples > 0, received {num_resamples}."
-        )
+    check_number("bootstrap", "confidence", confidence, "(0, 1)")
+    check_integer("bootstrap", "num_resamples", num_resamples, 1)
+    check_integer("bootstrap", "seed", seed, 0)
     curve = detection_curve(inlier_scores, outlier_scores)
     blocks = resampled_curves(
         inlier_scores, outlier_scores, num_resamples, seed

@@ -10,6 +10,9 @@ import dataclasses
 
 import numpy as np
 
+from nae_tf.base.number_arrays import as_numbers
+from nae_tf.base.setting_checks import check_number
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DetectionCurve:
@@ -76,24 +79,44 @@ def score_ranks(
         num_ranks: number of distinct scores.
 
     Raises:
-        ValueError: if either is empty or holds NaN.
+        ValueError: if either is empty, holds NaN or has no numbers.
     """
+    inliers, outliers = both_scores(inlier_scores, outlier_scores)
+    values, positions = np.unique(
+        np.concatenate([inliers, outliers]), return_inverse=True
+    )
+    ranks = len(values) - 1 - positions
+    return ranks[: len(inliers)], ranks[len(inliers) :], len(values)
+
+
+def both_scores(inlier_scores, outlier_scores) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores of inliers and outliers as arrays.
+
+    Args:
+        inlier_scores: float [num_inliers].
+        outlier_scores: float [num_outliers].
+
+    Returns:
+        float64 [num_inliers] and [num_outliers].
+
+    Raises:
+        ValueError: if either is empty, holds NaN or has no numbers.
+    """
+    found = []
     for name, scores in [
         ("inlier", inlier_scores),
         ("outlier", outlier_scores),
     ]:
-        if np.size(scores) == 0:
+        scores = as_numbers("metrics", f"{name} scores", scores, rank=1)
+        if not scores.size:
             raise ValueError(f"metrics: expected {name} scores, received none.")
         if np.isnan(scores).any():
             raise ValueError(
-                f"metrics: {np.isnan(scores).sum()} of {np.size(scores)} "
+                f"metrics: {np.isnan(scores).sum()} of {scores.size} "
                 f"{name} scores are NaN; the model has diverged."
             )
-    values, positions = np.unique(
-        np.concatenate([inlier_scores, outlier_scores]), return_inverse=True
-    )
-    ranks = len(values) - 1 - positions
-    return ranks[: len(inlier_scores)], ranks[len(inlier_scores) :], len(values)
+        found.append(scores)
+    return found[0], found[1]
 
 
 def detection_curve(inlier_scores, outlier_scores) -> DetectionCurve:
@@ -224,8 +247,7 @@ def fpr_at_tpr(curve: DetectionCurve, tpr: float):
         >>> float(fpr_at_tpr(curve, tpr=0.95))
         0.25
     """
-    if not 0 < tpr <= 1:
-        raise ValueError(f"fpr_at_tpr: expected tpr in (0, 1], received {tpr}.")
+    check_number("fpr_at_tpr", "tpr", tpr, "(0, 1]")
     first = np.argmax(curve.detection_rate >= tpr, axis=-1)
     return np.take_along_axis(
         curve.false_alarm_rate, first[..., None], axis=-1

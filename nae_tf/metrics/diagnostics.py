@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn import neighbors
 
+from nae_tf.base.number_arrays import as_numbers
+
 # Loss of AUROC against made outliers that is no chance of the outliers, nor of
 # few inliers: a loss within two standard errors (95 %) may be none.
 _LARGEST_LOSS = 0.03
@@ -54,8 +56,11 @@ def energy_gap_in_spreads(data_energies, sample_energies) -> float:
         >>> energy_gap_in_spreads([1.0, 3.0], [4.0, 6.0])
         3.0
     """
-    data = np.asarray(data_energies, np.float64)
-    gap = float(np.mean(np.asarray(sample_energies, np.float64)) - data.mean())
+    data, samples = (
+        as_numbers("metrics", "energies", energies, rank=1)
+        for energies in (data_energies, sample_energies)
+    )
+    gap = float(samples.mean() - data.mean())
     spread = float(data.std())
     if spread == 0:
         return math.copysign(math.inf, gap) if gap else 0.0
@@ -314,7 +319,7 @@ def _nearest(points, others_of, others: bool = False) -> np.ndarray:
         others: whether the set is the points, and a point itself is none.
     """
     a, b = (
-        np.reshape(np.asarray(x, np.float64), [len(x), -1])
+        np.reshape(as_numbers("metrics", "samples and data", x), [len(x), -1])
         for x in (points, others_of)
     )
     tree = neighbors.NearestNeighbors(n_neighbors=1).fit(b)

@@ -17,6 +17,8 @@ import numpy as np
 import scipy.integrate
 import scipy.ndimage
 
+from nae_tf.base.setting_checks import check_number
+
 # Pixels that share an edge or a corner, as in the evaluation of MVTec AD.
 _NEIGHBOURS = np.ones((3, 3), int)
 
@@ -178,11 +180,7 @@ def aupro(counts: LocalizationCounts, max_false_alarm_rate: float = 0.3):
         0.15
     """
     limit = max_false_alarm_rate
-    if not 0 < limit <= 1:
-        raise ValueError(
-            "aupro: expected max_false_alarm_rate in (0, 1], received "
-            f"{max_false_alarm_rate}."
-        )
+    check_number("aupro", "max_false_alarm_rate", limit, "(0, 1]")
     false_alarm_rate, overlap = _rates(counts, counts.overlap)
     within = false_alarm_rate <= limit
     end = np.interp(limit, false_alarm_rate, overlap)

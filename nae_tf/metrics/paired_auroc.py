@@ -3,6 +3,8 @@
 import numpy as np
 import scipy.stats
 
+from nae_tf.metrics.detection import both_scores
+
 
 def auroc_difference_error(before, after) -> float:
     """Standard error of the difference of two AUROCs of the same examples.
@@ -22,24 +24,33 @@ def auroc_difference_error(before, after) -> float:
     Returns:
         float >= 0.
 
+    Raises:
+        ValueError: if there are fewer than two of a kind, other numbers of
+            examples, NaN, or no numbers.
+
     Example:
         >>> from nae_tf.metrics import auroc_difference_error
         >>> scores = [0.1, 0.2, 0.3], [0.25, 0.9]
         >>> auroc_difference_error(scores, scores)
         0.0
     """
+    pairs = [both_scores(*before), both_scores(*after)]
+    sizes = [[len(scores) for scores in pair] for pair in pairs]
+    if sizes[0] != sizes[1] or min(sizes[0]) < 2:
+        raise ValueError(
+            "auroc_difference_error: expected two scores or more of inliers "
+            "and of outliers, as many by either model, received "
+            f"{sizes[0]} and {sizes[1]}."
+        )
     variance = 0.0
-    for one, other in zip(
-        _placements(*before), _placements(*after), strict=True
-    ):
+    for one, other in zip(*(_placements(*pair) for pair in pairs), strict=True):
         difference = other - one
         variance += np.var(difference, ddof=1) / len(difference)
     return float(np.sqrt(variance))
 
 
-def _placements(inlier_scores, outlier_scores):
+def _placements(inliers, outliers):
     """Return shares of higher outliers and of lower inliers, ties half."""
-    inliers, outliers = map(np.asarray, (inlier_scores, outlier_scores))
     ranks = scipy.stats.rankdata(np.concatenate([inliers, outliers]))
     # A rank among all, less that among one's own kind, counts the others below.
     lower_outliers = ranks[: len(inliers)] - scipy.stats.rankdata(inliers)

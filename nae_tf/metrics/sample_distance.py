@@ -11,6 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 
+from nae_tf.base.number_arrays import as_numbers
+from nae_tf.base.setting_checks import check_integer
+
 
 class BlockMean(NamedTuple):
     """A mean over blocks of samples.
@@ -128,15 +131,16 @@ def kernel_distance(
     Args:
         x: float [num_x, num_features], at least two rows.
         y: float [num_y, num_features], at least two rows.
-        block_size: largest number of rows of the smaller sample per block;
-            the blocks are equally large.
+        block_size: largest number of rows of the smaller sample per block,
+            > 1; the blocks are equally large.
 
     Returns:
         Mean over the blocks, `value`, and its `standard_error`, which is None
         for a single block.
 
     Raises:
-        ValueError: if the shapes do not fit, or values are not finite.
+        ValueError: if the shapes do not fit, values are not finite, or the
+            block size is out of range.
 
     Example:
         >>> import numpy as np
@@ -148,6 +152,7 @@ def kernel_distance(
         0.0, 9.0
     """
     x, y = _checked_pair(x, y)
+    check_integer("kernel_distance", "block_size", block_size, 2)
     num_blocks = max(-(-min(len(x), len(y)) // block_size), 1)
     # Each block needs two rows of either sample.
     num_blocks = min(num_blocks, min(len(x), len(y)) // 2)
@@ -184,7 +189,7 @@ def _symmetric_root(matrix):
 
 
 def _checked_pair(x, y):
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    x, y = (as_numbers("metrics", "features", each) for each in (x, y))
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
         raise ValueError(
             "expected two samples of shape [number, num_features], received "

@@ -5,6 +5,7 @@ import math
 import gin
 import keras
 
+from nae_tf.base.setting_checks import check_integer, check_sizes
 from nae_tf.networks.network import LayerBuilder, Network
 
 
@@ -38,8 +39,12 @@ class MLPEncoder(Network):
         dtype=None,
         name: str | None = None,
     ):
+        example_shape = check_sizes(
+            "MLPEncoder", "example_shape", example_shape
+        )
+        check_integer("MLPEncoder", "latent_dim", latent_dim, 1)
         build = LayerBuilder(dtype)
-        inputs = build.input(tuple(example_shape))
+        inputs = build.input(example_shape)
         x = build.flatten(inputs)
         for units in hidden_units:
             x = build.dense(x, units, activation="relu")
@@ -73,10 +78,14 @@ class MLPDecoder(Network):
         dtype=None,
         name: str | None = None,
     ):
+        example_shape = check_sizes(
+            "MLPDecoder", "example_shape", example_shape
+        )
+        check_integer("MLPDecoder", "latent_dim", latent_dim, 1)
         build = LayerBuilder(dtype)
         x = inputs = build.input((latent_dim,))
         for units in hidden_units:
             x = build.dense(x, units, activation="relu")
         x = build.dense(x, math.prod(example_shape), output_activation)
-        outputs = build.reshape(x, tuple(example_shape))
+        outputs = build.reshape(x, example_shape)
         super().__init__(inputs, outputs, dtype, name)

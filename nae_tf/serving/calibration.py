@@ -27,6 +27,7 @@ import scipy.special
 import scipy.stats
 
 from nae_tf.base.json_text import parse_json, reason
+from nae_tf.base.number_arrays import as_numbers
 from nae_tf.base.setting_checks import check_number
 from nae_tf.base.ties import lowest_equal
 
@@ -143,7 +144,7 @@ def benjamini_hochberg(p_values, false_discovery_rate: float) -> np.ndarray:
         >>> benjamini_hochberg([0.001, 0.02, 0.8, 0.03], 0.1).tolist()
         [True, True, False, True]
     """
-    p_values = np.asarray(p_values, np.float64)
+    p_values = as_numbers("benjamini_hochberg", "p_values", p_values)
     check_number(
         "benjamini_hochberg",
         "false_discovery_rate",
@@ -191,7 +192,7 @@ class Calibration:
 
     def __post_init__(self):
         """Sort the scores; refuse settings out of range."""
-        scores = np.sort(np.asarray(self.scores, np.float64))
+        scores = as_numbers("Calibration", "scores", self.scores)
         if scores.ndim != 1 or not scores.size:
             raise ValueError(
                 "Calibration: expected scores [n] of at least one inlier, "
@@ -202,6 +203,7 @@ class Calibration:
                 "Calibration: expected finite scores, received NaN or "
                 "infinity; the model has diverged or its input is damaged."
             )
+        scores = np.sort(scores)
         scores.setflags(write=False)
         object.__setattr__(self, "scores", scores)
         for name in ("false_alarm_rate", "failure_probability"):
@@ -289,7 +291,7 @@ class Calibration:
 
 
 def _checked_scores(scores):
-    scores = np.asarray(scores, np.float64)
+    scores = as_numbers("Calibration", "scores", scores)
     if np.isnan(scores).any():
         raise ValueError(
             "Calibration: expected scores, received NaN; the model has "

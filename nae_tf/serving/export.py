@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from nae_tf.base.detector import OutlierDetector
 from nae_tf.base.graph_operations import refused_operations
-from nae_tf.base.setting_checks import check_integer
+from nae_tf.base.setting_checks import check_instance, check_integer
 from nae_tf.data.schema import Schema
 from nae_tf.runs.disk import (
     explain_write_errors,
@@ -68,6 +69,8 @@ def export_model(
         >>> path.name, exists
         ('1', True)
     """
+    check_instance("export_model", "model", model, OutlierDetector)
+    check_instance("export_model", "calibration", calibration, Calibration)
     schema = schema_of(model, schema)
     signatures = make_signatures(
         model, calibration, None if schema is None else schema.max_level

@@ -9,7 +9,12 @@ import numpy as np
 import scipy.stats
 
 from nae_tf.base.json_text import parse_json, reason
-from nae_tf.base.setting_checks import check_integer, check_number
+from nae_tf.base.number_arrays import as_numbers
+from nae_tf.base.setting_checks import (
+    check_instance,
+    check_integer,
+    check_number,
+)
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.martingale import (
     NUM_BETS,
@@ -115,6 +120,7 @@ class Monitor:
         Raises:
             ValueError: if a setting is out of range.
         """
+        check_instance("Monitor", "calibration", calibration, Calibration)
         check_number("Monitor", "level", level, "(0, 1)")
         check_integer("Monitor", "capacity", capacity, 1)
         check_integer("Monitor", "seed", seed, 0)
@@ -141,14 +147,9 @@ class Monitor:
             What the batch looked like; it is the last of `batches`.
 
         Raises:
-            ValueError: if they have another shape.
+            ValueError: if they have another shape, or are no numbers.
         """
-        scores = np.asarray(scores, np.float64)
-        if scores.ndim != 1:
-            raise ValueError(
-                "Monitor.update: expected scores [batch], received an array of "
-                f"shape {scores.shape}."
-            )
+        scores = as_numbers("Monitor.update", "scores", scores, rank=1)
         has_score = ~np.isnan(scores)
         unscored = int(np.sum(~has_score))
         scores = scores[has_score]

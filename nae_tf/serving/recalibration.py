@@ -4,6 +4,7 @@ import pathlib
 
 import tensorflow as tf
 
+from nae_tf.base.setting_checks import check_instance
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.export import write_version
 from nae_tf.serving.saved_model import ExportedModel
@@ -60,6 +61,7 @@ def recalibrate(
         >>> path.name, scores["p_value"].tolist()
         ('2', [1.0])
     """
+    check_instance("recalibrate", "calibration", calibration, Calibration)
     path = pathlib.Path(path)
     loaded = ExportedModel(path, trust_model).loaded
     module = tf.Module()

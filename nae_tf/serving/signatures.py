@@ -14,7 +14,9 @@ of several clients: a bad example spoils its own row and no other.
 
 import tensorflow as tf
 
+from nae_tf.base.detector import OutlierDetector
 from nae_tf.base.input_checks import example_status
+from nae_tf.base.setting_checks import check_instance
 from nae_tf.base.ties import lowest_equal
 from nae_tf.energy import error_map
 from nae_tf.serving.calibration import Calibration
@@ -57,6 +59,8 @@ def make_signatures(
         >>> sorted(signatures)
         ['encode', 'reconstruct', 'score', 'score_at', 'serving_default']
     """
+    check_instance("make_signatures", "model", model, OutlierDetector)
+    check_instance("make_signatures", "calibration", calibration, Calibration)
     refuse_without_weights(model)
     dtype = model.variable_dtype
     examples = tf.TensorSpec(

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nae_tf.base.number_arrays import as_numbers
 from nae_tf.base.setting_checks import check_integer, check_number
 
 
@@ -54,7 +55,7 @@ def trim(scores, share: float) -> Trimmed:
             whole scores. Choose no more than are outliers.
 
     Raises:
-        ValueError: if the share is out of range.
+        ValueError: if the share is out of range, or scores are no numbers.
 
     Example:
         >>> from nae_tf.serving import Calibration, trim
@@ -65,7 +66,9 @@ def trim(scores, share: float) -> Trimmed:
         0.3
     """
     check_number("trim", "share", share, "[0, 1)")
-    scores = np.asarray(scores, np.float64)
+    scores = as_numbers("trim", "scores", scores, rank=1)
+    if np.isnan(scores).any():
+        raise ValueError("trim: expected scores, received NaN; leave it out.")
     # Products such as 0.29 * 100 fall short of their integer by rounding.
     k = math.floor(share * len(scores) * (1 + 1e-12))
     highest_first = np.argsort(-scores, kind="stable")

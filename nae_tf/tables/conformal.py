@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from nae_tf.base.number_arrays import as_numbers
 from nae_tf.tables.rounding import rounded
 
 
@@ -23,6 +24,9 @@ def cross_conformal_p_values(energies, fold, left_out_energies) -> np.ndarray:
     Returns:
         float64 [rows], in [1 / (training rows + 1), 1].
 
+    Raises:
+        ValueError: if they are no numbers, or their shapes do not fit.
+
     Example:
         >>> import numpy as np
         >>> from nae_tf.tables import cross_conformal_p_values
@@ -33,6 +37,20 @@ def cross_conformal_p_values(energies, fold, left_out_energies) -> np.ndarray:
         ... )
         array([0.75, 0.25])
     """
+    owner = "cross_conformal_p_values"
+    energies = as_numbers(owner, "energies", energies, rank=2)
+    fold = as_numbers(owner, "fold", fold, rank=1)
+    left_out_energies = as_numbers(
+        owner, "left_out_energies", left_out_energies, rank=1
+    )
+    if len(fold) != len(left_out_energies) or not np.all(
+        np.isin(fold, np.arange(len(energies)))
+    ):
+        raise ValueError(
+            f"{owner}: expected a fold below {len(energies)} and an energy of "
+            f"every training row, received {len(fold)} folds and "
+            f"{len(left_out_energies)} energies."
+        )
     count = np.ones(energies.shape[1])
     left_out_energies = rounded(left_out_energies)
     for number, energy in enumerate(rounded(energies)):

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from nae_tf.base import randomness
 from nae_tf.base.randomness import Purpose
+from nae_tf.base.setting_checks import check_integer
 from nae_tf.tables import members
 
 # Adam (Kingma & Ba 2015), with the defaults of its paper.
@@ -34,11 +35,17 @@ def folds(num_rows: int, num_members: int, seed: int) -> np.ndarray:
         int [rows], numbers of members, as equal in number as they can be; -1
         for all rows if there are fewer than two per member.
 
+    Raises:
+        ValueError: if a number is out of range.
+
     Example:
         >>> from nae_tf.tables import folds
         >>> sorted(folds(num_rows=6, num_members=3, seed=0).tolist())
         [0, 0, 1, 1, 2, 2]
     """
+    check_integer("folds", "num_rows", num_rows, 1)
+    check_integer("folds", "num_members", num_members, 2)
+    check_integer("folds", "seed", seed, 0)
     if num_rows < 2 * num_members:
         return np.full(num_rows, -1)
     generator = np.random.default_rng(seed)

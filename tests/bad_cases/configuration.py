@@ -207,7 +207,7 @@ CASES = {
     ),
     "type": (
         as_a_command_says_it("digits_holdout.split_seed = '3'"),
-        "^a parameter of digits_holdout has a value of a wrong type: .*int",
+        "^split_indices: expected an integer seed >= 0, received '3'",
     ),
     "a split without a seed": (
         as_a_command_says_it("digits_holdout.split_seed = None"),

@@ -117,14 +117,17 @@ CASES = {
         sampler(generation_factor=0),
         "generation_factor >= 1",
     ),
-    "empty buffer": (lambda: ReplayBuffer(0, [1]), "capacity >= 1, received 0"),
-    "negative buffer": (lambda: ReplayBuffer(-1, [1]), "capacity >= 1"),
+    "empty buffer": (
+        lambda: ReplayBuffer(0, [1]),
+        "capacity in 1 .*, received 0",
+    ),
+    "negative buffer": (lambda: ReplayBuffer(-1, [1]), "capacity in 1 "),
     "states of another shape": (
         restore_states_of_another_shape,
         r"shape \[2\], received \[1\]",
     ),
-    "no samples": (lambda: nae().sample(0), "num_samples >= 1, received 0"),
-    "negative samples": (lambda: nae().sample(-1), "num_samples >= 1"),
+    "no samples": (lambda: nae().sample(0), "num_samples in 1 .*, received 0"),
+    "negative samples": (lambda: nae().sample(-1), "num_samples in 1 "),
     "negative samples for other examples": (
         lambda: vector_nae().negative_samples(tf.zeros([3, 5])),
         r"expected examples of shape \[batch, 4\], received \[3, 5\]",

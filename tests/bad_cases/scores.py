@@ -126,7 +126,7 @@ CASES = {
         )
         for confidence in (0.0, 1.0)
     },
-    "no resamples": (estimates(num_resamples=0), "num_resamples > 0"),
+    "no resamples": (estimates(num_resamples=0), "num_resamples >= 1"),
     "NaN to resample": (
         estimates([0.0, NAN]),
         "1 of 2 inlier scores are NaN",

@@ -140,5 +140,7 @@ def test_bad_settings_and_scores_are_refused():
             ValueError, match=f"Monitor: .*{next(iter(settings))}"
         ):
             Monitor(calibration, **settings)
-    with pytest.raises(ValueError, match=r"scores \[batch\], .*\(1, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"in an array of one axis, .*\(1, 2\)"
+    ):
         Monitor(calibration).update([[1.0, 2.0]])

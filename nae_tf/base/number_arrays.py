@@ -1,0 +1,73 @@
+"""Arrays of numbers from outside: scores, p-values, features of samples.
+
+NumPy makes numbers of much that is none: of dates, of what a mask hides, of
+True. An array of these is refused instead of being taken for numbers.
+"""
+
+import numpy as np
+
+_KINDS = {
+    "b": "booleans",
+    "c": "complex numbers",
+    "M": "dates",
+    "m": "durations",
+    "O": "objects",
+    "S": "text",
+    "U": "text",
+}
+
+
+def as_numbers(
+    owner: str, name: str, values, rank: int | None = None
+) -> np.ndarray:
+    """Return values as an array of numbers.
+
+    Args:
+        owner: class or function that takes them.
+        name: what they are, in the plural.
+        values: array, list, tensor or series of integers or floats; NaN and
+            infinity are numbers.
+        rank: number of axes; None for any.
+
+    Returns:
+        float64, shape of the values.
+
+    Raises:
+        ValueError: if they are something else.
+
+    Example:
+        >>> from nae_tf.base.number_arrays import as_numbers
+        >>> as_numbers("auroc", "scores", [1, 2.5], rank=1)
+        array([1. , 2.5])
+        >>> as_numbers("auroc", "scores", ["high", "low"])
+        Traceback (most recent call last):
+        ValueError: auroc: expected numbers as scores, received text.
+    """
+    try:
+        array = np.asanyarray(values)
+    except (ValueError, TypeError) as error:  # Lists of several lengths.
+        raise ValueError(
+            f"{owner}: expected numbers as {name}, received "
+            f"{type(values).__name__} that is no array."
+        ) from error
+    masked = np.ma.count_masked(array) if np.ma.isMA(array) else 0
+    if masked:
+        raise ValueError(
+            f"{owner}: {masked} of {array.size} {name} are masked; leave them "
+            "out, or fill them."
+        )
+    if array.dtype.kind not in "iuf":
+        what = _KINDS.get(array.dtype.kind, str(array.dtype))
+        raise ValueError(
+            f"{owner}: expected numbers as {name}, received {what}."
+        )
+    if rank is not None and array.ndim != rank:
+        raise ValueError(
+            f"{owner}: expected {name} in an array of {_axes(rank)}, received "
+            f"one of shape {array.shape}."
+        )
+    return np.asarray(array, np.float64)
+
+
+def _axes(rank):
+    return "one axis" if rank == 1 else f"{rank} axes"
