@@ -69,8 +69,9 @@ BINDINGS = [
     "CheckpointSchedule.max_share=1.0",
 ]
 # A kill comes after so many files that Python opens, renames or deletes, at
-# most: a start has about fifteen, a checkpoint as many, a training hundreds.
-MOST_FILES = 60
+# most: a resumed start has some thirty, a training some six hundred. Far fewer
+# would kill most trainings before they get on.
+MOST_FILES = 150
 # Seconds from there. Short ones meet the rest of a save, long ones whatever
 # comes between two saves.
 DELAYS = (0.005, 0.5)
