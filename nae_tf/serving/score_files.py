@@ -170,7 +170,9 @@ class PartialFile:
                 self._path.rename(self._output)
             else:
                 _convert(self._path, self._output)
-                self._path.unlink()
+                # The output is whole: rows that cannot be deleted do no harm.
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
             flush_to_disk(self._output.parent)
 
 

@@ -75,16 +75,18 @@ def _serve():
             _, status = os.waitpid(process, 0)
             print(os.waitstatus_to_exitcode(status), flush=True)
             continue
-        os._exit(_carry_out(**request))
+        os._exit(carry_out(**request))
 
 
-def _carry_out(arguments, folder, environment, streams) -> int:
+def carry_out(arguments, folder, environment, streams) -> int:
+    """Run Python as `run` does, in this process; return the exit status."""
     for number, path in enumerate(streams):
         writing = os.O_CREAT | os.O_WRONLY
         os.dup2(os.open(path, writing if number else os.O_RDONLY), number)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # TMPDIR may be another than that of the parent.
     sys.path[0] = str(folder)
     sys.path[1:1] = environment.get("PYTHONPATH", "").split(os.pathsep)
     try:

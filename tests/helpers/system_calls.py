@@ -1,5 +1,6 @@
 """Stop another process where it writes, or let its writes fail (Linux)."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -67,7 +68,8 @@ def before_every_write(
     """Call `observe` before every writing system call, until the child ends.
 
     Args:
-        child: a process that waits for a line of its standard input.
+        child: a process that waits for a line of its standard input, the first
+            of its process group.
         observe: takes nothing; the thread about to write is stopped meanwhile.
 
     Returns:
@@ -90,7 +92,8 @@ def _system_calls(child):
     info = _SyscallInfo()
     size = ctypes.sizeof(info)
     while True:
-        thread, status = os.waitpid(-1, _WALL)
+        # Its threads, and no other child of this process.
+        thread, status = os.waitpid(-child.pid, _WALL)
         if not os.WIFSTOPPED(status):
             if thread == child.pid:
                 # It has been waited for.
@@ -98,12 +101,14 @@ def _system_calls(child):
                 return
             continue
         received, delivered = os.WSTOPSIG(status), 0
-        if received == signal.SIGTRAP | 0x80:
-            _ptrace(_SYSCALL_INFO, thread, size, ctypes.addressof(info))
-            yield thread, info
-        elif status >> 16 == 0 and received != signal.SIGTRAP:
-            delivered = received
-        _ptrace(_SYSCALL, thread, 0, delivered)
+        # A thread that was killed meanwhile cannot be asked or sent on.
+        with contextlib.suppress(ProcessLookupError):
+            if received == signal.SIGTRAP | 0x80:
+                _ptrace(_SYSCALL_INFO, thread, size, ctypes.addressof(info))
+                yield thread, info
+            elif status >> 16 == 0 and received != signal.SIGTRAP:
+                delivered = received
+            _ptrace(_SYSCALL, thread, 0, delivered)
 
 
 # Which of the arguments names the file: a descriptor, a path, or a path beside
@@ -111,12 +116,14 @@ def _system_calls(child):
 _BY_DESCRIPTOR = {1, 18, 20, 40, 74, 75, 77, 296, 326}
 _BY_PATH = {76, 82, 83, 84, 85, 86, 87}
 _BESIDE = {257, 258, 263, 264, 316}
-_OPENAT = 257
+_OPENAT, _HERE = 257, -100
 _OPEN_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _GETREGS, _SETREGS = 12, 13
 _RAX, _ORIG_RAX = 10, 15
 # No such path exists: opening it tells the tracer something.
 _TOLD = "/fault injection"
+# The fault that ends the process.
+KILL = 0
 
 
 def fail_at(position: int, number: int):
@@ -126,7 +133,7 @@ def fail_at(position: int, number: int):
 
     Args:
         position: position among its calls that write into the folder.
-        number: error, such as `errno.ENOSPC`.
+        number: error, such as `errno.ENOSPC`, or `KILL`.
     """
     _tell(f"{position}/{number}")
 
@@ -148,7 +155,8 @@ def with_faults(child: subprocess.Popen, folder) -> int:
     """Trace a process, whose writes into a folder fail as it asks for.
 
     Args:
-        child: a process that waits for a line of its standard input.
+        child: a process that waits for a line of its standard input, the first
+            of its process group.
         folder: the folder; other files are left alone.
 
     Returns:
@@ -173,6 +181,9 @@ def with_faults(child: subprocess.Popen, folder) -> int:
             left -= 1
             if not left:
                 failed = True
+                if number == KILL:
+                    os.kill(child.pid, signal.SIGKILL)
+                    continue
                 # The system does nothing, and says what it is told to.
                 _set_register(thread, _ORIG_RAX, -1)
                 results[thread] = -number
@@ -201,20 +212,25 @@ def _file_of(process, info):
     if info.number in _BY_DESCRIPTOR:
         return _descriptor(process, arguments[0])
     if info.number in _BY_PATH:
-        return _text(process, arguments[0])
+        return _below(process, _HERE, _text(process, arguments[0]))
     if info.number not in _BESIDE:
         return None
     if info.number == _OPENAT and not arguments[2] & _OPEN_TO_WRITE:
         return None
-    path = _text(process, arguments[1])
-    if path.startswith(b"/"):
-        return path
-    return (_descriptor(process, arguments[0]) or b"") + b"/" + path
+    return _below(process, arguments[0], _text(process, arguments[1]))
+
+
+def _below(process, descriptor, path):
+    """A path in the folder of a descriptor, or in the working directory."""
+    return os.path.join(_descriptor(process, descriptor) or b"", path)
 
 
 def _descriptor(process, descriptor):
+    # The number of the working directory is negative, in 32 bits of the 64.
+    is_here = descriptor & 0xFFFFFFFF == _HERE & 0xFFFFFFFF
+    name = "cwd" if is_here else f"fd/{descriptor}"
     try:
-        return os.fsencode(os.readlink(f"/proc/{process}/fd/{descriptor}"))
+        return os.fsencode(os.readlink(f"/proc/{process}/{name}"))
     except OSError:
         return None
 

@@ -1,13 +1,8 @@
 """Checkpoints: whole or not there, whatever happens when."""
 
-import hashlib
 import pathlib
-import shutil
-import subprocess
-import sys
 
 import pytest
-import system_calls
 import tensorflow as tf
 
 from nae_tf.runs.checkpoints import (
@@ -111,62 +106,3 @@ def test_no_whole_checkpoint_is_one_line(directory):
     ) as error:
         directory.newest()
     assert "\n" not in str(error.value)
-
-
-# Saves twice, waits for a line, saves a third time, which deletes the first.
-SAVE_THRICE = """
-import pathlib, sys
-from checkpoints_test import CheckpointDirectory, save
-directory = CheckpointDirectory(pathlib.Path(sys.argv[1]))
-save(directory, 1)
-save(directory, 2)
-print("ready", flush=True)
-sys.stdin.readline()
-save(directory, 3)
-"""
-
-
-@pytest.mark.skipif(
-    not system_calls.can_trace(), reason="needs ptrace on x86_64 Linux"
-)
-def test_a_kill_between_any_two_writes_leaves_a_whole_checkpoint(tmp_path):
-    """What SIGKILL leaves is what is on the disk at that moment."""
-    path = tmp_path / "checkpoints"
-    process = subprocess.Popen(
-        [sys.executable, "-c", SAVE_THRICE, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={
-            "PYTHONPATH": ":".join(
-                [str(pathlib.Path(__file__).parent), *filter(None, sys.path)]
-            ),
-            "CUDA_VISIBLE_DEVICES": "",
-        },
-    )
-    assert process.stdout.readline() == b"ready\n"
-    states = {}
-
-    def keep_a_copy():
-        digest = hashlib.sha256()
-        for file in sorted(path.rglob("*")):
-            digest.update(str(file).encode())
-            digest.update(file.read_bytes() if file.is_file() else b"")
-        if digest.hexdigest() not in states:
-            states[digest.hexdigest()] = tmp_path / f"state{len(states)}"
-            shutil.copytree(path, states[digest.hexdigest()])
-
-    assert system_calls.before_every_write(process, keep_a_copy) == 0
-    keep_a_copy()
-    epochs = []
-    for state in states.values():
-        left = CheckpointDirectory(state)
-        saved = left.newest()
-        assert value(saved) == saved.progress.epoch
-        epochs.append(saved.progress.epoch)
-        save(left, 4)
-        assert value(left.newest()) == 4.0
-    # Files of TensorFlow appear and are merged, the manifest, the new name,
-    # the old checkpoint file by file; and there is one moment of change.
-    assert len(epochs) >= 12
-    assert set(epochs) == {2, 3}
-    assert epochs == sorted(epochs)
