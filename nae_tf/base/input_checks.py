@@ -316,9 +316,8 @@ def as_batches(x, batch_size: int):
         raise ValueError(
             f"{BAD_INPUT} expected examples [number, ...], received {shown(x)}."
         )
-    x = values
-    starts = range(0, len(x), batch_size)
-    return (x[start : start + batch_size] for start in starts)
+    starts = range(0, len(values), batch_size)
+    return (values[start : start + batch_size] for start in starts)
 
 
 def is_array(x) -> bool:

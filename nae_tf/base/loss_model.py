@@ -35,7 +35,9 @@ class LossModel(private.HookedModel):
 
     @seed.setter
     def seed(self, seed: int):
-        check_seed(type(self).__name__, seed)
+        # A graph may vary it; its argument has no value to check.
+        if not tf.is_symbolic_tensor(seed):
+            check_seed(type(self).__name__, seed)
         self._seed = seed
 
     def training_examples(self, data):
