@@ -16,6 +16,8 @@ import pathlib
 import sys
 import tempfile
 
+from nae_tf.runs.first_signals import end_by_first_signals
+
 __version__ = "0.1.0"
 
 
@@ -24,6 +26,13 @@ def _is_command():
     name = "".join(sys.argv[:1])
     started = any(x.startswith("nae_tf.") for x in sys.orig_argv)
     return (name == "-m" and started) or name.startswith("nae-tf ")
+
+
+def _is_training():
+    """Return whether this process is the command that trains."""
+    return _is_command() and (
+        sys.argv[0] == "nae-tf train" or "nae_tf.train" in sys.orig_argv
+    )
 
 
 @contextlib.contextmanager
@@ -44,10 +53,12 @@ def _silent_tensorflow():
         return
     with tempfile.TemporaryFile() as log:
         os.dup2(log.fileno(), 2)
-        failed = True
+        failed = False
         try:
             yield
-            failed = False
+        except Exception:
+            failed = True
+            raise
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
@@ -85,6 +96,8 @@ def _choose_backend():
 # `nae-tf --help` answers without TensorFlow, which takes seconds to import. For
 # a command runs/console_script.py renames the program and reloads this file.
 if pathlib.PurePath(*sys.argv[:1]).name not in ("nae-tf", "nae-tf.exe"):
+    if _is_training():
+        end_by_first_signals()
     with _silent_tensorflow():
         _choose_backend()
         from nae_tf import baselines, data, metrics, networks, serving, tables

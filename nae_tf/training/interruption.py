@@ -12,14 +12,12 @@ import gin
 import keras
 
 from nae_tf.base.setting_checks import check_number
+from nae_tf.runs.first_signals import EXIT_INTERRUPTED
 from nae_tf.training.distribution import (
     LOST_WORKER_ERRORS,
     all_gather,
     barrier,
 )
-
-# EX_TEMPFAIL of sysexits.h: "try again later".
-EXIT_INTERRUPTED = 75
 
 
 @gin.register(module="nae_tf")
