@@ -5,6 +5,8 @@ import io
 import os
 import pathlib
 import re
+from collections.abc import Iterator
+from typing import IO
 
 import tensorflow as tf
 
@@ -123,6 +125,30 @@ def _reason(error: tf.errors.OpError) -> str:
     return error.message.strip().splitlines()[0].rstrip(".:")
 
 
+@contextlib.contextmanager
+def replaced_atomically(path: pathlib.Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes another's place once it is written as a whole.
+
+    Args:
+        path: path of the file. If the context ends by an exception, what was
+            there stays.
+
+    Raises:
+        OSError: if the file cannot be written; the message is one line.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with explain_write_errors(f"cannot write {str(path)!r}"):
+        try:
+            with open(temporary, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            flush_to_disk(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
 def write_atomically(path: pathlib.Path, content: str | bytes):
     """Write a file under a temporary name and rename it.
 
@@ -133,18 +159,8 @@ def write_atomically(path: pathlib.Path, content: str | bytes):
     Raises:
         OSError: if the file cannot be written; the message is one line.
     """
-    data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with explain_write_errors(f"cannot write {str(path)!r}"):
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            flush_to_disk(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with replaced_atomically(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_figure(path: pathlib.Path, figure):

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import importlib.util
 import io
+import itertools
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -14,12 +15,14 @@ import numpy as np
 from nae_tf.runs.disk import (
     explain_write_errors,
     flush_to_disk,
-    write_atomically,
+    replaced_atomically,
 )
 from nae_tf.runs.locks import ProcessLock
 
 COLUMNS = ("id", "energy", "p_value", "is_outlier")
 _SUFFIXES = (".csv", ".npz", ".parquet")
+# Rows of a group, as many as files of rows have that workers write.
+_GROUP = 2**16
 
 
 class PartialFile:
@@ -227,51 +230,86 @@ def _convert(partial, output):
     ) as file:
         lines = csv.reader(file)
         next(lines)
-        write_rows(output, list(lines))
+        write_rows(output, lines)
 
 
-def write_rows(output: pathlib.Path, rows: Sequence[Sequence[str]]):
+def write_rows(output: pathlib.Path, rows: Iterable[Sequence[str]]):
     """Write rows at once, in the format of the file's name.
 
     Args:
         output: path ending in .csv, .npz or .parquet; another file is replaced.
-        rows: texts by column, in the order of `COLUMNS`.
+        rows: texts by column, in the order of `COLUMNS`. Not more than some
+            thousand of them are held as texts.
 
     Raises:
         OSError: if they cannot be written.
     """
-    if output.suffix == ".csv":
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
-        octets = text.getvalue().encode(errors="surrogateescape")
-        write_atomically(output, octets)
-        return
+    write = {
+        ".csv": _write_csv,
+        ".npz": _write_npz,
+        ".parquet": _write_parquet,
+    }[output.suffix]
+    with replaced_atomically(output) as file:
+        write(file, rows)
+
+
+def _write_csv(file, rows):
+    text = io.TextIOWrapper(
+        file, encoding="utf-8", errors="surrogateescape", newline=""
+    )
+    csv.writer(text, lineterminator="\n").writerows(
+        itertools.chain([COLUMNS], rows)
+    )
+    text.detach()  # Which writes what is left, and lets the file open.
+
+
+def _write_npz(file, rows):
+    groups = list(_groups(rows)) or [_columns([])]
+    columns: dict[str, Any] = {
+        name: np.concatenate([group[name] for group in groups])
+        for name in COLUMNS
+    }
+    np.savez_compressed(file, **columns)
+
+
+def _write_parquet(file, rows):
+    import pyarrow
+    import pyarrow.parquet
+
+    types = (
+        pyarrow.string(),
+        pyarrow.float64(),
+        pyarrow.float64(),
+        pyarrow.bool_(),
+    )
+    schema = pyarrow.schema(list(zip(COLUMNS, types, strict=True)))
+    with pyarrow.parquet.ParquetWriter(file, schema) as writer:
+        for columns in _groups(rows):
+            # Strings of Parquet are UTF-8; other bytes become text, as \xff.
+            ids = [
+                name.encode(errors="surrogateescape").decode(
+                    errors="backslashreplace"
+                )
+                for name in columns["id"]
+            ]
+            writer.write_table(pyarrow.table(columns | {"id": ids}, schema))
+
+
+def _groups(rows):
+    """Yield the columns of some rows after the other."""
+    rows = iter(rows)
+    while group := list(itertools.islice(rows, _GROUP)):
+        yield _columns(group)
+
+
+def _columns(rows) -> dict[str, Any]:
     columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
-    arrays: dict[str, Any] = {
+    return {
         "id": np.array(columns[0], str),
         "energy": np.array(columns[1], np.float64),
         "p_value": np.array(columns[2], np.float64),
         "is_outlier": np.array(columns[3], int).astype(bool),
     }
-    file = io.BytesIO()
-    if output.suffix == ".npz":
-        np.savez_compressed(file, **arrays)
-    else:
-        _write_parquet(file, arrays)
-    write_atomically(output, file.getvalue())
-
-
-def _write_parquet(file, arrays):
-    import pyarrow
-    import pyarrow.parquet
-
-    # Strings of Parquet are UTF-8; other bytes become text, as \xff.
-    ids = [
-        name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-        for name in arrays["id"]
-    ]
-    table = pyarrow.table(arrays | {"id": ids})
-    pyarrow.parquet.write_table(table, file)
 
 
 def _has_pyarrow():
