@@ -107,12 +107,12 @@ def test_jets_of_the_higgs_challenge(tmp_path):
     assert "60 of 200 values of column 0 are -999" in line
 
 
-def in_parts(values):
-    """The lines of warnings of values that come in two parts."""
+def in_parts(values, number=2):
+    """The lines of warnings of values that come in parts."""
     codes = CodesInParts("a", None)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for part in np.array_split(np.float32(values), 2):
+        for part in np.array_split(np.float32(values), number):
             codes.add(part)
         codes.warn()
     return [str(warning.message) for warning in caught]
@@ -125,6 +125,18 @@ def test_jets_in_parts():
         "a: 67 of 200 values of column 0 are -999, far from all others; if "
         'that means "missing", remove these rows, or leave the column out by '
         "drop."
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 7, 300])
+def test_many_values_are_looked_at_in_turns(number):
+    values = RNG.normal(size=(60_000, 10))
+    values[np.ix_([1, 30_000, 59_999], [4, 7])] = -999
+    values[2, 7] = 99_999
+    assert in_parts(values, number) == [
+        "a: 3 of 60000 values of column 4 (and of 1 more) are -999, far from "
+        'all others; if that means "missing", remove these rows, or leave the '
+        "column out by drop."
     ]
 
 

@@ -22,6 +22,8 @@ _AS_STORED = np.unique(np.array(_CODES, np.float32))
 _FAR_FOR_A_CODE, _FAR = 2.0, 3.0
 _LEAST_OTHERS_FOR_A_CODE, _LEAST_OTHERS = 5, 20
 _REMEDY = "remove these rows, or leave the column out by drop"
+# Values of all parts that wait for each other: few calls, little memory.
+_AT_ONCE = 2**18
 # Count, sum, sum of squares, lowest and highest of no values.
 _NO_OTHERS = [np.array(value) for value in (0, 0, 0, np.inf, -np.inf)]
 
@@ -75,7 +77,7 @@ def _suspects(values, usual_only):
 class CodesInParts:
     """The same for vectors that come in parts, and for known codes alone.
 
-    Each part is looked at once, and none is kept.
+    Each part is looked at once, with others of at most `_AT_ONCE` values.
     """
 
     def __init__(self, title, names: Names | None):
@@ -87,6 +89,8 @@ class CodesInParts:
         """
         self._title, self._names = title, names
         self._rows = 0
+        self._waiting: list[np.ndarray] = []
+        self._num_waiting = 0  # Of values.
         self._counts: dict[tuple[int, float], int] = {}
         # Count, sum, sum of squares, lowest and highest of all other values.
         self._others: list[np.ndarray] = []
@@ -94,25 +98,32 @@ class CodesInParts:
     def add(self, values: np.ndarray):
         """Look at consecutive vectors, float [rows, features], finite."""
         self._rows += len(values)
-        is_other = np.ones(values.shape, bool)
-        ends = np.stack([values.min(axis=0), values.max(axis=0)])
-        for index in np.flatnonzero(np.isin(ends, _AS_STORED).any(axis=0)):
-            is_code = np.isin(values[:, index], _AS_STORED)
-            is_other[:, index] = ~is_code
-            codes, counts = np.unique(
-                values[is_code, index], return_counts=True
-            )
+        self._waiting.append(values)
+        self._num_waiting += values.size
+        if self._num_waiting >= _AT_ONCE:
+            self._look()
+
+    def _look(self):
+        """Take the waiting vectors into account."""
+        values = np.concatenate(self._waiting, dtype=np.float64)
+        self._waiting, self._num_waiting = [], 0
+        low, high = values.min(axis=0), values.max(axis=0)
+        sizes = np.full(low.shape, len(values))
+        may_be = np.isin([low, high], _AS_STORED).any(axis=0)
+        for index in np.flatnonzero(may_be).tolist():
+            column = values[:, index]
+            is_code = np.isin(column, _AS_STORED)
+            codes, counts = np.unique(column[is_code], return_counts=True)
             for code, count in zip(codes.tolist(), counts, strict=True):
-                place = (int(index), code)
+                place = (index, code)
                 self._counts[place] = self._counts.get(place, 0) + int(count)
-        others = np.where(is_other, values, 0).astype(np.float64)
-        found = [
-            is_other.sum(axis=0),
-            others.sum(axis=0),
-            (others**2).sum(axis=0),
-            values.min(axis=0, where=is_other, initial=np.inf),
-            values.max(axis=0, where=is_other, initial=-np.inf),
-        ]
+            others = column[~is_code]
+            sizes[index] = others.size
+            low[index] = others.min(initial=np.inf)
+            high[index] = others.max(initial=-np.inf)
+            column[is_code] = 0  # What counts neither in sums nor in squares.
+        squares = np.einsum("ij,ij->j", values, values)
+        found = [sizes, values.sum(axis=0), squares, low, high]
         join = (np.add, np.add, np.add, np.minimum, np.maximum)
         self._others = [
             combine(before, now)
@@ -123,6 +134,8 @@ class CodesInParts:
 
     def warn(self):
         """Warn of what all parts together have, in one line."""
+        if self._waiting:
+            self._look()
         found = []
         for (index, code), count in sorted(self._counts.items()):
             size, total, squares, low, high = (
