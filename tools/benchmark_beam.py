@@ -1,11 +1,13 @@
-"""Measure `nae-tf beam` on two processes against `nae-tf score` on one.
+"""Measure `nae-tf beam` on two processes against `nae-tf score`.
 
     python tools/benchmark_beam.py [--rows=1000000] [--images=20000]
 
 Makes vectors of 30 features in a Parquet file, a folder of small images, and an
 untrained export for each: what scoring costs does not depend on weights. Both
-commands score both, in turns. Stored are the seconds of every turn, from the
-start of the command to its end, and the most memory of each of its processes.
+commands score both, in turns: `nae-tf score` with all cores and with one, as
+each of the two workers has it, `nae-tf beam` with all. Stored are the seconds
+of every turn, from the start of the command to its end, and the most memory of
+each of its processes.
 Needs the extra `beam`, and Linux.
 """
 
@@ -35,6 +37,13 @@ _SIDE = 32
 _COMMAND = (
     "import sys; from nae_tf.runs.console_script import main; sys.exit(main())"
 )
+_ONE_CORE = "import os; os.sched_setaffinity(0, [0]); "
+# Command, and what is run before it.
+_CONTENDERS = {
+    "score": ("score", ""),
+    "score on one core": ("score", _ONE_CORE),
+    "beam": ("beam", ""),
+}
 _BEAM = (
     "--beam_options=--direct_running_mode=multi_processing "
     "--direct_num_workers=2"
@@ -89,11 +98,11 @@ def _export(model, inliers, folder):
     export_model(model, Calibration(scores), folder / "export")
 
 
-def measure(command: str, folder: pathlib.Path) -> dict:
+def measure(contender: str, folder: pathlib.Path) -> dict:
     """Score the input of a folder once.
 
     Args:
-        command: "score" or "beam".
+        contender: one of `_CONTENDERS`.
         folder: folder of `make_vectors` or `make_images`.
 
     Returns:
@@ -102,8 +111,9 @@ def measure(command: str, folder: pathlib.Path) -> dict:
     """
     output = folder / "output.parquet"
     [examples] = folder.glob("input*")
+    command, before = _CONTENDERS[contender]
     arguments = [
-        *(sys.executable, "-c", _COMMAND, command),
+        *(sys.executable, "-c", before + _COMMAND, command),
         f"--model={folder / 'export' / '1'}",
         f"--input={examples}",
         f"--output={output}",
@@ -158,22 +168,23 @@ def main(argv):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder)
             make(path)
-            turns: dict[str, list] = {"score": [], "beam": []}
+            turns: dict[str, list] = {name: [] for name in _CONTENDERS}
             for _ in range(FLAGS.repeats):
-                for command, measured in turns.items():
-                    measured.append(measure(command, path))
-        ratios = [
-            one["seconds"] / two["seconds"]
-            for one, two in zip(turns["score"], turns["beam"], strict=True)
-        ]
-        result[kind] = turns | {"ratios": ratios}
-        print(
-            f"{kind}: nae-tf beam on two processes is "
-            f"{statistics.median(ratios):.2f} times as fast as nae-tf score "
-            f"({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} turns)"
-        )
-        for command, measured in turns.items():
-            print(f"  {command}: {measured[-1]}")
+                for name, measured in turns.items():
+                    measured.append(measure(name, path))
+        result[kind] = turns
+        for name in ("score", "score on one core"):
+            ratios = [
+                one["seconds"] / two["seconds"]
+                for one, two in zip(turns[name], turns["beam"], strict=True)
+            ]
+            print(
+                f"{kind}: nae-tf beam on two processes is "
+                f"{statistics.median(ratios):.2f} times as fast as {name} "
+                f"({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} turns)"
+            )
+        for name, measured in turns.items():
+            print(f"  {name}: {measured[-1]}")
     if FLAGS.output:
         text = json.dumps(result, indent=2) + "\n"
         pathlib.Path(FLAGS.output).write_text(text)
