@@ -6,7 +6,7 @@
     python tools/soak.py serve --seconds=600
                           32 clients ask the servers of an export: errors,
                           latencies, memory
-    python tools/soak.py fits --fits=300
+    python tools/soak.py fits --fits=10000
                           memory of a process that fits detectors
 
 Exits with status 1 if something is wrong. What was measured is written into

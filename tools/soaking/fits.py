@@ -13,7 +13,15 @@ from reproduction.cells import commit, machine
 from soaking.memory import growth, resident_mebibytes
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("fits", 300, "Number of fits per kind.", lower_bound=14)
+flags.DEFINE_integer(
+    "fits", 10_000, "Number of fits of the ensemble.", lower_bound=14
+)
+flags.DEFINE_integer(
+    "network_fits",
+    60,
+    "Number of fits of one pair of networks, each of which is compiled anew.",
+    lower_bound=14,
+)
 
 RESULTS = (
     pathlib.Path(__file__).resolve().parent.parent
@@ -23,6 +31,7 @@ RESULTS = (
 )
 # Compilers and allocators reach their size first.
 WARM_UP = 0.25
+MOST_SAMPLES = 400  # To look for garbage takes as long as a fit.
 
 
 def detector(networks: str | None):
@@ -40,26 +49,29 @@ def detector(networks: str | None):
     )
 
 
-def memory_of(networks: str | None) -> dict:
+def memory_of(networks: str | None, fits: int) -> dict:
     """Fit again and again; return the growth of memory per fit."""
     x = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
-    samples = []
-    for _ in range(FLAGS.fits):
+    counts, samples = [], []
+    for count in range(1, fits + 1):
         detector(networks).fit(x)
-        gc.collect()
-        samples.append(resident_mebibytes(os.getpid()))
-    first = int(WARM_UP * FLAGS.fits)
-    return growth(range(first, FLAGS.fits), samples[first:])
+        if count > WARM_UP * fits and count % max(fits // MOST_SAMPLES, 1) == 0:
+            gc.collect()
+            counts.append(count)
+            samples.append(resident_mebibytes(os.getpid()))
+    return growth(counts, samples)
 
 
 def main():
     """Fit both kinds, print and store the growth of memory."""
-    results = {str(kind): memory_of(kind) for kind in (None, "MLP")}
     record = {
         "commit": commit(),
         "machine": machine(),
-        "fits": FLAGS.fits,
-        "mebibytes_per_fit": results,
+        "fits": {"ensemble": FLAGS.fits, "MLP": FLAGS.network_fits},
+        "mebibytes_per_fit": {
+            "ensemble": memory_of(None, FLAGS.fits),
+            "MLP": memory_of("MLP", FLAGS.network_fits),
+        },
     }
     print(json.dumps(record, indent=1))
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
