@@ -1,12 +1,14 @@
 """Fixtures that several test modules share."""
 
 import dataclasses
+import functools
 import gc
 
 import gin
 import keras
 import numpy as np
 import pytest
+from image_set_stand_in import write_set
 from tiny_models import vector_nae
 from tiny_runs import (
     DIGITS,
@@ -16,7 +18,7 @@ from tiny_runs import (
     untrained_run,
 )
 
-from nae_tf.data import tfds_files, tfds_images
+from nae_tf.data import tfds_images
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.export import export_model
 
@@ -28,25 +30,8 @@ gc.set_threshold(100_000, 50, 50)
 @pytest.fixture
 def small_sets(tmp_path, monkeypatch):
     """Real builders whose files hold a few random images."""
-    tfds = tfds_files.import_tfds()
     monkeypatch.setenv("NAE_TF_DATA_DIR", str(tmp_path))
-
-    def write(name, **splits):
-        builder = tfds.builder(
-            tfds_images.IMAGE_SETS[name].tfds_name, data_dir=str(tmp_path)
-        )
-        writer = tfds.core.SequentialWriter(
-            tfds.core.DatasetInfo(
-                builder=builder, features=builder.info.features
-            ),
-            max_examples_per_shard=7,
-        )
-        builder.data_path.mkdir(parents=True)
-        writer.initialize_splits(list(splits), fail_if_exists=False)
-        writer.add_examples(splits)
-        writer.close_all()
-
-    return write
+    return functools.partial(write_set, tmp_path)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import gin
 import keras
 import numpy as np
 import pytest
-from image_set_stand_in import stand_in
+from image_set_stand_in import stand_in, write_set
 from image_trees import write_tree
 from tiny_runs import UNTRAINED
 
@@ -46,15 +46,24 @@ NARROW = [
 SMOKE = str(GIN / "budgets" / "smoke.gin")
 
 
-@pytest.fixture
-def all_sets(small_sets, monkeypatch):
-    """Stand-ins for every image set: 40 images a split, 10 for validation."""
+@pytest.fixture(scope="module")
+def written_sets(tmp_path_factory):
+    """Stand-ins for every image set: 40 images a split."""
+    folder = tmp_path_factory.mktemp("sets")
     for seed, (name, image_set) in enumerate(tfds_images.IMAGE_SETS.items()):
         splits = {
             split: stand_in(name, 40, 10 * seed + number)
             for number, split in enumerate(image_set.splits.values())
         }
-        small_sets(name, **splits)
+        write_set(folder, name, **splits)
+    return folder
+
+
+@pytest.fixture
+def all_sets(written_sets, monkeypatch):
+    """They are the data, with 10 images for validation."""
+    monkeypatch.setenv("NAE_TF_DATA_DIR", str(written_sets))
+    for name, image_set in tfds_images.IMAGE_SETS.items():
         if image_set.validation_size:
             smaller = image_set.__class__(
                 **{**vars(image_set), "validation_size": 10}
@@ -184,7 +193,12 @@ def test_the_method_and_the_size_of_images_are_one_binding_away(own_tree):
 )
 def test_other_chain_starts_are_one_binding_away(start, all_sets, tmp_path):
     files = [str(GIN / "mnist_holdout.gin"), SMOKE]
-    configuration.parse_config(files, [*NARROW, f"NAE.sampler = @{start}()"])
+    bindings = [
+        f"NAE.sampler = @{start}()",
+        # It is the same for all.
+        "Experiment.pretraining = None",
+    ]
+    configuration.parse_config(files, [*NARROW, *bindings])
     experiment = Experiment.from_config()
     model = experiment.build_model()
     assert type(model.sampler).__name__ == start

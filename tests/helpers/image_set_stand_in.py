@@ -27,3 +27,19 @@ def stand_in(name, count, seed):
         label = {"label": index % 10} if "label" in blank else {}
         examples.append({**blank, **label, "image": image})
     return examples
+
+
+def write_set(folder, name, **splits):
+    """Write a real builder's files, which hold a few examples by split."""
+    tfds = tfds_files.import_tfds()
+    builder = tfds.builder(
+        tfds_images.IMAGE_SETS[name].tfds_name, data_dir=str(folder)
+    )
+    writer = tfds.core.SequentialWriter(
+        tfds.core.DatasetInfo(builder=builder, features=builder.info.features),
+        max_examples_per_shard=7,
+    )
+    builder.data_path.mkdir(parents=True)
+    writer.initialize_splits(list(splits), fail_if_exists=False)
+    writer.add_examples(splits)
+    writer.close_all()
