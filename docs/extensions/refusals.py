@@ -40,7 +40,7 @@ def table(cases):
     group = nodes.tgroup("", cols=2)
     group += [nodes.colspec(colwidth=width) for width in (2, 3)]
     head, body = nodes.thead(), nodes.tbody()
-    head += row(nodes.Text("what is wrong"), nodes.Text("the line says"))
+    head += row(nodes.Text("what is wrong"), nodes.Text("words of the line"))
     for name, (_, message, *_) in cases.items():
         text = readable(message)
         body += row(nodes.Text(name), nodes.literal(text, text))
