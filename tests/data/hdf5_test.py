@@ -210,6 +210,19 @@ def test_a_compression_that_is_not_installed_is_named(tmp_path, monkeypatch):
         read(path)
 
 
+def test_an_error_where_h5py_expects_none_is_one_line(tmp_path, monkeypatch):
+    """Some damage makes a list of names end in a SystemError."""
+    path = write_hdf5(tmp_path / "a.h5", x=X)
+
+    def fail(self, visit):
+        raise SystemError("returned NULL without setting an exception")
+
+    monkeypatch.setattr(h5py.Group, "visititems", fail)
+    with pytest.raises(ValueError, match=r"a\.h5.*returned NULL") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_coordinates_of_netcdf_name_columns(tmp_path):
     path = tmp_path / "a.nc"
     with h5py.File(path, "w") as file:
