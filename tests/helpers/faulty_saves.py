@@ -3,9 +3,10 @@
     python tests/helpers/faulty_saves.py FOLDER KIND ...
 
 It runs traced, by `system_calls.with_faults`, and begins when it is sent a
-line. A save stores a number, and what is on the disk has the number before or
-the new one, whatever failed. Prints the number of faults of each kind, as JSON.
-A KIND such as once:results is saved a third time, and nothing fails.
+line. A save stores a number in FOLDER/KIND, and what is on the disk has the
+number before or the new one, whatever failed. Prints the number of faults of
+each kind, as JSON. A KIND such as once:results is saved a third time, and
+nothing fails.
 """
 
 import contextlib
@@ -248,7 +249,8 @@ def main():
     for name in sys.argv[2:]:
         kind = name.removeprefix("once:")
         if kind in KINDS:
-            kinds[name] = KINDS[kind](folder)
+            (folder / kind).mkdir()
+            kinds[name] = KINDS[kind](folder / kind)
             kinds[name].save(1)
             if kind != name:
                 kinds[name].save(2)

@@ -66,6 +66,41 @@ def test_every_call_of_other_saves_fails_once(tmp_path):
     assert counts["scores"] >= 2 * 6
 
 
+def digest_of(folder):
+    """Digest of the names and contents of all files of a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        digest.update(str(file.relative_to(folder)).encode())
+        digest.update(file.read_bytes() if file.is_file() else b"")
+    return digest.hexdigest()
+
+
+def copies_between_writes(path, *kinds):
+    """What SIGKILL leaves of saves is what is on the disk at that moment."""
+    folder = path / "saves"
+    process = saving(folder, *(f"once:{kind}" for kind in kinds))
+    copies = {}
+
+    def keep_a_copy():
+        digest = digest_of(folder)
+        if digest not in copies:
+            copies[digest] = path / f"copy{len(copies)}"
+            shutil.copytree(folder, copies[digest])
+
+    assert system_calls.before_every_write(process, keep_a_copy) == 0
+    keep_a_copy()
+    return list(copies.values())
+
+
+SMALL = ("checkpoint", "results", "rows", "monitor", "scores")
+
+
+@pytest.fixture(scope="module")
+def small_saves(tmp_path_factory):
+    """Copies of a process that saves one kind after another."""
+    return copies_between_writes(tmp_path_factory.mktemp("small"), *SMALL)
+
+
 @pytest.mark.parametrize(
     ("kind", "smallest"),
     [
@@ -80,33 +115,23 @@ def test_every_call_of_other_saves_fails_once(tmp_path):
     ],
 )
 def test_a_kill_between_any_two_writes_leaves_one_of_both(
-    kind, smallest, tmp_path
+    kind, smallest, tmp_path, request
 ):
-    """What SIGKILL leaves is what is on the disk at that moment."""
-    folder = tmp_path / "saves"
-    process = saving(folder, f"once:{kind}")
-    copies = {}
-
-    def keep_a_copy():
-        digest = hashlib.sha256()
-        for file in sorted(folder.rglob("*")):
-            digest.update(str(file).encode())
-            digest.update(file.read_bytes() if file.is_file() else b"")
-        if digest.hexdigest() not in copies:
-            copies[digest.hexdigest()] = tmp_path / f"copy{len(copies)}"
-            shutil.copytree(folder, copies[digest.hexdigest()])
-
-    assert system_calls.before_every_write(process, keep_a_copy) == 0
-    keep_a_copy()
-    print(kind, len(copies))
+    if kind in SMALL:
+        copies = request.getfixturevalue("small_saves")
+    else:
+        copies = copies_between_writes(tmp_path, kind)
+    # Those of one kind do not change while another is saved.
+    moments = {digest_of(copy / kind): copy / kind for copy in copies}
+    print(kind, len(moments))
     numbers = []
-    for copy in copies.values():
-        left = faulty_saves.KINDS[kind](copy)
+    for folder in moments.values():
+        left = faulty_saves.KINDS[kind](folder)
         number = left.value()
         numbers.append(number)
         left.save(number + 1)
         assert left.value() == number + 1
-    assert len(copies) >= smallest
+    assert len(moments) >= smallest
     # There is one moment of change.
     assert set(numbers) == {2, 3}
     assert numbers == sorted(numbers)
