@@ -6,9 +6,15 @@ import math
 import keras
 import numpy as np
 import tensorflow as tf
-from tiny_models import short_sampler, vector_networks
+from tiny_models import vector_networks
 
-from nae_tf import NAE, LangevinChain, NAEDetector, OnManifold
+from nae_tf import (
+    NAE,
+    ContrastiveDivergence,
+    LangevinChain,
+    NAEDetector,
+    OnManifold,
+)
 from nae_tf.training.divergence import DivergenceGuard
 from nae_tf.training.experiment import Phase
 from nae_tf.training.interruption import CheckpointSchedule
@@ -20,8 +26,14 @@ MASKED = np.ma.masked_equal(np.arange(32.0, dtype="f4").reshape(8, 4), 5)
 
 @functools.cache
 def trainable_nae(run_eagerly=False):
-    """An NAE for X whose visible chain has the box [0, 1]."""
-    model = NAE(*vector_networks(), sampler=short_sampler((0.0, 1.0)))
+    """An NAE for X whose visible chain has the box [0, 1].
+
+    After examples that are refused its step is traced anew, so it has one chain
+    alone.
+    """
+    chain = LangevinChain(2, 0.1, 0.05, bounds=(0.0, 1.0))
+    sampler = ContrastiveDivergence(visible_chain=chain)
+    model = NAE(*vector_networks(), sampler=sampler)
     model.compile("sgd", run_eagerly=run_eagerly)
     return model
 
