@@ -1,4 +1,4 @@
-"""Commands of the package in forks of a process that has imported TensorFlow.
+"""Commands of the package in forks of a process that has imported it.
 
 The import takes longer than most commands of the tests. A fork of a process
 that has imported TensorFlow, but not started it, need not import it again.
@@ -11,9 +11,12 @@ import json
 import os
 import pathlib
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import traceback
 
 
@@ -29,27 +32,79 @@ def run(
         environment: all environment variables.
         stdin: text of the standard input.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        streams = [pathlib.Path(scratch) / name for name in "ioe"]
-        streams[0].write_text(stdin)
-        request = {
-            "arguments": list(map(str, arguments)),
-            "folder": str(folder),
-            "environment": dict(environment),
-            "streams": list(map(str, streams)),
-        }
+    command = Command(arguments, folder, environment, stdin)
+    output, errors = command.communicate()
+    return subprocess.CompletedProcess(
+        arguments, command.returncode, output, errors
+    )
+
+
+class Command:
+    """A command that runs beside others; of `subprocess.Popen` what tests use.
+
+    Attributes:
+        pid: id of its process.
+        returncode: its exit status; None before `communicate`.
+    """
+
+    def __init__(self, arguments, folder, environment, stdin=""):
+        """Start it; the arguments are those of `run`."""
+        self.returncode = None
+        self._scratch = tempfile.TemporaryDirectory()
+        self._streams = [
+            pathlib.Path(self._scratch.name) / name for name in "ioe"
+        ]
+        self._streams[0].write_text(stdin)
+        self.pid = _ask(
+            arguments=list(map(str, arguments)),
+            folder=str(folder),
+            environment=dict(environment),
+            streams=list(map(str, self._streams)),
+        )
+
+    def send_signal(self, number):
+        """Send it a signal; until `communicate` its id is its own."""
+        os.kill(self.pid, number)
+
+    def communicate(self, timeout=None) -> tuple[str, str]:
+        """Wait for its end, and return what it printed.
+
+        Args:
+            timeout: seconds after which it is killed; None waits without end.
+
+        Raises:
+            TimeoutError: if it had to be killed.
+        """
+        end = time.monotonic() + (timeout or 0)
+        while (status := _ask(pid=self.pid, waits=timeout is None)) is None:
+            if time.monotonic() > end:
+                self.send_signal(signal.SIGKILL)
+                _ask(pid=self.pid, waits=True)
+                raise TimeoutError(f"no end after {timeout} seconds")
+            time.sleep(0.05)
+        self.returncode = status
+        output, errors = (path.read_text() for path in self._streams[1:])
+        self._scratch.cleanup()
+        return output, errors
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def _ask(**request):
+    """Send the process that forks a request, and return its answer."""
+    with _ONE_AT_A_TIME:
         server = _server()
         print(json.dumps(request), file=server.stdin, flush=True)
-        status = int(server.stdout.readline())
-        return subprocess.CompletedProcess(
-            arguments, status, *(path.read_text() for path in streams[1:])
-        )
+        return json.loads(server.stdout.readline())
 
 
 @functools.cache
 def _server():
+    root = pathlib.Path(__file__).resolve().parents[2]
     server = subprocess.Popen(
         [sys.executable, __file__],
+        env=os.environ | {"PYTHONPATH": str(root)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -65,17 +120,22 @@ def _end(server):
 
 
 def _serve():
-    import keras
-    import tensorflow
+    import nae_tf
 
-    del keras, tensorflow
+    del nae_tf
     for line in sys.stdin:
         request = json.loads(line)
-        if process := os.fork():
-            _, status = os.waitpid(process, 0)
-            print(os.waitstatus_to_exitcode(status), flush=True)
-            continue
-        os._exit(carry_out(**request))
+        if "pid" in request:
+            answer = _status(**request)
+        elif not (answer := os.fork()):
+            os._exit(carry_out(**request))
+        print(json.dumps(answer), flush=True)
+
+
+def _status(pid, waits):
+    """Return the exit status of a fork, or None if it goes on."""
+    ended, status = os.waitpid(pid, 0 if waits else os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def carry_out(arguments, folder, environment, streams) -> int:

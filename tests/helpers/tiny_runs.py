@@ -116,6 +116,22 @@ def run(command, folder, stdin=""):
     )
 
 
+def start(command, folder, **variables):
+    """Start any command with this package; return it as it runs."""
+    program, *arguments = command
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
+    if program == sys.executable and hasattr(os, "fork"):
+        return forked_commands.Command(arguments, folder, environment)
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def untrained_run(path, gin_file, bindings):
     """Make a run without a step of training; return its path."""
     configuration.parse_config([gin_file], [*bindings, *UNTRAINED])

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_runs import start
 
 from nae_tf.runs.checkpoints import CheckpointDirectory
 from nae_tf.training import distribution, interruption
@@ -156,25 +157,17 @@ def train_command(run_dir, *options):
     ]
 
 
-def start(command, scratch, **variables):
+def start_training(command, scratch, **variables):
     """Start a training whose temporary files go below `scratch`."""
     scratch.mkdir(exist_ok=True)
-    variables |= {"PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=os.environ | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return start(command, ROOT, TMPDIR=str(scratch), **variables)
 
 
 def start_workers(command, scratch, count=2):
     """Start a cluster on this machine, the chief first."""
     workers = [f"127.0.0.1:{port}" for port in free_ports(count)]
     return [
-        start(
+        start_training(
             command,
             scratch / f"worker{index}",
             TF_CONFIG=json.dumps(
@@ -203,7 +196,9 @@ def two_workers(tmp_path_factory):
     cluster, single = path / "cluster", path / "single"
     processes = start_workers(train_command(cluster), path)
     processes.append(
-        start(train_command(single, "--num_replicas=2"), path / "single_tmp")
+        start_training(
+            train_command(single, "--num_replicas=2"), path / "single_tmp"
+        )
     )
     outputs = [process.communicate(timeout=300) for process in processes]
     for process, (_, errors) in zip(processes, outputs, strict=True):
