@@ -28,6 +28,12 @@ GIN = pathlib.Path(__file__).resolve().parent.parent / "gin"
 # Parts of others, and mnist_holdout on fewer digits.
 NOT_TRAINED = {"base", "conv28", "conv32_big", "mnist_selection"}
 PRESETS = sorted({path.stem for path in GIN.glob("*.gin")} - NOT_TRAINED)
+# They have networks, chains and phases of another, on other image sets.
+ALIKE = {
+    "fashion_mnist": "mnist",
+    "mnist_holdout": "mnist",
+    "imagenet32": "cifar10",
+}
 NARROW = [
     "Conv28Encoder.width = 2",
     "Conv28Encoder.hidden_units = 8",
@@ -116,7 +122,13 @@ def own_network(own_tree, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name
+        for name in PRESETS
+    ],
+)
 def test_every_preset_trains_and_evaluates(
     preset, all_sets, own_table, own_tree, own_network, tmp_path
 ):
@@ -141,6 +153,47 @@ def test_every_preset_trains_and_evaluates(
         for score in outliers.values()
     ]
     assert scores and all(0 <= score <= 1 for score in scores)
+
+
+def without_names(config):
+    """A config without what Keras counts in a process."""
+    if isinstance(config, dict):
+        return {
+            key: without_names(value)
+            for key, value in config.items()
+            if key != "name"
+        }
+    if isinstance(config, list):
+        return list(map(without_names, config))
+    return config
+
+
+@pytest.mark.parametrize("preset", ALIKE)
+def test_a_preset_differs_from_one_that_is_trained_in_its_data(
+    preset, all_sets
+):
+    experiments, models, settings = {}, {}, {}
+    for name in (preset, ALIKE[preset]):
+        configuration.parse_config([str(GIN / f"{name}.gin"), SMOKE], NARROW)
+        experiments[name] = Experiment.from_config()
+        models[name] = experiments[name].build_model()
+        phases = experiments[name].pretraining, experiments[name].training
+        settings[name] = without_names(
+            [
+                models[name].get_config(),
+                *(
+                    {**vars(phase), "optimizer": phase.optimizer().get_config()}
+                    for phase in phases
+                ),
+            ]
+        )
+    assert settings[preset] == settings[ALIKE[preset]]
+    task, model = experiments[preset].task, models[preset]
+    sets = [task.train, task.validation, task.test]
+    for examples in [*sets, *task.outliers.values(), *task.selection.values()]:
+        (batch, *_) = examples.batches(8)
+        scores = model.predict_outlier_score(batch)
+        assert len(scores) == len(batch) and np.isfinite(scores).all()
 
 
 def test_a_run_is_evaluated_again_from_its_configuration(all_sets, tmp_path):
