@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nae_tf.base.feature_names import Names, checked_names
+from nae_tf.base.lost_digits import Spread
 
 
 class NamedValues(NamedTuple):
@@ -18,10 +19,12 @@ class NamedValues(NamedTuple):
     Attributes:
         values: float array [rows, columns].
         names: names of the columns.
+        spread: spread of the columns as the table holds them.
     """
 
     values: np.ndarray
     names: Names
+    spread: Spread
 
 
 def is_data_frame(x) -> bool:
@@ -38,7 +41,7 @@ def is_data_frame(x) -> bool:
 
 
 def from_data_frame(title, x, dtype=np.float32) -> NamedValues:
-    """Return the numbers and the names of a data frame.
+    """Return the numbers of a data frame, their names and their spread.
 
     The index of a pandas DataFrame is left out, as pandas' own `to_numpy`
     does.
@@ -74,7 +77,10 @@ def from_data_frame(title, x, dtype=np.float32) -> NamedValues:
         ) from error
     table = table.drop_columns(index_columns(table.schema))
     names = checked_names(title, table.column_names)
-    return NamedValues(arrow_values(title, table, dtype), names)
+    spread = Spread(len(names))
+    values = arrow_values(title, table, dtype, look=spread.add)
+    spread.add_rows(len(values))
+    return NamedValues(values, names, spread)
 
 
 def index_columns(schema) -> list[str]:

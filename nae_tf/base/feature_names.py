@@ -52,3 +52,13 @@ def listed(names: Sequence[str], most: int = 8) -> str:
     """Write some names as a list that fits into a line."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{list(names[:most])}{rest}"
+
+
+def named(index, names: Names | None) -> str:
+    """Name a feature in a message."""
+    return f"column {index}" if names is None else f"column {names[index]!r}"
+
+
+def more(found) -> str:
+    """Say how many features share what is said of one."""
+    return f" (and of {len(found) - 1} more)" if len(found) > 1 else ""

@@ -4,6 +4,12 @@ import numpy as np
 
 from nae_tf.base.data_frames import from_data_frame, is_data_frame
 from nae_tf.base.feature_names import Names, positions_of
+from nae_tf.base.lost_digits import warn_of_lost_digits
+
+_REMEDY = (
+    "subtract that number in all frames, change the unit, or leave the column "
+    "out"
+)
 
 
 class FrameColumns:
@@ -18,9 +24,13 @@ class FrameColumns:
     def __init__(self, names: Names | None = None):
         """Set the names, if they are known."""
         self.names = names
+        self._has_warned = False
 
     def values(self, title, x, dtype, learn: bool = False):
         """Return the numbers of a data frame in the order of the model.
+
+        The first frame with differences that float32 loses is warned of; what
+        comes in parts has one warning.
 
         Args:
             title: what the frame is for, used in error messages.
@@ -37,7 +47,12 @@ class FrameColumns:
         """
         if not is_data_frame(x):
             return x
-        values, names = from_data_frame(title, x, np.dtype(dtype))
+        dtype = np.dtype(dtype)
+        values, names, spread = from_data_frame(title, x, dtype)
+        if not self._has_warned and dtype != np.float64:
+            self._has_warned = warn_of_lost_digits(
+                title, spread, names, _REMEDY
+            )
         if self.names is None:
             self.names = names if learn else None
             return values

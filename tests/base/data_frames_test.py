@@ -44,7 +44,7 @@ class Interchanged:
 )
 def test_a_frame_gives_its_numbers_and_names(frame):
     assert is_data_frame(frame)
-    values, names = from_data_frame("x", frame)
+    values, names, _ = from_data_frame("x", frame)
     np.testing.assert_array_equal(values, np.array(VALUES, np.float32))
     assert values.dtype == np.float32
     assert values.flags["C_CONTIGUOUS"]
@@ -52,7 +52,8 @@ def test_a_frame_gives_its_numbers_and_names(frame):
 
 
 def test_a_column_keeps_the_precision_that_is_asked_for():
-    values, _ = from_data_frame("x", pyarrow.table({"a": [0.1]}), np.float64)
+    table = pyarrow.table({"a": [0.1]})
+    values, *_ = from_data_frame("x", table, np.float64)
     assert values[0, 0] == 0.1
 
 
@@ -65,14 +66,14 @@ def test_nullable_and_decimal_columns_without_gaps_are_numbers():
             "object": np.array([1, 2.5], object),
         }
     )
-    values, _ = from_data_frame("x", frame)
+    values, *_ = from_data_frame("x", frame)
     np.testing.assert_array_equal(values, [[1, 1, 1.25, 1], [2, 0, -3, 2.5]])
 
 
 def test_the_index_of_pandas_is_no_feature():
     index = pandas.Index([7, 8, 9], name="event")
     frame = pandas.DataFrame(COLUMNS, index=index)
-    values, names = from_data_frame("x", frame)
+    values, names, _ = from_data_frame("x", frame)
     np.testing.assert_array_equal(values, frame.to_numpy(np.float32))
     assert names == tuple(COLUMNS)
     # Also in a file that pandas wrote and pyarrow reads.
@@ -83,7 +84,7 @@ def test_the_index_of_pandas_is_no_feature():
 
 def test_columns_without_names_are_named_by_their_numbers():
     frame = pandas.DataFrame(np.array([[1.0, 2.0, 3.0]]))[[2, 0, 1]]
-    values, names = from_data_frame("x", frame)
+    values, names, _ = from_data_frame("x", frame)
     np.testing.assert_array_equal(values, [[3, 1, 2]])
     assert names == ("2", "0", "1")
 

@@ -1,8 +1,12 @@
 """Tests of nae_tf/base/frame_columns.py: data frames given to a model."""
 
+import warnings
+
 import keras
 import numpy as np
 import pandas
+import polars
+import pyarrow
 import pytest
 
 from nae_tf import NAE, Autoencoder, Calibration, ExportedModel, export_model
@@ -128,3 +132,61 @@ def test_names_are_learnt_by_fit_alone():
     np.testing.assert_array_equal(values, frame().to_numpy())
     again = columns.values("fit", frame(NAMES[::-1]), np.float64)
     np.testing.assert_array_equal(again, values)
+
+
+# Microseconds since 1970: float32 tells those apart that are two minutes away.
+MICROSECONDS = 1_700_000_000_000_000 + 1_000 * np.arange(24)
+
+
+def with_times(columns=NAMES):
+    return {"time": MICROSECONDS} | {name: frame()[name] for name in columns}
+
+
+def lines_of(method, *arguments, **settings):
+    """The lines of the warnings of a call."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        method(*arguments, **settings)
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize(
+    "make", [pandas.DataFrame, polars.DataFrame, pyarrow.table]
+)
+def test_digits_that_float32_loses_are_named_once(make):
+    times = make(with_times())
+    columns = FrameColumns()
+    for learn in (True, False):
+        lines = lines_of(columns.values, "NAE", times, "float32", learn=learn)
+        if not learn:
+            assert lines == []
+            continue
+        # By NumPy: the mean of the times, and their deviation.
+        [line] = lines
+        assert line == (
+            "NAE: the values of column 'time' differ from 1.7e+15 by 6.92e+03 "
+            "(standard deviation), which float32 can hardly tell; subtract "
+            "that number in all frames, change the unit, or leave the column "
+            "out."
+        )
+
+
+def test_digits_that_are_kept_are_not_named():
+    hours = pandas.DataFrame({"time": (MICROSECONDS - MICROSECONDS[0]) / 3.6e9})
+    assert lines_of(FrameColumns().values, "NAE", hours, "float32") == []
+    times = pandas.DataFrame(with_times())
+    assert lines_of(FrameColumns().values, "NAE", times, "float64") == []
+
+
+def test_a_model_warns_once_of_frames_in_parts():
+    times = pandas.DataFrame(with_times(["mass", "energy"]))
+    model = Autoencoder(*networks())
+    model.compile("adam")
+    parts = iter([times[:10], times[10:20], times[20:]])
+    [line] = lines_of(model.predict_outlier_score, parts)
+    assert "Autoencoder: the values of column 'time' differ" in line
+    assert lines_of(model.fit, times, epochs=1, verbose=0) == []
+    other = Autoencoder(*networks())
+    other.compile("adam")
+    [line] = lines_of(other.fit, times, epochs=2, batch_size=8, verbose=0)
+    assert "'time'" in line

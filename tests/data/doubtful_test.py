@@ -9,9 +9,9 @@ import pytest
 from pyarrow import parquet
 from science_files import read, write_hdf5
 
+from nae_tf.base.lost_digits import Spread, spread_of
 from nae_tf.data import user_data
 from nae_tf.data.readers.codes import CodesInParts
-from nae_tf.data.readers.doubtful import Spread, spread_of
 from nae_tf.data.readers.stream import open_stream
 
 RNG = np.random.default_rng(0)

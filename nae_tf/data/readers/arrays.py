@@ -10,6 +10,7 @@ import re
 
 import numpy as np
 
+from nae_tf.base.lost_digits import spread_of, warn_of_lost_digits
 from nae_tf.data.image_arrays import ImageShape
 from nae_tf.data.readers import (
     fits,
@@ -29,11 +30,7 @@ from nae_tf.data.readers.checks import (
 from nae_tf.data.readers.codes import warn_of_codes
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import Contents, refuse_special
-from nae_tf.data.readers.doubtful import (
-    spread_of,
-    warn_of_lost_digits,
-    warn_of_rows,
-)
+from nae_tf.data.readers.doubtful import warn_of_rows
 from nae_tf.data.readers.labels import with_checked_labels
 from nae_tf.data.readers.tables import SUFFIXES, is_table, read_table
 

@@ -7,8 +7,7 @@ import warnings
 
 import numpy as np
 
-from nae_tf.base.feature_names import Names
-from nae_tf.data.readers.doubtful import more, named
+from nae_tf.base.feature_names import Names, more, named
 
 # Numbers that programs, surveys and instruments write for "missing".
 _CODES = (

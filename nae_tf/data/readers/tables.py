@@ -9,15 +9,12 @@ import numpy as np
 
 from nae_tf.base.data_frames import arrow_values
 from nae_tf.base.feature_names import Names
+from nae_tf.base.lost_digits import Spread, warn_of_lost_digits
 from nae_tf.data.readers.columnar import open_arrow, open_parquet
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.delimited_text import open_text
-from nae_tf.data.readers.doubtful import (
-    Spread,
-    warn_of_lost_digits,
-    warn_of_writing,
-)
+from nae_tf.data.readers.doubtful import warn_of_writing
 from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.tabular import refuse_counter
 from nae_tf.data.readers.units import Units, known_units
