@@ -119,8 +119,10 @@ class Examples(abc.ABC):
         """
         check_integer(self.name, "batch_size", batch_size, 1)
         stored = self.stored().take(-1 if limit is None else limit)
-        batches = stored.batch(batch_size).map(self._values)
-        return _split_batches(batches.prefetch(tf.data.AUTOTUNE))
+        batches = stored.batch(batch_size).map(
+            self._values, tf.data.AUTOTUNE, deterministic=True
+        )
+        return _with_options(batches.prefetch(tf.data.AUTOTUNE))
 
     def training_batches(
         self,
@@ -182,7 +184,7 @@ class Examples(abc.ABC):
 
         stored = self._stored_training_batches(batch_size, seed, start_step)
         steps = numbers_from(start_step)
-        return _split_batches(
+        return _with_options(
             tf.data.Dataset.zip((steps, stored))
             .map(augment, tf.data.AUTOTUNE, deterministic=True)
             .apply(
@@ -208,10 +210,13 @@ def numbers_from(first):
     return tf.data.Dataset.range(first, tf.int64.max)
 
 
-def _split_batches(batches):
-    """Let several machines share every batch, not the files it came from."""
+def _with_options(batches):
+    """Let machines share every batch, and hold what is in memory once."""
     options = tf.data.Options()
+    # Not the files that batches came from.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )
+    # To rewrite the pipeline, TensorFlow would copy all arrays into its graph.
+    options.experimental_optimization.apply_default_optimizations = False
     return batches.with_options(options)

@@ -47,7 +47,7 @@ def _contents(examples):
     if examples.contents is not None:
         return examples.contents()
     if isinstance(examples, ArrayExamples):
-        batches = [examples.array]
+        batches = examples.parts()
     else:
         batches = examples.stored().batch(_BATCH).as_numpy_iterator()
     return (row.tobytes() for batch in batches for row in batch)

@@ -238,11 +238,13 @@ def _check_types(schema):
 
 
 def _value_range(examples: Examples):
-    if not isinstance(examples, ArrayExamples) or not examples.array.size:
+    if not isinstance(examples, ArrayExamples) or not examples.size:
         return None
     scale = 1 if examples.num_levels is None else examples.num_levels - 1
-    ends = examples.array.min(), examples.array.max()
-    return tuple(float(end) / scale for end in ends)
+    lows, highs = zip(
+        *((part.min(), part.max()) for part in examples.parts()), strict=True
+    )
+    return float(min(lows)) / scale, float(max(highs)) / scale
 
 
 def _described(shape):

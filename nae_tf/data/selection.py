@@ -122,7 +122,10 @@ def in_order(
     order = positions_of(whole.name, whole.names, names)
     if isinstance(whole, sources.ArrayExamples):
         return dataclasses.replace(
-            whole, names=names, read=lambda: whole.array[:, order]
+            whole,
+            names=names,
+            read=lambda: whole.array[:, order],
+            positions=None,
         )
     if isinstance(whole, sources.StreamedExamples):
         return dataclasses.replace(
@@ -138,7 +141,7 @@ def in_order(
 
 def _stored_at(whole, positions):
     if isinstance(whole, sources.ArrayExamples):
-        return tf.data.Dataset.from_tensor_slices(whole.array[positions])
+        return tf.data.Dataset.from_tensor_slices(whole.at(positions))
     wanted = np.zeros(whole.size, bool)
     wanted[positions] = True
     pairs = tf.data.Dataset.zip(

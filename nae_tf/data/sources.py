@@ -3,24 +3,29 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from nae_tf.data import examples
+from nae_tf.data.shared_memory import as_array, as_tensor
 
 # CelebA at 32x32 is held in memory, CelebA at 64x64 is not.
 MAX_BYTES_IN_MEMORY = 2**30
+# Bytes of examples that are copied at a time.
+_PART_BYTES = 2**22
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ArrayExamples(examples.Examples):
-    """Examples that fit in memory, kept as they are stored (uint8 for images).
+    """Examples that are held in memory once, as stored (uint8 for images).
 
     Attributes:
         read: function that returns the array, `[size, *shape]`; called once,
             at first use.
+        positions: int [size], rows of the array that are the examples, where
+            several sets share one; None for all of its rows.
 
     Example:
         >>> import numpy as np
@@ -33,31 +38,71 @@ class ArrayExamples(examples.Examples):
         [4, 4, 2]
     """
 
-    read: Callable[[], np.ndarray]
+    read: Callable[[], np.ndarray | tf.Tensor]
+    positions: np.ndarray | None = None
 
     @functools.cached_property
-    def array(self) -> np.ndarray:
-        """Stored values, `[size, *shape]`: grey levels, or floats."""
-        array = self.read()
-        if array.shape != (self.size, *self.shape):
+    def _rows(self) -> tf.Tensor:
+        rows = self.read()
+        size = self.size if self.positions is None else rows.shape[0]
+        if tuple(rows.shape) != (size, *self.shape):
             raise ValueError(
                 f"{self.name}: expected an array of shape "
-                f"{(self.size, *self.shape)}, received {array.shape}."
+                f"{(size, *self.shape)}, received {tuple(rows.shape)}."
             )
-        return array
+        return as_tensor(rows)
+
+    @property
+    def array(self) -> np.ndarray:
+        """Stored values, `[size, *shape]`: grey levels, or floats."""
+        return self.at(slice(None))
+
+    def at(self, places) -> np.ndarray:
+        """Return the stored values of some examples, `[some, *shape]`.
+
+        Args:
+            places: a slice, or int [some], of the examples.
+        """
+        if self.positions is not None:
+            places = self.positions[places]
+        return as_array(self._rows)[places]
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """Yield the stored values in their order, `[some, *shape]`."""
+        step = self._examples_per_part()
+        for start in range(0, self.size, step):
+            yield self.at(slice(start, start + step))
 
     def stored(self) -> tf.data.Dataset:
         """Unbatched values as stored: grey levels 0, 1, ..., or floats."""
-        return tf.data.Dataset.from_tensor_slices(self.array)
+        if self.positions is None:
+            return tf.data.Dataset.from_tensor_slices(self._rows)
+        positions = tf.data.Dataset.from_tensor_slices(self.positions)
+        parts = self._gathered(positions.batch(self._examples_per_part()))
+        return parts.unbatch().apply(
+            tf.data.experimental.assert_cardinality(self.size)
+        )
 
     def _stored_training_batches(self, batch_size, seed, start_step):
-        with tf.device("CPU:0"):
-            array = tf.convert_to_tensor(self.array)
+        places = _permutations(self.size, seed, start_step * batch_size)
+        batches = places.batch(batch_size, drop_remainder=True)
+        if self.positions is not None:
+            positions = tf.constant(self.positions)
+            batches = batches.map(lambda index: tf.gather(positions, index))
+        return self._gathered(batches)
 
-        positions = _permutations(self.size, seed, start_step * batch_size)
-        return positions.batch(batch_size, drop_remainder=True).map(
-            lambda index: tf.gather(array, index)
-        )
+    def _examples_per_part(self):
+        num_bytes = math.prod(self.shape) * self._rows.dtype.size
+        return max(_PART_BYTES // max(num_bytes, 1), 1)
+
+    def _gathered(self, batches):
+        """Look up a data set of positions in the array.
+
+        The array is an element of a data set: a function that it is a constant
+        of would hold a copy.
+        """
+        rows = tf.data.Dataset.from_tensors(self._rows).repeat()
+        return tf.data.Dataset.zip((rows, batches)).map(tf.gather)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -96,3 +96,17 @@ def test_features_are_put_in_order_by_name(is_streamed):
     assert selection.in_order(whole, ("a", "b", "c")) is whole
     with pytest.raises(ValueError, match=r"lacks the columns \['d'\]"):
         selection.in_order(whole, ("a", "b", "d"))
+
+
+def test_features_of_some_rows_are_put_in_order():
+    rows = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    whole = ArrayExamples(
+        *("some", 2, (2,), None, lambda: rows, np.array([0, 2])),
+        names=("a", "b"),
+    )
+    ordered = selection.in_order(whole, ("b", "a"))
+    assert all_of(ordered).tolist() == [[2, 1], [6, 5]]
+    last = np.array([1])
+    assert all_of(selection.select("last", (whole, last))).tolist() == [[5, 6]]
+    last = selection.select("last", (ordered, last))
+    assert all_of(last).tolist() == [[6, 5]]

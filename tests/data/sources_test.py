@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from nae_tf.base import randomness
 from nae_tf.data import sources
+from nae_tf.data.shared_memory import as_tensor
 
 
 def file_stream(indices):
@@ -158,3 +159,41 @@ def test_small_files_are_held_in_memory_and_large_ones_streamed(
         np.concatenate(list(made.batches(4).as_numpy_iterator()))[:, 0],
         indices,
     )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_sets_of_one_array_have_its_rows(dtype):
+    """The values of a set are those of NumPy, shuffled or not."""
+    rows = np.arange(40).reshape(20, 2).astype(dtype)
+    positions = np.array([0, 3, 4, 11, 19])
+    chosen = sources.ArrayExamples(
+        "some", 5, (2,), None, lambda: as_tensor(rows), positions
+    )
+    copied = sources.ArrayExamples(
+        "copied", 5, (2,), None, lambda: rows[positions]
+    )
+    np.testing.assert_array_equal(chosen.array, rows[positions])
+    np.testing.assert_array_equal(chosen.at([1, 4]), rows[[3, 19]])
+    np.testing.assert_array_equal(
+        sources.to_array(chosen.stored()), rows[positions]
+    )
+    assert chosen.stored().cardinality() == 5
+    for start_step in (0, 3):
+        batches, expected = (
+            take(some.training_batches(2, 0, start_step), 9)
+            for some in (chosen, copied)
+        )
+        np.testing.assert_array_equal(batches, expected)
+    epochs = np.concatenate(take(chosen.training_batches(5, seed=1), 2))
+    for epoch in np.split(epochs, 2):
+        np.testing.assert_array_equal(
+            epoch[np.argsort(epoch[:, 0])], rows[positions]
+        )
+
+
+def test_rows_of_another_shape_are_refused():
+    wrong = sources.ArrayExamples(
+        "some", 1, (3,), None, lambda: np.zeros((4, 2)), np.array([1])
+    )
+    with pytest.raises(ValueError, match=r"shape \(4, 3\), received \(4, 2\)"):
+        wrong.stored()

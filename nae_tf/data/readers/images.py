@@ -25,6 +25,7 @@ from nae_tf.data.image_headers import (
 from nae_tf.data.readers.checks import checked_levels, warn_of_dark_levels
 from nae_tf.data.readers.contents import refuse_special
 from nae_tf.data.readers.pillow_images import decode_by_pillow
+from nae_tf.data.shared_memory import aligned_array
 
 IMAGE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"),
@@ -167,7 +168,7 @@ def read_images(
     shape, dtype = first.shape, first.dtype
     values = None
     if len(files) * first.nbytes <= sources.MAX_BYTES_IN_MEMORY:
-        values = np.empty((len(files), *shape), dtype)
+        values = aligned_array((len(files), *shape), dtype)
 
     def read(position):
         image = read_image(files[position], image_shape, max_level)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from nae_tf.base.feature_names import Names
 from nae_tf.base.setting_checks import check_integer
@@ -21,6 +20,7 @@ from nae_tf.data.readers.checks import num_levels
 from nae_tf.data.readers.columns import Columns
 from nae_tf.data.readers.images import list_images, read_images, stream_images
 from nae_tf.data.readers.units import Units, refuse_other_units
+from nae_tf.data.shared_memory import aligned_array, as_tensor
 
 Paths = str | Sequence[str]
 
@@ -238,16 +238,18 @@ def _from_folders(title, folders, image_shape, max_level):
         some = [files[index] for index in indices]
         return stream_images(some, shape, dtype, max_level, positions)
 
-    def stream(indices):
-        if images is None:
-            return stream_at(indices)
-        return tf.data.Dataset.from_tensor_slices(images[indices])
+    held = None if images is None else as_tensor(images)
 
     def select(name, indices):
         levels = num_levels(dtype, max_level)
-        selected = sources.from_indices(
-            name, shape, levels, indices, stream, stream_at=stream_at
-        )
+        if held is None:
+            selected = sources.from_indices(
+                name, shape, levels, indices, stream_at, stream_at=stream_at
+            )
+        else:
+            selected = sources.ArrayExamples(
+                name, len(indices), shape, levels, lambda: held, indices
+            )
         return dataclasses.replace(
             selected,
             contents=lambda: (files[index].read_bytes() for index in indices),
@@ -280,16 +282,22 @@ def _from_arrays(title, paths, read, names, max_level):
             f"{title}: expected examples of one shape and type in all files, "
             f"received {sorted(map(str, kinds))}."
         )
-    values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    counts = {
+        str(path): len(array) for path, array in zip(paths, arrays, strict=True)
+    }
     starts = np.cumsum([0, *map(len, arrays[:-1])])
+    [(shape, dtype)] = kinds
+    joined = aligned_array((sum(counts.values()), *shape), dtype)
+    values = as_tensor(np.concatenate(arrays, out=joined))
 
     def select(name, indices):
         return sources.ArrayExamples(
             name,
             len(indices),
-            values.shape[1:],
-            num_levels(values.dtype, max_level),
-            lambda: values[indices],
+            shape,
+            num_levels(dtype, max_level),
+            lambda: values,
+            indices,
             names=names,
             origin=lambda position: _row(paths, starts, indices[position]),
         )
@@ -303,10 +311,7 @@ def _from_arrays(title, paths, read, names, max_level):
         else None,
         select,
         names,
-        {
-            str(path): len(read.values)
-            for path, read in zip(paths, contents, strict=True)
-        },
+        counts,
         units,
     )
 
