@@ -18,6 +18,7 @@ from nae_tf.base.input_checks import (
     as_batches,
     explain_bad_input,
     pick,
+    pick_in_all,
     value_checks,
 )
 from nae_tf.base.retracing import without_retracing_warnings
@@ -65,6 +66,8 @@ class OutlierDetector(TrainedByKeras):
     def __call__(self, *args, **kwargs):
         """Call the model; bad input is one line, as from every method."""
         with explain_bad_input():
+            for x in args[:1]:
+                pick(x, None)  # Of a dictionary `predict` has to name a key.
             return super().__call__(*args, **kwargs)
 
     def outlier_score(self, x):
@@ -126,9 +129,21 @@ class OutlierDetector(TrainedByKeras):
         )
 
     @without_retracing_warnings()
-    def predict(self, x, *args, **kwargs):
-        """Call the model on batches, with the arguments of `keras.Model`."""
-        return super().predict(self._values(x), *args, **kwargs)
+    def predict(self, x, *args, key: str | None = None, **kwargs):
+        """Call the model on batches, with the arguments of `keras.Model`.
+
+        Args:
+            x: examples, as Keras takes them; also data frames, as `fit`.
+            *args: further arguments of `keras.Model.predict`.
+            key: name of the examples in dictionaries, as in `fit`.
+            **kwargs: further arguments of `keras.Model.predict`.
+
+        Raises:
+            ValueError: if the examples do not fit the model.
+        """
+        x = self._values(pick_in_all(x, key))
+        with explain_bad_input():
+            return super().predict(x, *args, **kwargs)
 
     # --- Units of features --------------------------------------------------
 

@@ -172,6 +172,11 @@ def test_the_examples_of_dictionaries_are_named():
             "reconstruction_error"
         ]
         np.testing.assert_allclose(error, expected.mean(), rtol=1e-5)
+        np.testing.assert_allclose(
+            model.predict(data, key="image", verbose=0),
+            model.predict(X, verbose=0),
+            rtol=1e-5,
+        )
     history = model.fit(
         dictionaries().map(lambda x: (x, x["label"])),
         key="image",
@@ -181,7 +186,9 @@ def test_the_examples_of_dictionaries_are_named():
     assert "val_loss" in history.history
 
 
-@pytest.mark.parametrize("method", ["fit", "evaluate", "predict_outlier_score"])
+@pytest.mark.parametrize(
+    "method", ["fit", "evaluate", "predict", "predict_outlier_score"]
+)
 @pytest.mark.parametrize(
     ("data", "key", "message"),
     [
