@@ -25,6 +25,7 @@ from nae_tf.data.readers.hdf5_anndata import (
     is_anndata,
     is_categorical,
 )
+from nae_tf.data.readers.hdf5_layouts import refuse_other_layouts
 from nae_tf.data.readers.optional import library
 from nae_tf.data.readers.packing import (
     check_attributes,
@@ -260,6 +261,7 @@ def _array(title, item, linked: bool) -> Source:
     hdf5_links.check_written(title, item, linked)
     if hdf5_matlab.is_matlab(item):
         return hdf5_matlab.source(title, item)
+    refuse_other_layouts(title, item)
     shape = item.shape or ()
     unwritten = hdf5_links.fill_value(item)
     attributes = _radar_packing(item) | dict(item.attrs)
