@@ -46,6 +46,8 @@ FACE = {
     *("base", "paper", "estimator", "networks", "baselines", "metrics"),
     *("data", "serving", "tables"),
 }
+# Signals may come while it imports the faces.
+BEFORE_FACES = {"runs.first_signals"}
 # Files that know neither configuration nor flags.
 MATHEMATICS = [
     "base/randomness.py",
@@ -129,6 +131,8 @@ def test_a_room_imports_what_its_row_allows(module):
     else:
         allowed = ROOMS[own] | {own}
     for imported in imported_modules(FILES[module]):
+        if own == "__init__" and imported in BEFORE_FACES:
+            continue
         assert room(imported) in allowed, f"{module} imports {imported}"
 
 
