@@ -20,8 +20,7 @@ from nae_tf.runs.disk import (
 from nae_tf.runs.locks import ProcessLock
 
 COLUMNS = ("id", "energy", "p_value", "is_outlier")
-_SUFFIXES = (".csv", ".npz", ".parquet")
-# Rows of a group, as many as files of rows have that workers write.
+# Rows that are held as texts at once.
 _GROUP = 2**16
 
 
@@ -43,9 +42,9 @@ class PartialFile:
             ValueError: if its name has another suffix, or none.
             ModuleNotFoundError: if pyarrow is needed and not installed.
         """
-        if output.suffix not in _SUFFIXES:
+        if output.suffix not in _WRITERS:
             raise ValueError(
-                f"expected an --output named {', '.join(_SUFFIXES)} or -, "
+                f"expected an --output named {', '.join(_WRITERS)} or -, "
                 f"received {str(output)!r}."
             )
         if output.suffix == ".parquet" and not _has_pyarrow():
@@ -238,19 +237,14 @@ def write_rows(output: pathlib.Path, rows: Iterable[Sequence[str]]):
 
     Args:
         output: path ending in .csv, .npz or .parquet; another file is replaced.
-        rows: texts by column, in the order of `COLUMNS`. Not more than some
-            thousand of them are held as texts.
+        rows: texts by column, in the order of `COLUMNS`. Of an iterator, 65,536
+            at most are held at once as texts.
 
     Raises:
         OSError: if they cannot be written.
     """
-    write = {
-        ".csv": _write_csv,
-        ".npz": _write_npz,
-        ".parquet": _write_parquet,
-    }[output.suffix]
     with replaced_atomically(output) as file:
-        write(file, rows)
+        _WRITERS[output.suffix](file, rows)
 
 
 def _write_csv(file, rows):
@@ -310,6 +304,13 @@ def _columns(rows) -> dict[str, Any]:
         "p_value": np.array(columns[2], np.float64),
         "is_outlier": np.array(columns[3], int).astype(bool),
     }
+
+
+_WRITERS = {
+    ".csv": _write_csv,
+    ".npz": _write_npz,
+    ".parquet": _write_parquet,
+}
 
 
 def _has_pyarrow():
