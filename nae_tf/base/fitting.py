@@ -18,10 +18,17 @@ from nae_tf.base.input_checks import (
 from nae_tf.base.keras_ways import warn_of_distribution
 from nae_tf.base.retracing import without_retracing_warnings
 from nae_tf.base.saving import deserialize_arguments
-from nae_tf.base.step_budget import RECIPE, Budget, arguments_of_budget
+from nae_tf.base.step_budget import (
+    RECIPE,
+    Budget,
+    arguments_of_budget,
+    is_spent,
+)
 
 # Prefix of the names of cached properties that hold a `tf.function`.
 COMPILED = "_compiled_"
+# Name of the optimizer of `fit(steps=...)` where the user has chosen none.
+_OF_RECIPE = "optimizer_of_recipe"
 
 
 class TrainedByKeras(ChecksExamples):
@@ -169,13 +176,19 @@ class TrainedByKeras(ChecksExamples):
                 'compile("adam") before, or give steps="auto", which chooses '
                 "optimizer and budget."
             )
+        if steps is None and is_spent(self.unscaled_optimizer):
+            raise ValueError(
+                f"{type(self).__name__}.fit: expected a learning rate above 0, "
+                "but that of the optimizer's schedule has come to its end; "
+                'call compile("adam") before, or give steps="auto".'
+            )
         if steps is not None:
             owner = f"{type(self).__name__}.fit"
             x, kwargs, steps = arguments_of_budget(
                 owner, x, steps, self.budget, args, kwargs
             )
             y, args = None, ()
-            self._compile_by_recipe(steps)
+            self._compile_by_recipe(steps, bool(kwargs.get("initial_epoch")))
         try:
             with explain_bad_input():
                 history = super().fit(x, y, *args, **kwargs)
@@ -206,15 +219,21 @@ class TrainedByKeras(ChecksExamples):
         """
         return keras.optimizers.Adam(self.budget.learning_rate)
 
-    def _compile_by_recipe(self, steps):
+    def _compile_by_recipe(self, steps, goes_on):
         """Compile a model that its user has not compiled, for each `fit` anew.
 
-        A learning rate that has fallen to 0 would train nothing again.
+        A learning rate that has fallen to 0 would train nothing again. The name
+        tells whose the optimizer is, also after loading.
         """
-        own = self.__dict__.get("_optimizer_of_recipe")
-        if not self.compiled or self.optimizer is own:
-            self.compile(self.recipe_optimizer(steps))
-            self.__dict__["_optimizer_of_recipe"] = self.optimizer
+        if (
+            self.compiled
+            and not is_spent(self.unscaled_optimizer)
+            and (goes_on or self.unscaled_optimizer.name != _OF_RECIPE)
+        ):
+            return
+        optimizer = self.recipe_optimizer(steps)
+        optimizer.name = _OF_RECIPE
+        self.compile(optimizer)
 
     @without_retracing_warnings()
     def evaluate(

@@ -103,6 +103,30 @@ def limited_steps(
     return min(steps, math.ceil(max_passes * steps_per_pass))
 
 
+def is_spent(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Return whether a schedule has taken the learning rate down to 0.
+
+    A rate that is a number may be set again, by a callback for instance.
+
+    Args:
+        optimizer: optimizer of a model, not one that scales losses for another.
+
+    Example:
+        >>> import keras
+        >>> from nae_tf.base.step_budget import is_spent
+        >>> rate = keras.optimizers.schedules.CosineDecay(1e-3, 2)
+        >>> adam = keras.optimizers.Adam(rate)
+        >>> before = is_spent(adam)
+        >>> _ = adam.iterations.assign(2)
+        >>> before, is_spent(adam)
+        (False, True)
+    """
+    scheduled = isinstance(optimizer.get_config()["learning_rate"], dict)
+    # A rate may rise from 0 at first.
+    begun = int(optimizer.iterations.numpy()) > 0
+    return scheduled and begun and not float(optimizer.learning_rate)
+
+
 def arguments_of_budget(
     owner: str, x, steps, budget: Budget, args, kwargs
 ) -> tuple:

@@ -169,7 +169,7 @@ def test_a_saved_model_chooses_as_the_model_would(tmp_path):
         again.predict_outlier_score(STANDARDISED),
         loaded.predict_outlier_score(STANDARDISED),
     )
-    again.fit(STANDARDISED, verbose=0)
+    again.fit(STANDARDISED, steps=2, verbose=0)
 
 
 @pytest.mark.parametrize(
@@ -262,6 +262,37 @@ def test_a_second_budget_trains_as_the_first():
     model.fit(STANDARDISED, steps=4, verbose=0)
     for old, new in zip(before, model.encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_loaded_model_is_trained_by_a_budget_of_its_own(tmp_path):
+    path = tmp_path / "nae.keras"
+    model = NAE(*vector_networks(), sampler=short_sampler())
+    for epochs in (2, 1):  # To the end of the budget, and half of it.
+        model.fit(STANDARDISED, steps=4, epochs=epochs, verbose=0)
+        model.save(path)
+        if epochs == 2:
+            # The rate is 0: there is nothing that an epoch could train.
+            for spent in (model, keras.saving.load_model(path)):
+                with pytest.raises(ValueError, match="a learning rate above 0"):
+                    spent.fit(STANDARDISED, verbose=0)
+    loaded = keras.saving.load_model(path)
+    before = loaded.encoder.get_weights()
+    loaded.fit(STANDARDISED, steps=6, verbose=0)
+    assert int(loaded.optimizer.iterations) == 6
+    for old, new in zip(before, loaded.encoder.get_weights(), strict=True):
+        assert np.abs(new - old).max() > 1e-4
+
+
+def test_a_budget_goes_on_after_loading(tmp_path):
+    path = str(tmp_path / "{epoch}.keras")
+    keep = keras.callbacks.ModelCheckpoint(path)
+    whole = NAE(*vector_networks(), sampler=short_sampler())
+    whole.fit(STANDARDISED, steps=4, epochs=2, callbacks=[keep], verbose=0)
+    half = keras.saving.load_model(path.format(epoch=1))
+    half.fit(STANDARDISED, steps=4, epochs=2, initial_epoch=1, verbose=0)
+    # Of the same budget, whose rate has fallen to 0.
+    assert int(half.optimizer.iterations) == 4
+    assert float(half.optimizer.learning_rate) == 0
 
 
 @pytest.mark.parametrize(
