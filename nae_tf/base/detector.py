@@ -21,13 +21,13 @@ from nae_tf.base.input_checks import (
     pick_in_all,
     value_checks,
 )
+from nae_tf.base.randomness import layer_seeds
 from nae_tf.base.retracing import without_retracing_warnings
-from nae_tf.base.saving import (
-    deserialize_arguments,
-    rebuild,
-    serialize_arguments,
-)
+from nae_tf.base.saving import deserialize_arguments, rebuild
 from nae_tf.base.standardization import ROWS, moments
+
+# Begins the names of states of random numbers in a file of Keras.
+_SEED = "layer_seed."
 
 
 class OutlierDetector(TrainedByKeras):
@@ -215,13 +215,25 @@ class OutlierDetector(TrainedByKeras):
 
     # --- Saving -------------------------------------------------------------
 
+    def save_own_variables(self, store):
+        """Write the model's own variables, and the seeds of its layers."""
+        super().save_own_variables(store)
+        for index, seed in enumerate(layer_seeds(self)):
+            store[f"{_SEED}{index}"] = keras.ops.convert_to_numpy(seed)
+
     def load_own_variables(self, store):
         """Read the model's own variables, ready for those of the optimizer.
 
         Keras reads the optimizer's state next, and skips it where it has not
         been created: a compiled model would go on with an optimizer of its own.
+        Older files have no seeds; those of the layers stay as they are.
         """
-        super().load_own_variables(store)
+        values = {name: store[name] for name in sorted(store.keys())}
+        for index, seed in enumerate(layer_seeds(self)):
+            if (state := values.get(f"{_SEED}{index}")) is not None:
+                seed.assign(state)
+        own = {k: v for k, v in values.items() if not k.startswith(_SEED)}
+        super().load_own_variables(own)
         self._build_optimizer()
 
     def get_config(self):
@@ -229,18 +241,11 @@ class OutlierDetector(TrainedByKeras):
 
         It is whether the model trains, and names of features if it has some.
         """
-        config = serialize_arguments(self, **self.renamed_arguments())
+        config = super().get_config()
         config["trainable"] = self.trainable
         if self.frame_columns.names is not None:
             config["feature_names"] = list(self.frame_columns.names)
         return config
-
-    def renamed_arguments(self) -> dict:
-        """Return the constructor's arguments that are not attributes, by name.
-
-        All others are attributes of the same name.
-        """
-        return {"dtype": self.dtype_policy}
 
     @classmethod
     def from_config(cls, config):

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from nae_tf.base.loss_model import LossModel
-from nae_tf.base.private import all_layers
-from nae_tf.base.saving import Serializable
+from nae_tf.base.private import all_layers, is_saving_older_file
+from nae_tf.base.saving import Serializable, serialize_arguments
 
 
 class KerasWays(LossModel):
@@ -81,13 +81,33 @@ class KerasWays(LossModel):
                 could not be loaded again.
         """
         if str(filepath).endswith((".h5", ".hdf5")):
-            raise ValueError(
-                f"{type(self).__name__}.save: expected a file that ends in "
-                f"'.keras', received {str(filepath)!r}, which Keras could not "
-                "load again; choose '.keras', or save_weights and "
-                "'.weights.h5'."
-            )
+            raise self._older_file(repr(str(filepath)))
         return super().save(filepath, *args, **kwargs)
+
+    def get_config(self):
+        """Return the arguments of the constructor, serialised.
+
+        Raises:
+            ValueError: if `keras.saving.save_model`, which calls no method of
+                the model, writes the older HDF5 file of Keras.
+        """
+        if is_saving_older_file():
+            raise self._older_file("'.h5' or '.hdf5'")
+        return serialize_arguments(self, **self.renamed_arguments())
+
+    def renamed_arguments(self) -> dict:
+        """Return the constructor's arguments that are not attributes, by name.
+
+        All others are attributes of the same name.
+        """
+        return {"dtype": self.dtype_policy}
+
+    def _older_file(self, received):
+        return ValueError(
+            f"{type(self).__name__}.save: expected a file that ends in "
+            f"'.keras', received {received}, which Keras could not load again; "
+            "choose '.keras', or save_weights and '.weights.h5'."
+        )
 
     def export(self, filepath, *args, **kwargs):
         """Export reconstructions with the arguments of `keras.Model.export`.

@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 
 _NAME_COUNTS = "object_name_uids"
+_OLDER_FILE = "use_legacy_config"
 
 # --- Keras --------------------------------------------------------------------
 
@@ -59,6 +60,11 @@ def calls_build_for_fit() -> bool:
 def all_layers(model: keras.Model) -> list:
     """Return a model and all layers in it, nested models included."""
     return list(model._flatten_layers())
+
+
+def is_saving_older_file() -> bool:
+    """Return whether Keras is writing or reading a model's older `.h5` file."""
+    return bool(global_state.get_global_attribute(_OLDER_FILE))
 
 
 def start_at_epoch(model: keras.Model, epoch: int):

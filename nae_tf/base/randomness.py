@@ -55,6 +55,21 @@ def fold_in(seed, data):
     return tf.random.experimental.stateless_fold_in(seed, data, _ALGORITHM)
 
 
+def layer_seeds(model) -> list:
+    """Return the states of the random numbers of layers such as `Dropout`.
+
+    Keras's files do not hold them, nor does `tf.train.Checkpoint`.
+
+    Args:
+        model: a built `keras.Model`.
+
+    Returns:
+        Variables, uint32 [2] each.
+    """
+    others = {id(v) for v in (*model.weights, *model.metrics_variables)}
+    return [v for v in model.variables if id(v) not in others]
+
+
 def normal(shape, seed, dtype):
     """Draw from the standard normal distribution.
 

@@ -72,6 +72,9 @@ def test_the_older_file_of_keras_is_refused(tmp_path):
         with pytest.raises(ValueError, match=r"Autoencoder.save: .*'\.keras'"):
             detector().save(tmp_path / name)
     assert not list(tmp_path.iterdir())
+    # Keras's function calls no method of the model to save it.
+    with pytest.raises(ValueError, match=r"Autoencoder.save: .*'\.keras'"):
+        keras.saving.save_model(detector(), tmp_path / "model.h5")
 
 
 def trained():
@@ -103,6 +106,53 @@ def test_export_needs_no_call_before(kind, tmp_path):
     model.export(tmp_path / "export", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "export"))
     np.testing.assert_allclose(served.serve(X), model(X), atol=1e-6)
+
+
+def run_litert(path):
+    interpreter = tf.lite.Interpreter(str(path))
+    (examples,), (scores,) = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
+    interpreter.resize_tensor_input(examples["index"], X.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(examples["index"], X)
+    interpreter.invoke()
+    return interpreter.get_tensor(scores["index"])
+
+
+def run_onnx(path):
+    session = pytest.importorskip("onnxruntime").InferenceSession(path)
+    return session.run(None, {session.get_inputs()[0].name: X})[0]
+
+
+def run_openvino(path):
+    openvino = pytest.importorskip("openvino")
+    precision = {"INFERENCE_PRECISION_HINT": "f32"}
+    return openvino.Core().compile_model(path, "CPU", precision)(X)[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+@pytest.mark.parametrize(
+    ("kind", "suffix", "run", "package"),
+    [
+        ("litert", ".tflite", run_litert, "tensorflow"),
+        ("onnx", ".onnx", run_onnx, "tf2onnx"),
+        ("openvino", ".xml", run_openvino, "openvino"),
+    ],
+)
+def test_keras_exports_scores_and_reconstructions(
+    kind, suffix, run, package, tmp_path
+):
+    pytest.importorskip(package)
+    model = trained()
+    for name, source, expected in (
+        ("scores", model.score_model(), energies(model, X)),
+        ("reconstructions", model, model(X)),
+    ):
+        path = tmp_path / f"{name}{suffix}"
+        source.export(path, format=kind, verbose=False)
+        np.testing.assert_allclose(run(path), expected, atol=1e-6)
 
 
 def test_the_score_model_answers_scores_wherever_it_goes(tmp_path):

@@ -298,3 +298,15 @@ def test_the_file_names_the_versions_that_were_tried():
     text = pathlib.Path(private.__file__).read_text().partition('"""\n\n')[0]
     for library in (keras, tf):
         assert library.__version__ in text
+
+
+def test_an_older_file_of_keras_is_told_while_it_is_written(tmp_path):
+    class Model(keras.Sequential):
+        def get_config(self):
+            told.append(private.is_saving_older_file())
+            return super().get_config()
+
+    told = []
+    for name in ("model.h5", "model.keras"):
+        keras.saving.save_model(Model([keras.Input([2])]), tmp_path / name)
+    assert told[0] and told[-1] is False

@@ -6,7 +6,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from tiny_models import short_sampler, vector_nae, vector_networks
+from tiny_models import short_sampler, vector_networks
 
 from nae_tf import NAE, LangevinChain, PersistentContrastiveDivergence
 
@@ -14,7 +14,18 @@ X = np.random.default_rng(0).normal(size=(24, 4)).astype(np.float32)
 
 
 def model(weight_seed=0):
-    return vector_nae(weight_seed, temperature_learning_rate=0.1)
+    """An NAE whose encoder draws random numbers of its own in each step."""
+    keras.utils.set_random_seed(weight_seed)
+    encoder, decoder = vector_networks()
+    encoder.add(keras.layers.Dropout(0.3))
+    made = NAE(
+        encoder,
+        decoder,
+        sampler=short_sampler(),
+        temperature_learning_rate=0.1,
+    )
+    made.compile(keras.optimizers.Adam(1e-2))
+    return made
 
 
 def train(model, epochs, **arguments):
