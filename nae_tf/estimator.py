@@ -474,6 +474,8 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 features.num_columns_,
                 features.num_values_,
                 num_members=_NUM_MEMBERS,
+                # Always the same: names of variables begin with it.
+                name="table_nae",
             )
             pretraining_steps = self._setting("pretraining_steps")
         columns = features.transform(X)
