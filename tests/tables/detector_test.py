@@ -456,8 +456,8 @@ def test_fits_leave_no_memory_behind(fitted):
 
 
 def test_variables_of_every_fit_have_the_same_names():
-    # TensorFlow keeps 35 KiB for each name that a variable was made with: .6 MiB
-    # of a fit that has names of its own, too little to show in ten fits.
+    # TensorFlow keeps 35 KiB for each name that a variable was made with: .6
+    # MiB of a fit that has names of its own, too little to show in ten fits.
     x = normals(100)
     first, second = (
         [v.value.name for v in quick().fit(x).model_.variables]
