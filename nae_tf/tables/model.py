@@ -81,8 +81,8 @@ class TableNAE(OutlierDetector):
 
     def build(self, input_shape):
         """Create the weights of both ensembles and the members' units."""
-        # TensorFlow keeps some 35 KiB, till the process ends, for each name that
-        # a variable was made with. Keras would count up names by itself.
+        # TensorFlow keeps some 35 KiB, till the process ends, for each name
+        # that a variable was made with. Keras would count up names by itself.
         self.ensembles = [
             [
                 self.add_weight(
