@@ -478,6 +478,8 @@ def test_what_says_nothing_is_passed_over():
         ("a.csv.zip", "unpack it"),
         ("a.sav", "write it as CSV or Parquet"),
         ("a.nrrd", "write it as NIfTI"),
+        ("a.array_record-00000-of-00001", "name a set of tensorflow-data"),
+        ("a.parquet-00000-of-00001", "name a set .*, and its folder as data_d"),
     ],
 )
 def test_files_of_other_kinds_have_a_remedy(tmp_path, name, hint):

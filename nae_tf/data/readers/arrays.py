@@ -119,7 +119,7 @@ def suffix_of(path: pathlib.Path) -> str:
 
 def _hint(path):
     """What to do about a file of a kind that is not read."""
-    kinds = {suffix.lower() for suffix in path.suffixes}
+    kinds = {suffix_of(path), *(suffix.lower() for suffix in path.suffixes)}
     return next(
         (f"; {hint}" for some, hint in _OTHERS.items() if kinds & set(some)), ""
     )
@@ -156,6 +156,11 @@ _OTHERS = {
         *(".rds", ".rdata", ".txt", ".dat", ".jsonl", ".json", ".ecsv"),
     ): "write it as CSV or Parquet",
     (".mha", ".mhd", ".nrrd", ".mgz", ".hdr", ".img"): "write it as NIfTI",
+    # Tables end in .parquet: a number behind it is that of tensorflow-datasets.
+    (".array_record", ".parquet"): (
+        "name a set of tensorflow-datasets, and its folder as data_dir "
+        "(class_holdout, out_of_distribution), or write it as TFRecord"
+    ),
 }
 _READERS = {
     suffix: _without_images(read)
