@@ -5,7 +5,12 @@ import zipfile
 import numpy as np
 import pyarrow
 import pytest
-from data_files import random_images, write_png, write_tfrecord
+from data_files import (
+    random_images,
+    write_folder,
+    write_png,
+    write_tfrecord,
+)
 from memory import added_memory
 from pyarrow import parquet
 
@@ -192,12 +197,14 @@ def test_a_file_that_is_cut_while_it_is_read_ends_in_one_line(tmp_path):
         last.load()
 
 
-@pytest.mark.parametrize("suffix", ["npy", "npz", "tfrecord"])
+@pytest.mark.parametrize("suffix", ["npy", "npz", "tfrecord", "folder"])
 def test_dark_images_are_warned_of_behind_the_last(suffix, tmp_path):
     images = np.full((5, 4, 4, 1), 9, np.uint8)
     images[4, 0] = 15  # 15 of 255, as of a camera of four bits.
     path = tmp_path / f"x.{suffix}"
-    if suffix == "tfrecord":
+    if suffix == "folder":
+        write_folder(path, images)
+    elif suffix == "tfrecord":
         for number, image in enumerate(images):
             write_png(tmp_path / f"{number}.png", image)
         files = sorted(tmp_path.glob("*.png"))
@@ -207,6 +214,18 @@ def test_dark_images_are_warned_of_behind_the_last(suffix, tmp_path):
     with pytest.warns(UserWarning, match="brightest level is 15 of 255"):
         for batch in open_stream(str(path), (4, 4, 1), 2).batches:
             batch.load()
+
+
+def test_each_depth_of_a_folder_has_its_own_white(tmp_path, recwarn):
+    write_png(tmp_path / "8.png", np.full((4, 4, 1), 200, np.uint8))
+    write_png(tmp_path / "16.png", np.full((4, 4, 1), 4_000, np.uint16))
+    for batch in open_stream(str(tmp_path), (4, 4, 1), 2).batches:
+        np.testing.assert_allclose(
+            batch.load()[:, 0, 0, 0], [4_000 / 65_535, 200 / 255], rtol=1e-6
+        )
+    [warning] = recwarn
+    assert "is 4000 of 65535" in str(warning.message)
+    assert "if 4095 is white" in str(warning.message)
 
 
 # Bytes of an array below; a quarter of them may be added.

@@ -6,6 +6,7 @@ import functools
 import itertools
 import os
 import pathlib
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -116,10 +117,12 @@ def image_stream(
         batch_size: examples per batch, > 0.
         max_level: level of white, int >= 1, as for `read_files`.
     """
+    levels = _Levels(folder, max_level)
 
     def batch(some):
         def load_one(position):
             image = read_image(some[position], example_shape, max_level)
+            levels.add(image)
             return checks.as_floats(image, max_level)[None]
 
         def load():
@@ -131,11 +134,12 @@ def image_stream(
         ids = [file.relative_to(folder).as_posix() for file in some]
         return Batch(ids, load, load_one)
 
-    starts = range(0, len(files), batch_size)
-    return ExampleStream(
-        len(files),
-        (batch(files[start : start + batch_size]) for start in starts),
-    )
+    def batches():
+        for start in range(0, len(files), batch_size):
+            yield batch(files[start : start + batch_size])
+        levels.warn()
+
+    return ExampleStream(len(files), batches())
 
 
 def _open_npy(path, key, columns):
@@ -245,7 +249,7 @@ class _Checked:
         self._path = path
         self._image_shape = image_shape
         self._max_level = max_level
-        self._highest, self._dtype = 0, np.dtype(float)
+        self._levels = _Levels(path, max_level)
         self._codes = CodesInParts(path, names)
 
     def as_floats(self, values, start):
@@ -253,8 +257,7 @@ class _Checked:
         values = checks.checked_examples(
             self._path, values, self._image_shape, start, self._max_level
         )
-        self._highest = max(self._highest, values.max())
-        self._dtype = values.dtype
+        self._levels.add(values)
         if values.ndim == 2:
             self._codes.add(values)
         return checks.as_floats(values, self._max_level)
@@ -263,9 +266,31 @@ class _Checked:
         """Yield batches, and warn behind the last of what all had."""
         yield from batches
         self._codes.warn()
-        checks.warn_of_dark_levels(
-            self._path, self._highest, self._dtype, self._max_level
-        )
+        self._levels.warn()
+
+
+class _Levels:
+    """The brightest level that a stream has had, by type: by depth of images.
+
+    Images of a folder come from several threads, and may be of both depths.
+    """
+
+    def __init__(self, title, max_level):
+        self._title, self._max_level = title, max_level
+        self._lock = threading.Lock()
+        self._highest: dict[np.dtype, float] = {}
+
+    def add(self, values):
+        highest = values.max()
+        with self._lock:
+            before = self._highest.get(values.dtype, highest)
+            self._highest[values.dtype] = max(before, highest)
+
+    def warn(self):
+        for dtype, highest in self._highest.items():
+            checks.warn_of_dark_levels(
+                self._title, highest, dtype, self._max_level
+            )
 
 
 def _image_shape(example_shape):
