@@ -40,6 +40,24 @@ def is_data_frame(x) -> bool:
     )
 
 
+def refuse_lazy(title, x):
+    """Refuse a data frame that has no values yet.
+
+    Args:
+        title: what the frame is for, used in error messages.
+        x: what `is_data_frame` takes for one.
+
+    Raises:
+        ValueError: if it is lazy.
+    """
+    if hasattr(x, "__arrow_c_stream__") or hasattr(x, "__dataframe__"):
+        return
+    raise ValueError(
+        f"{title}: received a lazy {type(x).__name__}; collect() or compute() "
+        "it first."
+    )
+
+
 def from_data_frame(title, x, dtype=np.float32) -> NamedValues:
     """Return the numbers of a data frame, their names and their spread.
 
@@ -58,15 +76,11 @@ def from_data_frame(title, x, dtype=np.float32) -> NamedValues:
     import pyarrow
     import pyarrow.interchange
 
+    refuse_lazy(title, x)
     if hasattr(x, "__arrow_c_stream__"):
         convert = pyarrow.table
-    elif hasattr(x, "__dataframe__"):  # pandas before 2.2, and others.
+    else:  # pandas before 2.2, and others.
         convert = pyarrow.interchange.from_dataframe
-    else:
-        raise ValueError(
-            f"{title}: received a lazy {type(x).__name__}; collect() or "
-            "compute() it first."
-        )
     try:
         table = convert(x)
     except (pyarrow.ArrowException, TypeError, ValueError) as error:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from nae_tf.base.data_frames import is_data_frame
+from nae_tf.base.data_frames import is_data_frame, refuse_lazy
 
 # Types that hold no numbers, as pandas, polars and Arrow write them.
 _NO_NUMBERS = {
+    "lists": re.compile(r"(large_|fixed_size_)?(list|array|struct|map)"),
     "categories": re.compile(r"category|categorical|enum|dictionary"),
     "text": re.compile(
         r"(large_)?(str|string|utf8|binary|bytes)(_view)?(?![a-z])"
@@ -25,6 +26,7 @@ _NO_NUMBERS = {
     ),
 }
 _REMEDIES = {
+    "lists": "make each of their values a column",
     "categories": "encode it, as by sklearn.preprocessing.OneHotEncoder, or "
     "make it numbers",
     "text": "encode it, as by sklearn.preprocessing.OneHotEncoder, make it "
@@ -34,6 +36,7 @@ _REMEDIES = {
 }
 
 _OBJECTS = {
+    "lists": (list, tuple, dict, np.ndarray),
     "text": (str, bytes),
     "durations": (np.timedelta64, datetime.timedelta),
     "dates": (np.datetime64, datetime.date, datetime.time),
@@ -52,7 +55,8 @@ def refuse_no_numbers(x):
         x: the table: a data frame, an array or rows.
 
     Raises:
-        ValueError: if there are some; the line names the column.
+        ValueError: if there are some; the line names the column. Or if the
+            frame is lazy.
 
     Example:
         >>> import pandas as pd
@@ -70,6 +74,7 @@ def refuse_no_numbers(x):
                 "out, and convert the rest, as by np.asarray(X, float)."
             )
         return
+    refuse_lazy("NAEDetector", x)
     for name, dtype in _types(x):
         written = str(dtype).lower()
         found = next(

@@ -56,6 +56,7 @@ COLUMNS_OF_NO_NUMBERS = {
         "dates",
     ),
     "categories": (lambda: pd.Categorical([11, 13] * 20), "categories"),
+    "lists": (lambda: [[1.0, 2.0]] * 40, "lists"),
 }
 
 
@@ -78,6 +79,8 @@ def test_a_column_of_no_numbers_is_refused_by_name(kind, fitted):
         (["1", "2"] * 20, "column 'b' holds text"),
         (np.arange(40).astype("M8[ns]"), "column 'b' holds dates"),
         (np.arange(40).astype("m8[ns]"), "column 'b' holds durations"),
+        ([[1.0, 2.0]] * 40, "column 'b' holds lists; make each of their v"),
+        ([{"x": 1.0}] * 40, "column 'b' holds lists"),
     ],
 )
 def test_frames_of_other_libraries_are_looked_at_alike(library, column, what):
@@ -86,6 +89,14 @@ def test_frames_of_other_libraries_are_looked_at_alike(library, column, what):
     frame = getattr(module, make)({"a": normals(40)[:, 0], "b": column})
     with pytest.raises(ValueError, match=what):
         quick().fit(frame)
+
+
+def test_a_lazy_frame_has_its_own_line(fitted):
+    polars = pytest.importorskip("polars")
+    lazy = polars.DataFrame(normals(40), schema=["a", "b", "c"]).lazy()
+    for use in (quick().fit, fitted.score_samples):
+        with pytest.raises(ValueError, match=r"a lazy LazyFrame; collect\(\)"):
+            use(lazy)
 
 
 @pytest.mark.parametrize(
