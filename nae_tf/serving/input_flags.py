@@ -1,5 +1,6 @@
 """Flags of commands that score examples, and the examples that they name."""
 
+import math
 from collections.abc import Callable
 
 from absl import flags
@@ -52,8 +53,9 @@ def define_reading_flags():
     )
     flags.DEFINE_integer(
         "batch_size",
-        256,
-        "The number of examples that are scored at a time.",
+        None,
+        "The number of examples that are scored at a time. The default is "
+        "1024, for examples of more than 256 values 256.",
         lower_bound=1,
     )
     flags.DEFINE_integer(
@@ -85,6 +87,20 @@ def level_of_white(model: ExportedModel, options) -> int | None:
     return options.max_level
 
 
+def examples_at_a_time(model: ExportedModel, options) -> int:
+    """Return --batch_size, or the default for the model's examples.
+
+    A call costs as much as a small network takes for hundreds of rows.
+
+    Args:
+        model: exported model that scores them.
+        options: values of the flags.
+    """
+    if options.batch_size is not None:
+        return options.batch_size
+    return 1024 if math.prod(model.example_shape) <= 256 else 256
+
+
 def open_input(
     model: ExportedModel,
     options,
@@ -109,7 +125,7 @@ def open_input(
     stream = open_stream(
         options.input,
         model.example_shape,
-        options.batch_size,
+        examples_at_a_time(model, options),
         options.key,
         Columns(options.drop, options.header, names, options.linked_files),
         level_of_white(model, options),

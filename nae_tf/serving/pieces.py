@@ -16,7 +16,11 @@ from typing import NamedTuple
 from nae_tf.data.readers.batches import Batch, ExampleStream
 from nae_tf.data.readers.stream import image_stream
 from nae_tf.runs.progress import print_status
-from nae_tf.serving.input_flags import level_of_white, open_input
+from nae_tf.serving.input_flags import (
+    examples_at_a_time,
+    level_of_white,
+    open_input,
+)
 from nae_tf.serving.saved_model import ExportedModel
 
 # Examples of a piece. Images take long to decode, and a row group of a Parquet
@@ -35,7 +39,8 @@ class Reading:
         drop: names of columns of a table to leave out.
         header: whether a table in text begins with names: "yes", "no", "auto".
         linked_files: whether HDF5 files may lead to others of their folder.
-        batch_size: examples that are scored at a time, > 0.
+        batch_size: examples that are scored at a time, > 0; None for the
+            default of the model's examples.
         max_level: level of white in images, or None.
     """
 
@@ -44,7 +49,7 @@ class Reading:
     drop: Sequence[str] = ()
     header: str = "auto"
     linked_files: bool = False
-    batch_size: int = 256
+    batch_size: int | None = None
     max_level: int | None = None
 
 
@@ -97,6 +102,7 @@ def make_plan(model: ExportedModel, reading: Reading) -> Plan:
     """
     pieces: list[Piece] = []
     faults: dict[str, ValueError] = {}
+    batch_size = examples_at_a_time(model, reading)
     # What is said of one file is true of all.
     note = print_status
     for path, prefix in find_inputs(reading.input):
@@ -108,7 +114,7 @@ def make_plan(model: ExportedModel, reading: Reading) -> Plan:
         except ValueError as fault:
             faults[prefix.removesuffix(":") or path] = fault
             continue
-        for piece in _cut(path, prefix, stream, reading.batch_size):
+        for piece in _cut(path, prefix, stream, batch_size):
             pieces.append(dataclasses.replace(piece, index=len(pieces)))
         note = _say_nothing
     if not pieces:
@@ -191,7 +197,7 @@ def open_piece(
             folder,
             [folder / name for name in piece.files],
             model.example_shape,
-            reading.batch_size,
+            examples_at_a_time(model, reading),
             level_of_white(model, reading),
         )
     else:

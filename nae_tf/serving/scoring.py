@@ -142,16 +142,16 @@ def _agree(rows, earlier):
 def _rows(score, ids, load) -> list[Row]:
     with explain_bad_input():
         outputs = score(load())
-    return [
-        (
-            name,
+    return list(
+        zip(
+            ids,
             # The shortest text that reads back as the same number.
-            str(outputs["energy"][index]),
-            str(outputs["p_value"][index]),
-            str(int(outputs["is_outlier"][index])),
+            outputs["energy"].astype(str).tolist(),
+            outputs["p_value"].astype(str).tolist(),
+            outputs["is_outlier"].astype(int).astype(str).tolist(),
+            strict=True,
         )
-        for index, name in enumerate(ids)
-    ]
+    )
 
 
 def _rows_one_by_one(score, batch, error, stops):

@@ -18,6 +18,7 @@ from nae_tf import Autoencoder, score
 from nae_tf.data.readers.stream import Batch, ExampleStream, open_stream
 from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.export import export_model
+from nae_tf.serving.input_flags import examples_at_a_time
 from nae_tf.serving.saved_model import ExportedModel
 from nae_tf.serving.score_files import PartialFile, partial_path
 from nae_tf.serving.scoring import score_batches
@@ -35,6 +36,24 @@ def image_model(tmp_path_factory):
     model = Autoencoder(*image_networks())
     folder = tmp_path_factory.mktemp("images")
     return model, export_model(model, CALIBRATION, folder)
+
+
+@pytest.mark.parametrize(
+    ("shape", "chosen", "expected"),
+    [
+        ((30,), None, 1024),
+        ((16, 16, 1), None, 1024),
+        ((257,), None, 256),
+        ((28, 28, 1), None, 256),
+        ((30,), 7, 7),
+    ],
+)
+def test_small_examples_are_scored_a_thousand_at_a_time(
+    shape, chosen, expected
+):
+    model = types.SimpleNamespace(example_shape=shape)
+    options = types.SimpleNamespace(batch_size=chosen)
+    assert examples_at_a_time(model, options) == expected
 
 
 def vectors(count):
