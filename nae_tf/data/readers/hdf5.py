@@ -128,6 +128,8 @@ def find_examples(
             source = _array(title, item, linked)
             names = feature_names(file) if is_anndata(file) else None
             names = names or hdf5_links.axis_names(item)
+            if names is None and len(source.shape) == 2:
+                names = hdf5_links.names_beside(item, source.shape[1])
             if names is not None and source.shape[1:] == (len(names),):
                 table = split(source, checked_names(title, names))
         is_column = table is not None and inner in table.types

@@ -6,6 +6,7 @@ file its path names, so all of it is refused. On request, HDF5 files of the same
 folder are followed (hdf5_linked_files.py); external storage never is.
 """
 
+import contextlib
 import math
 
 import numpy as np
@@ -13,6 +14,11 @@ import numpy as np
 from nae_tf.base.feature_names import Names, listed
 from nae_tf.data.readers import hdf5_linked_files, hdf5_pandas
 from nae_tf.data.readers.memory import check_memory
+from nae_tf.data.readers.names_beside import (
+    LONGEST,
+    is_list_of_columns,
+    only_names,
+)
 
 _MOST_LINKS = 40
 _SPARSE = ("csr_matrix", "csc_matrix")
@@ -176,6 +182,35 @@ def axis_names(dataset) -> Names | None:
         if is_text and scale.shape == dataset.shape[1:]:
             return tuple(scale.asstr()[...].tolist())
     return None
+
+
+def names_beside(dataset, width: int) -> Names | None:
+    """Names of the columns of an array by an attribute, or by its neighbour.
+
+    Args:
+        dataset: the array.
+        width: number of its columns.
+    """
+    import h5py
+
+    lists = []
+    for name in filter(is_list_of_columns, dataset.attrs):
+        with contextlib.suppress(OSError, TypeError, ValueError):
+            lists.append(dataset.attrs[name])
+    group = dataset.parent
+    for name in filter(is_list_of_columns, group):
+        # Links and virtual arrays may lead out of the file.
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            continue
+        item = group[name]
+        if (
+            getattr(item, "shape", None) == (width,)
+            and item.dtype.itemsize <= LONGEST
+            and not (item.is_virtual or item.external)
+        ):
+            with contextlib.suppress(OSError, TypeError, ValueError):
+                lists.append(item[...])
+    return only_names(lists, width)
 
 
 def check_written(title, dataset, linked: bool = False):

@@ -10,6 +10,11 @@ import numpy as np
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.memory import check_memory
+from nae_tf.data.readers.names_beside import (
+    LONGEST,
+    is_list_of_columns,
+    only_names,
+)
 from nae_tf.data.readers.numpy_parts import (
     StoredArray,
     open_member,
@@ -21,6 +26,7 @@ from nae_tf.data.readers.tabular import (
     Source,
     joined,
     only_array,
+    split,
 )
 
 # What NumPy and zipfile raise for damaged or misnamed files.
@@ -93,13 +99,14 @@ def open_npz(path, key, columns: Columns) -> Source:
             if file.read(6) != np.lib.format.MAGIC_PREFIX:
                 raise ValueError(f"{key!r} in it is not an array")
         array, read = open_member(archive, member)
+        names = _names_beside(archive, array)
 
     def read_part(start, stop):
         with _explained(path):
             return read(start, stop)
 
     title = f"{path}, {key!r}" if array.dtype.names is not None else path
-    return _source(title, array, read_part, None, columns)[0]
+    return _source(title, array, read_part, None, columns, names)[0]
 
 
 def read_npz(path, key, label_key, columns: Columns) -> Contents:
@@ -138,11 +145,17 @@ def read_npz(path, key, label_key, columns: Columns) -> Contents:
                 check(name)
             labels = read(label_key) if label_key in names else None
             values = read(key)
-    whole = StoredArray(values.shape, values.dtype, False, 0)
+            whole = StoredArray(values.shape, values.dtype, False, 0)
+            beside = _names_beside(arrays.zip, whole)
     title = path if values.dtype.names is None else f"{path}, {key!r}"
     field = label_key if labels is None else None
     source, fields = _source(
-        title, whole, lambda start, stop: values[start:stop], field, columns
+        title,
+        whole,
+        lambda start, stop: values[start:stop],
+        field,
+        columns,
+        beside,
     )
     if fields is None:
         check_names(path, names, label_key)
@@ -181,8 +194,31 @@ def _member(archive: zipfile.ZipFile, key):
     return named if named in archive.namelist() else key
 
 
-def _source(title, array: StoredArray, read, label_key, columns):
-    """The examples of an array, and its fields if it is a structured one."""
+def _names_beside(archive: zipfile.ZipFile, array: StoredArray):
+    """Names of an array's columns by another array of the archive, or None."""
+    if array.dtype.names is not None or len(array.shape) != 2:
+        return None
+    width, lists = array.shape[1], []
+    for member in archive.namelist():
+        if not is_list_of_columns(member.removesuffix(".npy")):
+            continue
+        with contextlib.suppress(ValueError), archive.open(member) as file:
+            header = read_header(file)
+            if (
+                header.shape == (width,)
+                and header.dtype.kind in "SU"
+                and header.dtype.itemsize <= LONGEST
+            ):
+                lists.append(open_member(archive, member)[1](0, width))
+    return only_names(lists, width)
+
+
+def _source(title, array: StoredArray, read, label_key, columns, names=None):
+    """The examples of an array, and its columns if these have names."""
+    if array.dtype.names is None and names is not None:
+        plain = Source(array.shape, array.dtype, read)
+        fields = split(plain, names)
+        return joined(title, fields, label_key, columns), fields
     if array.dtype.names is None:
         if columns.drop:
             raise ValueError(

@@ -1,0 +1,58 @@
+"""Names of the columns of an array, which stand in a list beside it.
+
+HDF5 and .npz files have no place for them. Writers put them into an attribute
+of the array, or into an array of its group: columns, feature_names,
+jetFeatureNames.
+"""
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from nae_tf.base.feature_names import Names
+
+# Letters of a name, in lower case: names of classes or of rows are no names of
+# columns, however many there are.
+_LISTS = re.compile(
+    r"(.*(feature|column|variable|var|field|channel)s?names?"
+    r"|features|columns|variables|fields)"
+)
+# Bytes of the longest name, above which an array of texts is something else.
+LONGEST = 4_096
+
+
+def is_list_of_columns(name: str) -> bool:
+    """Return whether a name is one of a list of names of columns.
+
+    Example:
+        >>> from nae_tf.data.readers.names_beside import is_list_of_columns
+        >>> [is_list_of_columns(x) for x in ("jetFeatureNames", "class_names")]
+        [True, False]
+    """
+    return _LISTS.fullmatch(re.sub("[^a-z]", "", name.lower())) is not None
+
+
+def only_names(lists: Iterable, width: int) -> Names | None:
+    """Return the only list that names every column by a text of its own.
+
+    Args:
+        lists: arrays or sequences, of texts or of anything else.
+        width: number of columns.
+    """
+    found = {names for values in lists if (names := _texts(values, width))}
+    return found.pop() if len(found) == 1 else None
+
+
+def _texts(values, width) -> Names | None:
+    array = np.asarray(values)
+    if array.shape != (width,) or array.dtype.kind not in "SUO":
+        return None
+    texts = [
+        text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        for text in array.tolist()
+    ]
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    # Fewer texts than columns, as "" for some, would be no names.
+    return tuple(texts) if len({*texts, ""}) == width + 1 else None

@@ -1,0 +1,95 @@
+"""Columns whose names stand in a list beside the array."""
+
+import h5py
+import numpy as np
+import pytest
+
+from nae_tf.data.readers.arrays import read_array
+from nae_tf.data.readers.columns import Columns
+from nae_tf.data.readers.stream import open_stream
+
+VALUES = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+NAMES = ("pt", "eta", "mass")
+
+
+def attribute(path, names):
+    with h5py.File(path, "w") as file:
+        file["x"] = VALUES
+        file["x"].attrs["columns"] = names
+
+
+def neighbour(path, names):
+    """As the jets of hls4ml's tutorial, whose constituents have names, too."""
+    with h5py.File(path, "w") as file:
+        file["x"] = VALUES
+        kind = "S" if isinstance(names[0], str) else float
+        file["jetFeatureNames"] = np.array(names, kind)
+        file["particleFeatureNames"] = np.array(["px", "py"], "S")
+
+
+def archive(path, names):
+    others = {"class_names": ["a", "b", "c"], "feature_ids": [1, 2, 3]}
+    np.savez(path, x=VALUES, feature_names=names, **others)
+
+
+WRITERS = {
+    "attribute": (attribute, "a.h5"),
+    "neighbour": (neighbour, "a.h5"),
+    "archive": (archive, "a.npz"),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_names_beside_an_array_give_its_columns_an_order(kind, tmp_path):
+    write, name = WRITERS[kind]
+    write(tmp_path / name, NAMES)
+    read = read_array(tmp_path / name, "x")
+    assert read.names == NAMES
+    np.testing.assert_array_equal(read.values, VALUES)
+    order = Columns(names=("mass", "pt", "eta"))
+    read = read_array(tmp_path / name, "x", columns=order)
+    np.testing.assert_array_equal(read.values, VALUES[:, [2, 0, 1]])
+    stream = open_stream(str(tmp_path / name), (3,), 8, key="x", columns=order)
+    parts = [batch.load() for batch in stream.batches]
+    np.testing.assert_array_equal(np.concatenate(parts), VALUES[:, [2, 0, 1]])
+    with pytest.raises(ValueError, match=r"lacks the columns \['m'\]"):
+        read_array(
+            tmp_path / name, "x", columns=Columns(names=("m", "pt", "eta"))
+        )
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_named_column_is_a_label_or_left_out(kind, tmp_path):
+    write, name = WRITERS[kind]
+    write(tmp_path / name, NAMES)
+    read = read_array(tmp_path / name, "x", columns=Columns(drop=("eta",)))
+    assert read.names == ("pt", "mass")
+    read = read_array(tmp_path / name, "x", label_key="mass")
+    assert read.names == ("pt", "eta")
+    np.testing.assert_allclose(read.labels.astype(float), VALUES[:, 2])
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize(
+    "names", [("a", "b"), ("a", "a", "b"), ("a", "", "b"), (1.0, 2.0, 3.0)]
+)
+def test_other_lists_are_no_names(kind, names, tmp_path):
+    write, name = WRITERS[kind]
+    write(tmp_path / name, names)
+    assert read_array(tmp_path / name, "x").names is None
+
+
+def test_two_lists_that_differ_are_no_names(tmp_path):
+    np.savez(tmp_path / "a.npz", x=VALUES, columns=NAMES, fields=NAMES[::-1])
+    assert read_array(tmp_path / "a.npz", "x").names is None
+
+
+def test_names_in_other_files_are_not_looked_for(tmp_path):
+    neighbour(tmp_path / "other.h5", NAMES)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = VALUES
+        file["columns"] = h5py.ExternalLink("other.h5", "jetFeatureNames")
+        layout = h5py.VirtualLayout((3,), "S4")
+        layout[:] = h5py.VirtualSource("other.h5", "jetFeatureNames", (3,))
+        file.create_virtual_dataset("feature_names", layout)
+    assert read_array(tmp_path / "a.h5", "x").names is None
