@@ -20,11 +20,17 @@ from reproduction.search_color import search_color, trial_cell
 
 RATE = "training/Adam.learning_rate = 5e-5"
 NARROW = (
-    "encoder = @Conv32Encoder()",
-    "decoder = @Conv32Decoder()",
-    "Conv32Encoder.width = 2",
-    "Conv32Encoder.hidden_units = 2",
-    "Conv32Decoder.width = 2",
+    "encoder = @MLPEncoder()",
+    "decoder = @MLPDecoder()",
+    *(
+        f"{network}.{setting}"
+        for network in ("MLPEncoder", "MLPDecoder")
+        for setting in (
+            "example_shape = (32, 32, 3)",
+            "latent_dim = %latent_dim",
+            "hidden_units = (2,)",
+        )
+    ),
     "latent_dim = 2",
     *UNTRAINED,
 )
