@@ -200,11 +200,11 @@ class NAEDetector(OutlierMixin, BaseEstimator):
             self.__dict__.pop("image_shape_", None)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         start = time.monotonic()
-        if self._one_nae:
-            with names_from_the_start():
+        with names_from_the_start():
+            if self._one_nae:
                 energies = self._fit_networks(X, seed)
-        else:
-            energies = self._fit_ensemble(X, seed, goes_on)
+            else:
+                energies = self._fit_ensemble(X, seed, goes_on)
         self._report(f"trained in {time.monotonic() - start:.1f} s")
         offset = np.percentile(_scores_of(energies), 100 * self.contamination)
         if self._one_nae:
@@ -474,8 +474,6 @@ class NAEDetector(OutlierMixin, BaseEstimator):
                 features.num_columns_,
                 features.num_values_,
                 num_members=_NUM_MEMBERS,
-                # Always the same: names of variables begin with it.
-                name="table_nae",
             )
             pretraining_steps = self._setting("pretraining_steps")
         columns = features.transform(X)

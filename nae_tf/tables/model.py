@@ -81,29 +81,18 @@ class TableNAE(OutlierDetector):
 
     def build(self, input_shape):
         """Create the weights of both ensembles and the members' units."""
-        # TensorFlow keeps some 35 KiB, till the process ends, for each name
-        # that a variable was made with. Keras would count up names by itself.
         self.ensembles = [
             [
-                self.add_weight(
-                    shape=draw.shape,
-                    initializer="zeros",
-                    name=f"ensemble_{number}_weight_{position}",
-                )
-                for position, draw in enumerate(
-                    self._initial_weights(columns, seed=0)
-                )
+                self.add_weight(shape=draw.shape, initializer="zeros")
+                for draw in self._initial_weights(columns, seed=0)
             ]
-            for number, columns in enumerate(
-                (self.num_values, self.num_columns)
-            )
+            for columns in (self.num_values, self.num_columns)
         ]
         self.units = self.add_weight(
             shape=(2, self.num_members),
             initializer="ones",
             dtype="float64",
             trainable=False,
-            name="units",
         )
         self.built = True
 
