@@ -34,8 +34,9 @@ from nae_tf.data.readers.doubtful import warn_of_rows
 from nae_tf.data.readers.labels import with_checked_labels
 from nae_tf.data.readers.tables import SUFFIXES, is_table, read_table
 
-# Number of a file of several that make up one set, as TensorFlow writes it.
-_SHARD = re.compile(r"-\d+-of-\d+$")
+# Number of a file of several that make up one set, as TensorFlow writes it;
+# the sequential writer of tensorflow-datasets does not know of how many.
+_SHARD = re.compile(r"-(\d{5}|\d+-of-\d+)$")
 
 
 def read_array(
@@ -108,7 +109,8 @@ def suffix_of(path: pathlib.Path) -> str:
     """Return what tells a file's format: its suffix, in lower case.
 
     That of a compressed file has two parts, as in ".nii.gz"; the number of a
-    shard, as in "x.tfrecord-00000-of-00010", is no part of it.
+    shard, as in "x.tfrecord-00000-of-00010" or "x.tfrecord-00000", is no part
+    of it.
     """
     name = _SHARD.sub("", path.name.lower())
     suffixes = pathlib.PurePath(name).suffixes
