@@ -133,6 +133,24 @@ def test_images_of_hdf5_with_a_palette_or_with_white_as_zero(tmp_path):
         tmp_path / "b.h5", images, **kind, IMAGE_WHITE_IS_ZERO=np.uint8(1)
     )
     refused("has 0 as white", path)
+    colours = {**kind, "IMAGE_SUBCLASS": np.bytes_("IMAGE_TRUECOLOR")}
+    image = np.stack([GRAY, GRAY, GRAY], -1)  # One, of [height, width, 3].
+    path = write_array(tmp_path / "d.h5", image, **colours)
+    refused("is an image of colours .*, whose first axis counts no", path)
+    path = write_array(
+        tmp_path / "e.h5",
+        image[None],
+        **colours,
+        INTERLACE_MODE="INTERLACE_PIXEL",
+    )
+    np.testing.assert_array_equal(read(path).values, image[None])
+    path = write_array(
+        tmp_path / "f.h5",
+        np.moveaxis(image, -1, 0),
+        **colours,
+        INTERLACE_MODE=np.bytes_("INTERLACE_PLANE"),
+    )
+    refused("is an image of colours", path)
     path = write_array(
         tmp_path / "c.h5",
         images,
@@ -479,6 +497,7 @@ def test_what_says_nothing_is_passed_over():
         ("a.sav", "write it as CSV or Parquet"),
         ("a.nrrd", "write it as NIfTI"),
         ("a.array_record-00000-of-00001", "name a set of tensorflow-data"),
+        ("a.parquet-00000", "name a set of tensorflow-data"),
         ("a.parquet-00000-of-00001", "name a set .*, and its folder as data_d"),
     ],
 )

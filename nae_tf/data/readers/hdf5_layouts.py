@@ -6,6 +6,8 @@ refused: what a file calls its axes, or a program its values, is no guess.
 
 import contextlib
 
+import numpy as np
+
 from nae_tf.base.feature_names import listed
 from nae_tf.base.json_text import parse_json
 
@@ -33,8 +35,9 @@ def refuse_other_layouts(title, dataset):
         dataset: the array.
 
     Raises:
-        ValueError: if it is one of Octave, Loom or MINC, or if its axes have
-            names and examples are not counted along the first.
+        ValueError: if it is one of Octave, Loom or MINC, an image of colours,
+            or if its axes have names and examples are not counted along the
+            first.
     """
     group = dataset.parent
     if "OCTAVE_NEW_FORMAT" in group.attrs:
@@ -56,6 +59,14 @@ def refuse_other_layouts(title, dataset):
         raise ValueError(
             f"{title} has levels of a range of its own for each slice (MINC); "
             "convert it to NIfTI, as by mnc2nii."
+        )
+    if b"IMAGE_TRUECOLOR" in _bytes(dataset, "IMAGE_SUBCLASS") and (
+        dataset.ndim == 3
+        or not _bytes(dataset, "INTERLACE_MODE") <= {b"INTERLACE_PIXEL"}
+    ):
+        raise ValueError(
+            f"{title} is an image of colours (HDF5 Image), whose first axis "
+            "counts no images; store images as [number, height, width, 3]."
         )
     names = _axes(dataset)
     place = _place_of_examples([name.lower() for name in names])
@@ -87,3 +98,9 @@ def _axes(dataset) -> list[str]:
         scales = [str(scale.name).rpartition("/")[2] for scale in axis.values()]
         names.append(axis.label or next(iter(scales), ""))
     return names
+
+
+def _bytes(dataset, name) -> set:
+    """The text of an attribute, which may be stored in several ways."""
+    values = np.ravel(dataset.attrs.get(name, ()))
+    return {v.encode() if isinstance(v, str) else v for v in values.tolist()}
