@@ -54,6 +54,8 @@ class Progress:
         callbacks: states of callbacks, by the name of their class.
         records: sizes in bytes of the files that grow, by their path in the run
             directory.
+        seeds: states of the random numbers of layers such as `Dropout`, whole
+            numbers each; older checkpoints have none.
     """
 
     epoch: int = 0
@@ -67,6 +69,7 @@ class Progress:
     )
     callbacks: dict[str, dict] = dataclasses.field(default_factory=dict)
     records: dict[str, int] = dataclasses.field(default_factory=dict)
+    seeds: list[list[int]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -354,6 +357,7 @@ def _checked_progress(fields) -> Progress:
     progress = Progress(**fields)
     counts = [progress.epoch, progress.step, progress.roll_backs]
     counts += progress.records.values()
+    counts += [number for seed in progress.seeds for number in seed]
     if progress.best_epoch is not None:
         counts.append(progress.best_epoch)
     if not all(isinstance(count, int) and count >= 0 for count in counts):

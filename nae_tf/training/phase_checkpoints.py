@@ -7,6 +7,7 @@ from typing import TypeVar
 import keras
 import tensorflow as tf
 
+from nae_tf.base.randomness import layer_seeds
 from nae_tf.runs.checkpoints import (
     CheckpointDirectory,
     Progress,
@@ -96,6 +97,10 @@ class PhaseCheckpoints:
                 for name, callback in self._resumable().items()
             },
             records=self._run.record_sizes(),
+            seeds=[
+                keras.ops.convert_to_numpy(seed).tolist()
+                for seed in layer_seeds(self._model)
+            ],
         )
         self._directory.save(self._variables, self.progress)
         return self.progress
@@ -112,6 +117,9 @@ class PhaseCheckpoints:
             The progress to continue from.
         """
         read(self._variables, saved)
+        seeds = layer_seeds(self._model)
+        for seed, value in zip(seeds, saved.progress.seeds, strict=False):
+            seed.assign(value)
         for name, callback in self._resumable().items():
             callback.set_state(saved.progress.callbacks[name])
         set_means(self._model, saved.progress.means)
