@@ -290,3 +290,28 @@ def test_a_row_of_totals(tmp_path):
     values[-1, 0] += 1
     values[-1, 1] -= 1
     assert warned(write(tmp_path / "a.csv", values))[1] == []
+
+
+# --- Masks beside an array ----------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+@pytest.mark.parametrize("name", ["mask", "x_mask"])
+def test_a_mask_beside_an_array_is_named(tmp_path, suffix, name):
+    values = np.ma.masked_greater(HEIGHTS, 1.8)
+    path = tmp_path / f"a{suffix}"
+    write = np.savez if suffix == ".npz" else write_hdf5
+    write(path, **{"x": values.data, name: values.mask})
+    found, [line] = warned(path, key="x")
+    np.testing.assert_allclose(found, HEIGHTS, rtol=1e-6)
+    assert f"a{suffix}, 'x': the array {name!r} of the same shape is" in line
+    with pytest.warns(UserWarning, match="marks missing values, repair them"):
+        open_stream(str(path), (2,), 8, key="x")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+def test_masks_of_other_shapes_or_kinds_are_none(tmp_path, suffix):
+    write = np.savez if suffix == ".npz" else write_hdf5
+    others = {"mask": np.ones(60, bool), "x_mask": np.ones((60, 2))}
+    write(tmp_path / f"a{suffix}", x=HEIGHTS, valid=HEIGHTS > 1, **others)
+    assert warned(tmp_path / f"a{suffix}", key="x")[1] == []

@@ -57,6 +57,25 @@ def warn_of_rows(title, values: np.ndarray, names: Names | None):
         )
 
 
+def mask_names(key: str) -> tuple[str, ...]:
+    """Names that an array of masked values has beside the array `key`."""
+    return "mask", f"{key}_mask", f"mask_{key}"
+
+
+def warn_of_mask(title, name: str):
+    """Warn of an array of truth values that has the shape of the examples.
+
+    Args:
+        title: name of the array of examples.
+        name: name of the other array.
+    """
+    warnings.warn(
+        f"{title}: the array {name!r} of the same shape is not applied; if it "
+        "marks missing values, repair them, or remove these rows.",
+        stacklevel=2,
+    )
+
+
 def warn_of_transposed(title, shape: tuple[int, ...], names: Names | None):
     """Warn of vectors without names that are fewer than their features.
 

@@ -1,7 +1,8 @@
 """Reader of HDF5 files: arrays, compound types, groups of columns.
 
 Conventions of others: netCDF-4 (packing.py), MATLAB (hdf5_matlab.py), pandas
-(hdf5_pandas.py). What may be followed in a file is in hdf5_links.py.
+(hdf5_pandas.py). What may be followed in a file is in hdf5_links.py, what
+stands beside an array in hdf5_beside.py.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import numpy as np
 from nae_tf.base.feature_names import checked_names, listed
 from nae_tf.data.readers import (
     hdf5_astropy,
+    hdf5_beside,
     hdf5_links,
     hdf5_matlab,
     hdf5_pandas,
@@ -127,9 +129,10 @@ def find_examples(
         if table is None:
             source = _array(title, item, linked)
             names = feature_names(file) if is_anndata(file) else None
-            names = names or hdf5_links.axis_names(item)
+            hdf5_beside.warn_of_masks(title, item)
+            names = names or hdf5_beside.axis_names(item)
             if names is None and len(source.shape) == 2:
-                names = hdf5_links.names_beside(item, source.shape[1])
+                names = hdf5_beside.names_beside(item, source.shape[1])
             if names is not None and source.shape[1:] == (len(names),):
                 table = split(source, checked_names(title, names))
         is_column = table is not None and inner in table.types

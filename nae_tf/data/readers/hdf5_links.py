@@ -6,19 +6,13 @@ file its path names, so all of it is refused. On request, HDF5 files of the same
 folder are followed (hdf5_linked_files.py); external storage never is.
 """
 
-import contextlib
 import math
 
 import numpy as np
 
-from nae_tf.base.feature_names import Names, listed
+from nae_tf.base.feature_names import listed
 from nae_tf.data.readers import hdf5_linked_files, hdf5_pandas
 from nae_tf.data.readers.memory import check_memory
-from nae_tf.data.readers.names_beside import (
-    LONGEST,
-    is_list_of_columns,
-    only_names,
-)
 
 _MOST_LINKS = 40
 _SPARSE = ("csr_matrix", "csc_matrix")
@@ -169,48 +163,6 @@ def fill_value(dataset):
     if not is_own or dataset.dtype.kind not in "iuf" or not dataset.fillvalue:
         return None
     return dataset.fillvalue
-
-
-def axis_names(dataset) -> Names | None:
-    """Names of the columns of an array by netCDF's coordinate of that axis."""
-    import h5py
-
-    if dataset.ndim != 2:
-        return None
-    for scale in dataset.dims[1].values():
-        is_text = h5py.check_string_dtype(scale.dtype) is not None
-        if is_text and scale.shape == dataset.shape[1:]:
-            return tuple(scale.asstr()[...].tolist())
-    return None
-
-
-def names_beside(dataset, width: int) -> Names | None:
-    """Names of the columns of an array by an attribute, or by its neighbour.
-
-    Args:
-        dataset: the array.
-        width: number of its columns.
-    """
-    import h5py
-
-    lists = []
-    for name in filter(is_list_of_columns, dataset.attrs):
-        with contextlib.suppress(OSError, TypeError, ValueError):
-            lists.append(dataset.attrs[name])
-    group = dataset.parent
-    for name in filter(is_list_of_columns, group):
-        # Links and virtual arrays may lead out of the file.
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            continue
-        item = group[name]
-        if (
-            getattr(item, "shape", None) == (width,)
-            and item.dtype.itemsize <= LONGEST
-            and not (item.is_virtual or item.external)
-        ):
-            with contextlib.suppress(OSError, TypeError, ValueError):
-                lists.append(item[...])
-    return only_names(lists, width)
 
 
 def check_written(title, dataset, linked: bool = False):

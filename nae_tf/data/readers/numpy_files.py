@@ -9,6 +9,7 @@ import numpy as np
 
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
+from nae_tf.data.readers.doubtful import mask_names, warn_of_mask
 from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.names_beside import (
     LONGEST,
@@ -100,6 +101,7 @@ def open_npz(path, key, columns: Columns) -> Source:
                 raise ValueError(f"{key!r} in it is not an array")
         array, read = open_member(archive, member)
         names = _names_beside(archive, array)
+        _warn_of_mask(path, archive, key, array)
 
     def read_part(start, stop):
         with _explained(path):
@@ -147,6 +149,7 @@ def read_npz(path, key, label_key, columns: Columns) -> Contents:
             values = read(key)
             whole = StoredArray(values.shape, values.dtype, False, 0)
             beside = _names_beside(arrays.zip, whole)
+            _warn_of_mask(path, arrays.zip, key, whole)
     title = path if values.dtype.names is None else f"{path}, {key!r}"
     field = label_key if labels is None else None
     source, fields = _source(
@@ -211,6 +214,17 @@ def _names_beside(archive: zipfile.ZipFile, array: StoredArray):
             ):
                 lists.append(open_member(archive, member)[1](0, width))
     return only_names(lists, width)
+
+
+def _warn_of_mask(path, archive: zipfile.ZipFile, key, array: StoredArray):
+    """Warn of what np.savez writes of a masked array beside its values."""
+    for name in mask_names(key):
+        member = _member(archive, name)
+        if member in archive.namelist() and name != key:
+            with contextlib.suppress(ValueError), archive.open(member) as file:
+                header = read_header(file)
+                if header.shape == array.shape and header.dtype == bool:
+                    warn_of_mask(f"{path}, {key!r}", name)
 
 
 def _source(title, array: StoredArray, read, label_key, columns, names=None):
