@@ -4,6 +4,7 @@ Keras knows models that are called, compiled with a loss, and saved in files of
 several kinds. A detector has its own loss and answers scores.
 """
 
+import os
 import warnings
 
 import keras
@@ -118,7 +119,7 @@ class KerasWays(LossModel):
             ValueError: if the model has no weights yet.
         """
         self._call_once()
-        return super().export(filepath, *args, **kwargs)
+        return super().export(os.fspath(filepath), *args, **kwargs)
 
     def score_model(self) -> keras.Model:
         """Return a Keras model from examples to outlier scores.
@@ -144,7 +145,10 @@ class KerasWays(LossModel):
         """
         self._call_once()
         examples = keras.Input(self.example_shape, dtype=self.variable_dtype)
-        return keras.Model(examples, OutlierScore(self)(examples))
+        model = keras.Model(examples, OutlierScore(self)(examples))
+        # Keras exports no model to ONNX that was never called.
+        model(np.zeros((1, *self.example_shape), self.variable_dtype))
+        return model
 
     def _call_once(self):
         """Call a built model, because Keras exports no other.

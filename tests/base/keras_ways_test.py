@@ -151,7 +151,7 @@ def test_keras_exports_scores_and_reconstructions(
         ("reconstructions", model, model(X)),
     ):
         path = tmp_path / f"{name}{suffix}"
-        source.export(path, format=kind, verbose=False)
+        source.export(str(path), format=kind, verbose=False)
         np.testing.assert_allclose(run(path), expected, atol=1e-6)
 
 
