@@ -36,7 +36,8 @@ _REMEDIES = {
 }
 
 _OBJECTS = {
-    "lists": (list, tuple, dict, np.ndarray),
+    # Of dictionaries scikit-learn tells, in words that it checks.
+    "lists": (list, tuple, np.ndarray),
     "text": (str, bytes),
     "durations": (np.timedelta64, datetime.timedelta),
     "dates": (np.datetime64, datetime.date, datetime.time),
