@@ -1,8 +1,8 @@
 """The private parts of other libraries that this package uses.
 
-They may change without notice. They were tried with Keras 3.15.1, TensorFlow
-2.21.0, gin-config 0.5.0 and tensorflow-datasets 4.9.10. After an upgrade, read
-this file and run `tests/base/private_test.py`.
+They may change without notice. They were tried with Keras 3.15.0 and 3.15.1,
+TensorFlow 2.16.2 and 2.21.0, gin-config 0.5.0 and tensorflow-datasets 4.9.9 and
+4.9.10. After an upgrade, read this file and run `tests/base/private_test.py`.
 """
 
 import contextlib

@@ -457,7 +457,11 @@ def test_the_helper_writes_images():
         ),
         (tiff(GRAY, t32997=16), "a stack of images in one"),
         (tiff(GRAY, t339=2), "has signed levels"),
-        (tiff(BANDS[..., :2], 2, t338=0), "has 2 bands, of which some are"),
+        (
+            tiff(BANDS[..., :2], 2, t338=0),
+            # Pillow before 13 does not open it.
+            "(has 2 bands, of which some are|other numbers of bands)",
+        ),
         (tiff(BANDS, 4, 2, t338=0), "has 4 bands, of which some are neither"),
         (tiff(GRAY, t42113=b"20\0"), r"1 pixels are missing \(GDAL_NODATA 20"),
         (b"P5 4 3 255\n" + GRAY.tobytes() + b"P5 4 3 255\n", "several images"),

@@ -121,9 +121,13 @@ def test_tables_of_every_library_are_arrays_with_names(library):
         return FRAMES[library](dict(zip(names, x.T, strict=True)))
 
     detector = short().fit(frame(TRAIN, "abc"))
-    assert detector.feature_names_in_.tolist() == ["a", "b", "c"]
+    refusal = "expected the columns"
+    # scikit-learn before 1.9 cannot name the columns of polars 2.
+    if hasattr(detector, "feature_names_in_"):
+        assert detector.feature_names_in_.tolist() == ["a", "b", "c"]
+        refusal = "feature names should match"
     expected = short().fit(TRAIN).score_samples(TEST)
     scores = detector.score_samples(frame(TEST, "abc"))
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
-    with pytest.raises(ValueError, match="feature names should match"):
+    with pytest.raises(ValueError, match=refusal):
         detector.predict(frame(TEST, "bca"))
