@@ -82,8 +82,8 @@ CASES = {
     "unknown budget": (
         lambda: mnist_tables.holdout_cell("nae", 9, 0, "gpu"),
         "no budget 'gpu'; choose one of cpu, cpu_ablations, "
-        "cpu_color, cpu_color_long, cpu_long_latent_steps, cpu_medium, "
-        "cpu_short, paper, smoke",
+        "cpu_color, cpu_color_long, cpu_color_slow, cpu_long_latent_steps, "
+        "cpu_medium, cpu_short, paper, smoke",
     ),
     "unknown method": (
         lambda: mnist_tables.holdout_cell("naee", 9, 0, "cpu"),
