@@ -24,6 +24,7 @@ _NO_NUMBERS = {
     "durations": re.compile(
         r"(timedelta|duration|period|interval)\d*(?![a-z])"
     ),
+    "complex numbers": re.compile(r"complex\d*"),
 }
 _REMEDIES = {
     "lists": "make each of their values a column",
@@ -33,9 +34,19 @@ _REMEDIES = {
     "numbers, or leave it out",
     "dates": "leave it out, or convert it to a number such as hours",
     "durations": "leave it out, or convert it to a number such as hours",
+    "complex numbers": "make its real and its imaginary part columns",
 }
 
+# The same by the letters of NumPy's types.
+_KINDS = {
+    "S": "text",
+    "U": "text",
+    "M": "dates",
+    "m": "durations",
+    "c": "complex numbers",
+}
 _OBJECTS = {
+    "complex numbers": (complex, np.complexfloating),
     # Of dictionaries scikit-learn tells, in words that it checks.
     "lists": (list, tuple, np.ndarray),
     "text": (str, bytes),
@@ -69,6 +80,11 @@ def refuse_no_numbers(x):
     """
     if not is_data_frame(x):
         found = _what_it_holds(x)
+        if found == "complex numbers":
+            raise ValueError(  # It begins as scikit-learn's own line does.
+                "Complex data not supported by NAEDetector; make real and "
+                "imaginary parts columns."
+            )
         if found is not None:
             raise ValueError(
                 f"NAEDetector: expected numbers, received {found}; leave them "
@@ -171,9 +187,7 @@ def _what_it_holds(values) -> str | None:
             return None
     kind = getattr(values.dtype, "kind", "")
     if kind != "O":
-        return {"S": "text", "U": "text", "M": "dates", "m": "durations"}.get(
-            kind
-        )
+        return _KINDS.get(kind)
     for value in np.asarray(values, object).ravel().tolist():
         for what, types in _OBJECTS.items():
             if isinstance(value, types):

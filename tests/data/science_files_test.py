@@ -3,6 +3,7 @@
 import gzip
 import pathlib
 import sys
+import warnings
 import zlib
 
 import numpy as np
@@ -407,6 +408,16 @@ def test_levels_of_dicom(tmp_path, pixels, bits, settings, expected):
     found = read(path).values
     assert found.shape == (1, 1, 2, 1)
     np.testing.assert_allclose(found.ravel(), expected, atol=1e-6)
+
+
+def test_levels_of_dicom_far_below_white_are_warned_of(tmp_path):
+    pixels = np.array([[0], [1_000_000]], "u4")
+    path = write_dicom(tmp_path / "a.dcm", pixels, 32)
+    with pytest.warns(UserWarning, match="is 1000000 of 4294967295.*1048575"):
+        read(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(write_dicom(tmp_path / "b.dcm", pixels, 20))
 
 
 def test_frames_of_dicom_are_examples(tmp_path):

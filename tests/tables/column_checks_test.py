@@ -57,6 +57,11 @@ COLUMNS_OF_NO_NUMBERS = {
     ),
     "categories": (lambda: pd.Categorical([11, 13] * 20), "categories"),
     "lists": (lambda: [[1.0, 2.0]] * 40, "lists"),
+    "complex numbers": (lambda: np.arange(40) + 1j, "complex numbers"),
+    "objects of complex numbers": (
+        lambda: np.array([1j, 2.0] * 20, object),
+        "complex numbers",
+    ),
 }
 
 
@@ -69,6 +74,13 @@ def test_a_column_of_no_numbers_is_refused_by_name(kind, fitted):
         with pytest.raises(ValueError, match=rf"{what}|dates or dur") as found:
             use(frame)
         assert "\n" not in str(found.value)
+
+
+def test_arrays_of_complex_numbers_are_refused_in_one_line():
+    for x in (normals(40) + 1j, (normals(40) + 1j).astype(object)):
+        with pytest.raises(ValueError, match="Complex data not sup") as found:
+            quick().fit(x)
+        assert len(str(found.value)) < 100
 
 
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])

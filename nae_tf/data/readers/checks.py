@@ -251,7 +251,17 @@ def warn_of_dark_levels(title, highest, dtype, max_level: int | None = None):
     """
     if max_level is not None or np.dtype(dtype).kind == "f":
         return
-    white = white_level(dtype)
+    warn_below_white(title, highest, white_level(dtype))
+
+
+def warn_below_white(title, highest, white: int):
+    """Warn if the brightest level is far below white.
+
+    Args:
+        title: name of the images.
+        highest: brightest level.
+        white: level that is taken for white.
+    """
     if 0 < highest <= white // _DARK:
         warnings.warn(
             f"{title}: the brightest level is {highest} of {white}, so images "

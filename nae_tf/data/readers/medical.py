@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from nae_tf.data.readers.checks import warn_below_white
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.optional import library
@@ -111,7 +112,7 @@ def read_dicom(
         raise _damage(path, "DICOM", error) from error
     if int(file.get("NumberOfFrames") or 1) == 1:
         stored = stored[None]
-    return Contents(_levels(file, stored, max_level))
+    return Contents(_levels(path, file, stored, max_level))
 
 
 def _num_levels(file):
@@ -134,7 +135,7 @@ def _refuse_padding(path, file, stored):
         )
 
 
-def _levels(file, stored, max_level):
+def _levels(path, file, stored, max_level):
     """Grey levels or values in the file's units."""
     bits = int(file.BitsStored)
     slopes, intercepts, is_stated = _rescales(file, len(stored), stored.ndim)
@@ -149,7 +150,10 @@ def _levels(file, stored, max_level):
         levels = 2**bits - 1 - levels
     if bits > 16:
         # More levels than images of levels have.
-        white = 1 if max_level is not None else 2**bits - 1
+        if max_level is not None:
+            return levels.astype(np.float32)
+        white = 2**bits - 1
+        warn_below_white(path, levels.max(), white)
         return (levels / white).astype(np.float32)
     if max_level is None and bits not in (8, 16):
         levels = np.round(levels * (65_535 / (2**bits - 1)))
