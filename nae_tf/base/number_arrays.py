@@ -6,15 +6,14 @@ True. An array of these is refused instead of being taken for numbers.
 
 import numpy as np
 
-_KINDS = {
-    "b": "booleans",
+# What types hold that are no numbers, by NumPy's letters for their kinds.
+NO_NUMBERS = {
+    **dict.fromkeys("SUT", "text"),
     "c": "complex numbers",
     "M": "dates",
     "m": "durations",
-    "O": "objects",
-    "S": "text",
-    "U": "text",
 }
+_KINDS = NO_NUMBERS | {"b": "booleans", "O": "objects"}
 
 
 def as_numbers(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nae_tf.base.data_frames import is_data_frame, refuse_lazy
+from nae_tf.base.number_arrays import NO_NUMBERS
 
 # Types that hold no numbers, as pandas, polars and Arrow write them.
 _NO_NUMBERS = {
@@ -37,14 +38,6 @@ _REMEDIES = {
     "complex numbers": "make its real and its imaginary part columns",
 }
 
-# The same by the letters of NumPy's types.
-_KINDS = {
-    "S": "text",
-    "U": "text",
-    "M": "dates",
-    "m": "durations",
-    "c": "complex numbers",
-}
 _OBJECTS = {
     "complex numbers": (complex, np.complexfloating),
     # Of dictionaries scikit-learn tells, in words that it checks.
@@ -187,7 +180,7 @@ def _what_it_holds(values) -> str | None:
             return None
     kind = getattr(values.dtype, "kind", "")
     if kind != "O":
-        return _KINDS.get(kind)
+        return NO_NUMBERS.get(kind)
     for value in np.asarray(values, object).ravel().tolist():
         for what, types in _OBJECTS.items():
             if isinstance(value, types):

@@ -12,6 +12,7 @@ from nae_tf.base.feature_names import (
     listed,
     positions_of,
 )
+from nae_tf.base.number_arrays import NO_NUMBERS
 from nae_tf.data.readers.checks import refuse_identifiers
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
@@ -19,12 +20,8 @@ from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.units import Units, known_units
 
 # What a column cannot hold, by NumPy's letters for kinds of types.
-_NO_NUMBERS = {
-    **dict.fromkeys("SUT", "text"),
+_NO_NUMBERS = NO_NUMBERS | {
     "O": "text, lists of varying lengths or other objects",
-    "c": "complex numbers",
-    "M": "dates",
-    "m": "durations",
     "V": "fields of their own",
     "enum": "codes of categories",
 }
