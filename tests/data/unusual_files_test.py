@@ -551,3 +551,14 @@ def test_links_that_lead_nowhere(tmp_path):
         read_files(tmp_path / "photos")
     with pytest.raises(FileNotFoundError, match="is a link to a file"):
         read_files(f"{tmp_path}/*.csv")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn"])
+def test_types_that_numpy_does_not_name_are_refused_by_theirs(tmp_path, dtype):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    values = np.ones([3, 2]).astype(getattr(ml_dtypes, dtype))
+    np.save(tmp_path / "a.npy", values)
+    np.savez(tmp_path / "a.npz", values)
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(ValueError, match=r"V[12]; if these were bfloat16"):
+            read(tmp_path / name)

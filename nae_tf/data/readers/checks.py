@@ -36,7 +36,13 @@ def check_kind(
         )
     if dtype.kind not in "iubf":
         allowed = "uint8, uint16 or floats" if len(shape) > 2 else "numbers"
-        raise ValueError(f"{title}: expected {allowed}, received {dtype}.")
+        remedy = ""
+        if dtype.kind == "V" and dtype.names is None:
+            # NumPy writes types of ml_dtypes as bytes, without their name.
+            remedy = "; if these were bfloat16 or float8, save them as float32"
+        raise ValueError(
+            f"{title}: expected {allowed}, received {dtype}{remedy}."
+        )
     if (
         len(shape) > 2
         and dtype.kind != "f"
