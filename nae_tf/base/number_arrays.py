@@ -49,6 +49,7 @@ def as_numbers(
             f"{owner}: expected numbers as {name}, received "
             f"{type(values).__name__} that is no array."
         ) from error
+    array = widened(array)
     masked = np.ma.count_masked(array) if np.ma.isMA(array) else 0
     if masked:
         raise ValueError(
@@ -66,6 +67,24 @@ def as_numbers(
             f"one of shape {array.shape}."
         )
     return np.asarray(array, np.float64)
+
+
+def widened(array: np.ndarray) -> np.ndarray:
+    """Return numbers of ml_dtypes, as bfloat16, as float32; others as they are.
+
+    NumPy counts them as bytes, and adds them up in their own precision: in
+    bfloat16 the mean of 100,000 numbers of about 1 is .005.
+
+    Example:
+        >>> import ml_dtypes
+        >>> import numpy as np
+        >>> from nae_tf.base.number_arrays import widened
+        >>> float(widened(np.ones(1000).astype(ml_dtypes.bfloat16)).sum())
+        1000.0
+    """
+    dtype = array.dtype
+    is_small = dtype.kind == "V" and dtype.type.__module__ == "ml_dtypes"
+    return array.astype(np.float32) if is_small else array
 
 
 def _axes(rank):

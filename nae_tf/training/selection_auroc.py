@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from nae_tf.base.data_frames import is_data_frame
+from nae_tf.base.number_arrays import widened
 from nae_tf.base.setting_checks import check_flag, check_integer
 from nae_tf.base.synthetic_outliers import synthetic_outliers
 from nae_tf.data.task import Task
@@ -195,7 +196,7 @@ def seeded_examples(
             f"{owner}: expected {name} as an array, received a data "
             "frame; give its values with the columns in the order of fit."
         )
-    examples = np.asarray(examples)
+    examples = widened(np.asarray(examples))
     if examples.ndim < 2 or len(examples) == 0:
         raise ValueError(
             f"{owner}: expected {name} of shape [num_examples, ...], "

@@ -135,3 +135,14 @@ def test_leading_axes_of_a_curve_are_independent():
 def test_infinite_scores_rank_highest():
     assert auroc(np.array([0.0, 1.0]), np.array([2.0, np.inf])) == 1.0
     assert auroc(np.array([0.0, np.inf]), np.array([2.0, np.inf])) == 0.625
+
+
+def test_scores_in_bfloat16_are_numbers():
+    # Rounded to eight bits, so that many are tied.
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    random = np.random.default_rng(0)
+    inliers = random.normal(size=300).astype(bfloat16)
+    outliers = random.normal(1, size=200).astype(bfloat16)
+    scores = np.concatenate([inliers, outliers]).astype(np.float64)
+    expected = roc_auc_score(np.repeat([0, 1], [300, 200]), scores)
+    assert auroc(inliers, outliers) == pytest.approx(expected)

@@ -187,3 +187,13 @@ def test_what_cannot_be_compared_is_refused_in_one_line(arguments, message):
     with pytest.raises(ValueError, match=message) as error:
         SelectionAuroc(*arguments)
     assert "\n" not in str(error.value)
+
+
+def test_examples_in_bfloat16_are_compared():
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    inliers, outliers = (column(*c).astype(bfloat16) for c in [(1, 3), (2, 4)])
+    callback = SelectionAuroc(inliers, outliers)
+    callback.set_model(MeanDetector())
+    logs: dict = {}
+    callback.on_epoch_end(0, logs)
+    assert logs["selection_auroc"] == 0.75
