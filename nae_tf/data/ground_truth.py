@@ -1,12 +1,15 @@
 """Masks of the defects in test images, which are no images themselves."""
 
+import concurrent.futures
 import dataclasses
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nae_tf.data.readers.images import read_image
+from nae_tf.data.image_headers import JPEG_SIGNATURE
+from nae_tf.data.readers.images import decode_image
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,12 +23,14 @@ class Masks:
             list for an image without any.
         has_defects: whether images without a mask are left out; those of
             inliers have no defect.
+        blank: paths of masks that mark nothing, which are not in `files`.
     """
 
     images: Sequence[pathlib.Path]
     sizes: Sequence[tuple[int, int]]
     files: Sequence[Sequence[pathlib.Path]]
     has_defects: bool = True
+    blank: Sequence[pathlib.Path] = ()
 
     @property
     def num_known(self) -> int:
@@ -51,7 +56,7 @@ class Masks:
             return None if self.has_defects else np.zeros(size, bool)
         mask = np.zeros(size, bool)
         for file in files:
-            part = read_image(file).any(axis=-1)
+            part = _marked(file)
             if part.shape != tuple(size):
                 raise ValueError(
                     f"{file} has {part.shape[0]}x{part.shape[1]} pixels, but "
@@ -60,6 +65,37 @@ class Masks:
                 )
             mask |= part
         return mask
+
+    def without_blank(self) -> "Masks":
+        """Read every mask once, and leave out those that mark nothing.
+
+        Raises:
+            ValueError: if a mask is damaged, or of another size.
+        """
+
+        def marks(position):
+            mask = self.read(position)
+            return mask is not None and bool(mask.any())
+
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+            marked = list(threads.map(marks, range(len(self.images))))
+        each = list(zip(self.files, marked, strict=True))
+        return dataclasses.replace(
+            self,
+            files=[files if known else [] for files, known in each],
+            blank=[
+                file for files, known in each if not known for file in files
+            ],
+        )
+
+
+def _marked(file):
+    """Where a mask is above black, bool [height, width]."""
+    encoded = file.read_bytes()
+    levels = decode_image(encoded, str(file))
+    # Around edges JPEG makes black lighter.
+    black = 127 if encoded.startswith(JPEG_SIGNATURE) else 0
+    return (levels > black).any(axis=-1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -194,13 +194,19 @@ def _resizing(formats, shape) -> str:
 def _about_masks(tree, truth):
     if tree.masks is None:
         return []
+    if tree.test is None:
+        return ["no test/good, so no metrics of pixels by the masks"]
     if truth is None:
-        return [f"masks: none in {tree.masks} for a defect in the test"]
+        return [f"masks: none in {tree.masks} of a defect in the test"]
     counts = [
         f"{masks.num_known:,} of {len(masks.images):,} {name!r}"
         for name, masks in truth.outliers.items()
     ]
     lines = [f"masks, for metrics of pixels only: {', '.join(counts)}"]
     if without := sorted(set(tree.outliers) - set(truth.outliers)):
-        lines.append(f"no masks, so no metrics of pixels: {listed(without)}")
+        names = listed(without)
+        lines.append(f"no masks of defects, so no metrics of pixels: {names}")
+    blank = [str(path) for m in truth.outliers.values() for path in m.blank]
+    if blank:
+        lines.append(f"masks that mark nothing are left out: {listed(blank)}")
     return lines

@@ -194,9 +194,78 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
     tree = write_tree(tmp_path / "tree", test=3)
     path = tree / "ground_truth" / "scratch" / "001_mask.png"
     write(path, np.zeros((120, 90), np.uint8))
-    truth = photographs(tree=str(tree)).ground_truth
+    # Before hours of training.
     with pytest.raises(ValueError, match=r"120x90 pixels, but .* has 90x120"):
-        truth.outliers["scratch"].read(1)
+        photographs(tree=str(tree))
+
+
+def test_a_mask_of_two_images_is_refused(tmp_path):
+    tree = write_tree(tmp_path / "tree", test=3)
+    write(tree / "test" / "scratch" / "001.jpg", tile(RNG))
+    with pytest.raises(
+        ValueError, match=r"001_mask\.png is a mask of 2 images"
+    ):
+        photographs(tree=str(tree))
+
+
+def test_masks_that_mark_nothing_are_left_out(tmp_path):
+    tree = write_tree(tmp_path / "tree", test=3, defects=("scratch", "stain"))
+    blank = tree / "ground_truth" / "scratch" / "001_mask.png"
+    write(blank, np.zeros((90, 120), np.uint8))
+    for path in (tree / "ground_truth" / "stain").iterdir():
+        write(path, np.zeros((90, 120), np.uint8))
+    task = photographs(tree=str(tree))
+    assert task.notes[1:] == [
+        "masks, for metrics of pixels only: 2 of 3 'scratch'",
+        "no masks of defects, so no metrics of pixels: ['stain']",
+        f"masks that mark nothing are left out: ['{blank}']",
+    ]
+    masks = task.ground_truth.outliers["scratch"]
+    assert masks.read(1) is None and masks.num_known == 2
+
+
+def test_a_mask_in_jpeg_marks_what_it_was_made_of(tmp_path):
+    tree = write_tree(tmp_path / "tree", test=1)
+    [path] = (tree / "ground_truth" / "scratch").iterdir()
+    mask = read_image(path)[..., 0]
+    lossy = path.with_suffix(".jpg")
+    PIL.Image.fromarray(mask).save(lossy, quality=75)
+    path.unlink()
+    # Greys around the blot are no defects.
+    assert (read_image(lossy) > 0).sum() > (mask > 0).sum()
+    found = photographs(tree=str(tree)).ground_truth.outliers["scratch"].read(0)
+    np.testing.assert_array_equal(found, mask > 0)
+
+
+def test_folders_of_a_tree_may_have_capitals(tmp_path):
+    tree = write_tree(tmp_path / "tree", test=3)
+    (tree / "test" / "good").rename(tree / "test" / "Good")
+    (tree / "train" / "good").rename(tree / "train" / "OK")
+    for part in ("train", "test", "ground_truth"):
+        (tree / part).rename(tree / part.title())
+    task = photographs(tree=str(tree))
+    assert (task.train.size, task.test.size) == (36, 3)
+    assert list(task.outliers) == ["scratch"]
+    assert task.ground_truth.outliers["scratch"].num_known == 3
+
+
+def test_what_has_no_place_in_a_tree_is_named(tmp_path):
+    tree = write_tree(tmp_path / "tree", test=3)
+    image = tile(RNG)
+    beside = [
+        *("train/000.png", "train/ok", "train/scratch", "validation/scratch"),
+        *("test/000.png", "test/normal", "ground_truth/dent"),
+    ]
+    for name in beside:
+        inside = "" if name.endswith(".png") else "000.png"
+        write(tree / name / inside, image)
+    for place in ("", "test", "ground_truth/scratch"):
+        (tree / place / "Thumbs.db").touch()
+    write(tree / "ground_truth" / "good" / "000.png", image)
+    task = photographs(tree=str(tree))
+    assert (task.train.size, task.test.size) == (36, 3)
+    places = [str(tree / name) for name in beside]
+    assert task.notes[-1] == f"not read: {places}"
 
 
 def test_a_tree_without_test_inliers_or_masks(tmp_path):
@@ -208,3 +277,17 @@ def test_a_tree_without_test_inliers_or_masks(tmp_path):
     task = photographs(tree=str(tree))
     assert (task.train.size, task.test.size) == (28, 8)
     assert task.ground_truth is None
+    assert len(task.notes) == 1
+
+
+def test_without_test_inliers_masks_and_validation_are_not_used(tmp_path):
+    tree = write_tree(tmp_path / "tree", test=3)
+    (tree / "validation").mkdir()
+    (tree / "test" / "good").rename(tree / "validation" / "good")
+    task = photographs(tree=str(tree))
+    assert (task.train.size, task.validation.size) == (28, 4)
+    assert task.ground_truth is None
+    assert task.notes[1:] == [
+        "no test/good, so no metrics of pixels by the masks",
+        f"not read: {[str(tree / 'validation' / 'good')]}",
+    ]

@@ -3,7 +3,7 @@
 import concurrent.futures
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,19 +48,32 @@ _NO_IMAGES = (
 )
 
 
-def _files_below(folder, above=()):
-    """Yield all files below a folder but hidden ones; links are followed."""
+def is_hidden(path: pathlib.Path) -> bool:
+    """Whether a path is hidden or left by desktops, as Thumbs.db."""
+    name = path.name.lower()
+    return name.startswith(".") or name in _LEFT_BY_DESKTOPS
+
+
+def files_below(folder: pathlib.Path, above=()) -> Iterator[pathlib.Path]:
+    """Yield all files below a folder but hidden ones; links are followed.
+
+    Args:
+        folder: folder with subfolders.
+        above: folders that contain it.
+
+    Raises:
+        ValueError: if there is a link to a folder that contains it.
+    """
     here = folder.resolve()
     if here in above:
         raise ValueError(
             f"{folder} is a link to a folder that contains it; remove it."
         )
     for path in folder.iterdir():
-        name = path.name.lower()
-        if name.startswith(".") or name in _LEFT_BY_DESKTOPS:
+        if is_hidden(path):
             continue
         if path.is_dir():
-            yield from _files_below(path, (*above, here))
+            yield from files_below(path, (*above, here))
         else:
             yield path
 
@@ -88,7 +101,7 @@ def list_images(
             )
     files: list[pathlib.Path] = []
     labels: list[str | None] = []
-    for path in sorted(_files_below(folder)):
+    for path in sorted(files_below(folder)):
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             raise ValueError(
                 f"{path} is not an image ({', '.join(IMAGE_SUFFIXES)}); "
@@ -99,7 +112,9 @@ def list_images(
         parts = path.relative_to(folder).parts
         labels.append(parts[0] if len(parts) > 1 else None)
     if not files:
-        raise ValueError(f"{folder} holds no image.")
+        raise ValueError(
+            f"{folder} holds no image; remove it, or put images into it."
+        )
     _refuse_masks(folder, files)
     return files, labels
 
