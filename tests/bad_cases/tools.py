@@ -82,7 +82,7 @@ CASES = {
     "unknown budget": (
         lambda: mnist_tables.holdout_cell("nae", 9, 0, "gpu"),
         "no budget 'gpu'; choose one of cpu, cpu_ablations, "
-        "cpu_color, cpu_color_long, cpu_color_slow, cpu_long_latent_steps, "
+        "cpu_color, cpu_color_capped, cpu_color_long, cpu_long_latent_steps, "
         "cpu_medium, cpu_short, paper, smoke",
     ),
     "unknown method": (
