@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import pathlib
+import statistics
 from collections.abc import Mapping
 
 import gin
@@ -65,8 +66,8 @@ def photographs(
         '10 grey images of 80x90 pixels are resized to 64x64; ...
     """
     folders, formats = _inlier_formats(inliers, tree)
-    shape = image_shape or _shape_for(formats)
-    notes = [_resizing(formats, shape)]
+    shape = image_shape or _shape_for(list(formats.values()))
+    notes = _resizing(formats, shape) + _about_subfolders(folders)
     # By gin, so that bindings of `user_data` take effect.
     read = gin.get_configurable(user_data)
     if tree is None:
@@ -131,7 +132,7 @@ def photograph_shape(
         (32, 32, 3)
     """
     _, formats = _inlier_formats(inliers, tree)
-    return _shape_for(formats)
+    return _shape_for(list(formats.values()))
 
 
 def _shape_for(formats) -> ImageShape:
@@ -143,7 +144,7 @@ def _shape_for(formats) -> ImageShape:
 
 
 def _inlier_formats(inliers, tree):
-    """Return folders of inliers and the formats of their images."""
+    """Return folders of inliers and the formats of their images by path."""
     if (inliers is None) == (tree is None):
         raise ValueError(
             "photographs: expected a folder of inliers, or a tree, received "
@@ -157,11 +158,12 @@ def _inlier_formats(inliers, tree):
     for folder in folders:
         if not folder.is_dir():
             raise ValueError(
-                f"{folder} is not a folder of images; take user_data and a "
-                "preset of its examples for files of arrays."
+                f"{folder} is a file, not a folder of images; name its folder, "
+                "or take user_data and a preset of its examples for files of "
+                "arrays."
             )
     files = [file for folder in folders for file in list_images(folder)[0]]
-    return folders, [image_format(file) for file in files]
+    return folders, {file: image_format(file) for file in files}
 
 
 def _named(outliers):
@@ -171,13 +173,14 @@ def _named(outliers):
     return {first.name: outliers}
 
 
-def _resizing(formats, shape) -> str:
-    """Say what resizing leaves out."""
+def _resizing(named_formats, shape) -> list[str]:
+    """Say what resizing leaves out, and which image is to blame for it."""
     height, width, channels = shape
+    formats = list(named_formats.values())
     kind = "grey" if channels == 1 else "colour"
     before = f"{len(formats):,} {kind} images of {sizes_text(formats)} pixels"
     if all(some[:2] == (height, width) for some in formats):
-        return f"{before}, as they are"
+        return [f"{before}, as they are"]
     pixels = sum(some.height * some.width for some in formats)
     share = 1 - len(formats) * height * width / pixels
     lost = []
@@ -188,7 +191,26 @@ def _resizing(formats, shape) -> str:
         lost.append("the ratio of their sides")
     left_out = " and ".join(lost)
     dropped = f"; this drops {left_out}" if lost else ""
-    return f"{before} are resized to {height}x{width}{dropped}"
+    lines = [f"{before} are resized to {height}x{width}{dropped}"]
+    sides = {file: min(some[:2]) for file, some in named_formats.items()}
+    smallest = min(sides, key=sides.__getitem__)
+    small = sides[smallest] == min(height, width) < _COLOUR_SIDES[-1]
+    if small and statistics.median(sides.values()) > sides[smallest]:
+        lines.append(
+            f"this size is that of the smallest image, {smallest}; without it, "
+            "or by image_shape, it can be larger"
+        )
+    return lines
+
+
+def _about_subfolders(folders):
+    """Name subfolders of inliers: one may hold what is to be found."""
+    found = [
+        str(folder / name)
+        for folder in folders
+        for name in sorted({x for x in list_images(folder)[1] if x})
+    ]
+    return [f"subfolders are inliers, too: {listed(found)}"] if found else []
 
 
 def _about_masks(tree, truth):

@@ -46,6 +46,26 @@ def test_one_image_in_colour_makes_all_colour(tmp_path):
         photographs(str(tmp_path))
 
 
+def test_the_image_that_makes_all_small_is_named(tmp_path):
+    write_tiles(tmp_path, 12)
+    write(tmp_path / "thumbnail.png", tile(RNG, (12, 16)))
+    task = photographs(str(tmp_path))
+    assert task.example_shape == (12, 12, 1)
+    assert task.notes[1] == (
+        f"this size is that of the smallest image, {tmp_path / 'thumbnail.png'}"
+        "; without it, or by image_shape, it can be larger"
+    )
+    assert len(photographs(str(tmp_path), image_shape=(28, 28, 1)).notes) == 1
+
+
+def test_subfolders_of_inliers_are_named(tmp_path):
+    for name in ("good", "bad"):
+        write_tiles(tmp_path / name, 6)
+    [_, line] = photographs(str(tmp_path)).notes
+    found = [str(tmp_path / name) for name in ("bad", "good")]
+    assert line == f"subfolders are inliers, too: {found}"
+
+
 def odd_images():
     grey, colour = (PIL.Image.fromarray(tile(RNG, channels=c)) for c in (1, 3))
     deep = PIL.Image.fromarray(np.full((7, 9), 40_000, np.uint16))
