@@ -22,13 +22,21 @@ from nae_tf.base import randomness
 from nae_tf.base.generation import GeneratesSamples, generation_seed
 from nae_tf.base.input_checks import explain_bad_input, pick_in_all
 from nae_tf.base.mixed_precision import full_precision, kernels_cast_once
-from nae_tf.base.replicas import apply_gradients, batch_share, replica_id
+from nae_tf.base.replicas import (
+    apply_gradients,
+    batch_share,
+    global_mean,
+    replica_id,
+)
 from nae_tf.base.setting_checks import check_number, check_seed, shown
 from nae_tf.base.some_examples import first_examples
 from nae_tf.base.step_budget import AUTO, RECIPE
 from nae_tf.energy import unnormalized_log_density
 from nae_tf.replay_buffer import HoldsReplayBuffer
 from nae_tf.samplers import NegativeSample, OnManifold, Sampler, unit_of
+
+# Of samples, in units of that of data in the first step, where alpha is "auto".
+_HIGHEST_ENERGY = 4
 
 
 @gin.register(module="nae_tf")
@@ -70,7 +78,7 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
         latent_space=None,
         distance: str = "squared_error",
         reduction: str = "mean",
-        negative_energy_penalty: float | None = None,
+        negative_energy_penalty: float | str | None = None,
         encoder_l2: float = 0.0,
         decoder_l2: float = 0.0,
         latent_l2: float = 0.0,
@@ -97,7 +105,9 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             negative_energy_penalty: weight alpha of mean E(x')**2 in the loss,
                 >= 0. None means 1, the paper's, with a sampler of your own and
                 for images; for vectors the inverse of their variance, in whose
-                unit energies are.
+                unit energies are. "auto" means 1 / (8 E0), where E0 is the mean
+                energy of data in the first step: samples are raised to four
+                times E0 at most.
             encoder_l2: weight of the encoder's squared L2 norm in the loss,
                 >= 0.
             decoder_l2: weight of the decoder's squared L2 norm in the loss,
@@ -121,7 +131,11 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             "latent_l2": latent_l2,
         }.items():
             check_number("NAE", key, value, "[0, inf)")
-        if negative_energy_penalty is not None:
+        self.bounds_energy = (
+            isinstance(negative_energy_penalty, str)
+            and negative_energy_penalty == AUTO
+        )
+        if negative_energy_penalty is not None and not self.bounds_energy:
             value = negative_energy_penalty
             check_number("NAE", "negative_energy_penalty", value, "[0, inf)")
         if not isinstance(sampler, Sampler | None):
@@ -300,6 +314,14 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             trainable=False,
             aggregation="only_first_replica",
         )
+        if self.bounds_energy:
+            self.first_energy = self.add_weight(
+                name="first_energy",
+                shape=(),
+                initializer="zeros",
+                trainable=False,
+                aggregation="only_first_replica",
+            )
         if self.trains_temperature:
             self.temperature_optimizer = keras.optimizers.Adam(
                 float(self.temperature_learning_rate)
@@ -446,6 +468,8 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             self._update_temperature(gap, num_examples)
         if self.replay_buffer is not None:
             self.replay_buffer.push(self.sampler.stored_states(negative))
+        if self.bounds_energy:
+            self._keep_first_energy(positive_energy)
         self.num_batches.assign_add(1)
         return self.update_means(
             num_examples,
@@ -475,9 +499,8 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
         count = tf.shape(x)[0]
         positive_energy, negative_energy = energy[:count], energy[count:]
         loss = losses.energy_gap(positive_energy, negative_energy)
-        loss += self.negative_energy_penalty * losses.squared_energy(
-            negative_energy
-        )
+        penalty = losses.squared_energy(negative_energy)
+        loss += tf.cast(self._penalty_weight(), penalty.dtype) * penalty
         loss += self.weight_penalty()
         if self.latent_l2:
             loss += self.latent_l2 * losses.mean_square(z)
@@ -496,6 +519,24 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             for variable in self.trainable_variables
             if variable is not self.log_temperature
         ]
+
+    def _penalty_weight(self):
+        """Compute alpha, which is 0 in a first step that determines it."""
+        if not self.bounds_energy:
+            return self.negative_energy_penalty
+        # Differs from the paper: with a weight of 1 the force on samples turns
+        # around at an energy of 1/2, which those of images never reach, so that
+        # energies of data and samples may rise together.
+        return tf.math.divide_no_nan(
+            1 / (2 * _HIGHEST_ENERGY), tf.convert_to_tensor(self.first_energy)
+        )
+
+    def _keep_first_energy(self, positive_energy):
+        """Keep the mean energy of data of the first step."""
+        is_first = tf.equal(tf.convert_to_tensor(self.num_batches), 0)
+        kept = tf.convert_to_tensor(self.first_energy)
+        mean = tf.cast(global_mean(positive_energy), kept.dtype)
+        self.first_energy.assign(tf.where(is_first, mean, kept))
 
     def _step_seed(self):
         return randomness.step_seed(

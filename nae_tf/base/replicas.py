@@ -35,6 +35,22 @@ def batch_share(num_examples, dtype):
     return count / context.all_reduce("sum", count)
 
 
+def global_mean(values):
+    """Return the mean over the global batch, the same on every replica.
+
+    Args:
+        values: float [batch]; a replica may have fewer values, or none.
+
+    Returns:
+        Float scalar in the type of `values`.
+    """
+    total = [tf.reduce_sum(values), tf.cast(tf.size(values), values.dtype)]
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync > 1:
+        total = context.all_reduce("sum", total)
+    return total[0] / total[1]
+
+
 def apply_gradients(optimizer, updates):
     """Take a step of an optimizer with the sums of gradients over replicas.
 

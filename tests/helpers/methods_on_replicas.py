@@ -49,6 +49,7 @@ SETTINGS = {
         "igebm/LangevinChain.num_steps = 2",
     ],
     "mpdr": [
+        "NAE.negative_energy_penalty = 'auto'",
         "latent/mpdr/LangevinChain.num_steps = 2",
         "visible/mpdr/LangevinChain.num_steps = 2",
     ],

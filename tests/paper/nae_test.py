@@ -118,6 +118,40 @@ def test_every_figure_of_fit_is_a_mean_over_the_epochs_examples():
         )
 
 
+def test_samples_are_bounded_in_units_of_the_first_energy(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(12, 3)).astype("float32")
+    encoder, decoder = linear_networks(rng)
+    twin = LinearNumpy(encoder.kernel.numpy(), decoder.kernel.numpy())
+    model = NAE(
+        keras.Sequential([keras.Input((3,)), encoder]),
+        keras.Sequential([keras.Input((2,)), decoder]),
+        # Chains that hardly move: samples are the data.
+        sampler=ContrastiveDivergence(
+            visible_chain=LangevinChain(1, 1e-9, 0.0, bounds=(-9.0, 9.0))
+        ),
+        latent_space=Euclidean(),
+        negative_energy_penalty="auto",
+    )
+    model.compile(keras.optimizers.SGD(0.0))
+    history = model.fit(x, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    energy = twin.energy(x).reshape(3, 4)
+    weight = 1 / (8 * twin.energy(x[:4]).mean())
+    penalties = weight * np.mean(energy**2, axis=1)
+    # The first step finds the weight, which no later one changes.
+    np.testing.assert_allclose(
+        history.history["loss"],
+        [penalties[1:].sum() / 3, penalties.mean()],
+        rtol=1e-5,
+    )
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    history = loaded.fit(x, batch_size=4, shuffle=False, verbose=0)
+    np.testing.assert_allclose(
+        history.history["loss"], penalties.mean(), rtol=1e-5
+    )
+
+
 def test_figures_of_both_chains_are_means_over_their_chains():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, size=(40, 3)).astype("float32")
