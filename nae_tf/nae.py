@@ -136,8 +136,12 @@ class NAE(HoldsReplayBuffer, GeneratesSamples, Autoencoder):
             and negative_energy_penalty == AUTO
         )
         if negative_energy_penalty is not None and not self.bounds_energy:
-            value = negative_energy_penalty
-            check_number("NAE", "negative_energy_penalty", value, "[0, inf)")
+            check_number(
+                "NAE",
+                "negative_energy_penalty",
+                negative_energy_penalty,
+                "[0, inf)",
+            )
         if not isinstance(sampler, Sampler | None):
             raise ValueError(
                 "NAE: expected sampler None or a sampler, received "
