@@ -6,8 +6,8 @@
 # are pairwise; so mean and deviation are right to two or three digits.
 #
 # Seen with numpy 2.4.6, ml_dtypes 0.6.0 (Python 3.11, Linux): bfloat16 numbers are
-# added one after another in bfloat16, which cannot beyond 256. A thousand ones have the
-# sum 256; the mean of 100,000 times 1.01 is .0051 and the deviation of 100,000 normal
+# added one after another in bfloat16, which cannot count beyond 256. A thousand ones have
+# the sum 256; the mean of 100,000 times 1.01 is .0051 and the deviation of 100,000 normal
 # numbers .21, without a warning. The mean in float16 is right, but its deviation is
 # infinite, with a warning: float32 is used for the mean alone. Medians, of two numbers
 # at most, are right. So scores are made float32 before anything is averaged. Output at
