@@ -183,15 +183,20 @@ def _as_floats(column):
     return floats
 
 
-def _check_type(title, name, kind):
+def is_of_numbers(kind) -> bool:
+    """Return whether an Arrow type is one of numbers or of truth values."""
     from pyarrow import types
 
-    if not (
+    return bool(
         types.is_floating(kind)
         or types.is_integer(kind)
         or types.is_decimal(kind)
         or types.is_boolean(kind)
-    ):
+    )
+
+
+def _check_type(title, name, kind):
+    if not is_of_numbers(kind):
         raise ValueError(
             f"{title}: column {name!r} holds {kind}, expected numbers; convert "
             "it, or leave it out."

@@ -241,7 +241,7 @@ CASES = {
                 pyarrow.array(["x"]).dictionary_encode(),
                 "holds dict",
             ),
-            ("lists", [[1.0]], "holds list"),
+            ("lists", [[1.0], [2.0, 3.0]], "holds lists of 1 values and, in"),
             ("a missing value", [1, None], r"has no value in row 1 \(counted"),
             ("NaN", [1.0, np.nan], r"has NaN or .*\(nan\) in row 1"),
             ("identifiers", [2**53 + 1], r"holds integers of 2\*\*53 or more"),

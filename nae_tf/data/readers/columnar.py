@@ -4,12 +4,20 @@ import base64
 import contextlib
 import functools
 import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nae_tf.base.data_frames import index_columns
 from nae_tf.base.json_text import parse_json
-from nae_tf.data.readers.units import UNIT_NAMES, known_units, unit_of
+from nae_tf.data.readers.list_columns import (
+    Widths,
+    features_in,
+    features_of,
+    widths_of,
+)
+from nae_tf.data.readers.units import UNIT_NAMES, Units, known_units, unit_of
 
 # Rows, and values, that are read at a time at most.
 _ROWS = 65_536
@@ -19,6 +27,25 @@ _VALUES = 2**22
 _BUFFER_BYTES = 2**18
 _FILE_MARK = b"ARROW1"
 _STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"
+
+
+class ColumnarFile(NamedTuple):
+    """An open file of columns.
+
+    Attributes:
+        names: names of the columns but an index of pandas.
+        size: number of rows, or None if it is not known.
+        read: function of names of features and of the first row that yields
+            them as `pyarrow.Table`s.
+        units: units of features by name.
+        widths: number of values in the lists of columns that hold some.
+    """
+
+    names: Sequence[str]
+    size: int | None
+    read: Callable[[Sequence[str], int], Iterator[Any]]
+    units: Units
+    widths: Widths
 
 
 @contextlib.contextmanager
@@ -33,16 +60,11 @@ def _explained(path):
         raise ValueError(f"{path} cannot be read: {reason}.") from error
 
 
-def open_parquet(path):
+def open_parquet(path) -> ColumnarFile:
     """Open a Parquet file.
 
     Args:
         path: path of the file.
-
-    Returns:
-        Names of the columns but an index of pandas, the number of rows, a
-        function of some names and of the first row that yields these columns
-        as `pyarrow.Table`s, and the units of columns by name.
 
     Raises:
         ValueError: if it is not a Parquet file.
@@ -57,8 +79,12 @@ def open_parquet(path):
         schema = file.schema_arrow
         categories = _categories(file.metadata.metadata or {}, schema)
         size = file.metadata.num_rows
+        names = _names(schema)
+        widths = widths_of(
+            schema, names, lambda some: file.iter_batches(1, columns=some)
+        )
 
-    def batches(names, start):
+    def batches(columns, rows, start):
         groups = [
             file.metadata.row_group(i).num_rows
             for i in range(file.num_row_groups)
@@ -67,25 +93,20 @@ def open_parquet(path):
         first = int(np.searchsorted(ends, start, side="right"))
         start -= sum(groups[:first])
         with file:
-            found = file.iter_batches(
-                _rows(names), range(first, len(groups)), list(names)
-            )
+            found = file.iter_batches(rows, range(first, len(groups)), columns)
             yield from _behind(
                 start, (_with_categories(batch, categories) for batch in found)
             )
 
-    read = functools.partial(_pieces, path, batches)
-    return _names(schema), size, read, _units(schema)
+    read = functools.partial(_pieces, path, batches, widths)
+    return ColumnarFile(names, size, read, _units(schema, widths), widths)
 
 
-def open_arrow(path):
+def open_arrow(path) -> ColumnarFile:
     """Open a Feather file, or an Arrow file of either kind.
 
     Args:
         path: path of the file.
-
-    Returns:
-        As `open_parquet`; the number of rows is not known, None.
 
     Raises:
         ValueError: if it is not an Arrow file.
@@ -107,29 +128,35 @@ def open_arrow(path):
             f"{path} is no Arrow file, or is cut off: it lacks the mark of the "
             "end."
         )
-    with _explained(path):
+
+    def opened():
         # The rows of a mapped file are read when they are needed.
         source = pyarrow.memory_map(str(path))
         if magic == _FILE_MARK:
-            reader = pyarrow.ipc.open_file(source)
-        else:
-            reader = pyarrow.ipc.open_stream(source)
+            return source, pyarrow.ipc.open_file(source)
+        return source, pyarrow.ipc.open_stream(source)
 
     def all_batches():
-        if magic == _FILE_MARK:
-            for index in range(reader.num_record_batches):
-                yield reader.get_batch(index)
-        else:
-            yield from reader
-
-    def batches(names, start):
+        source, reader = opened()
         with source:
-            for batch in _behind(start, all_batches()):
-                yield batch.select(names)
+            if magic == _FILE_MARK:
+                for index in range(reader.num_record_batches):
+                    yield reader.get_batch(index)
+            else:
+                yield from reader
 
-    names = _names(reader.schema)
-    read = functools.partial(_pieces, path, batches)
-    return names, None, read, _units(reader.schema)
+    def batches(columns, rows, start):
+        for batch in _behind(start, all_batches()):
+            yield batch.select(columns)
+
+    with _explained(path):
+        source, reader = opened()
+        with source:
+            schema = reader.schema
+        names = _names(schema)
+        widths = widths_of(schema, names, lambda _: all_batches())
+    read = functools.partial(_pieces, path, batches, widths)
+    return ColumnarFile(names, None, read, _units(schema, widths), widths)
 
 
 def _categories(metadata, schema) -> set[str]:
@@ -175,7 +202,7 @@ def _names(schema):
     return [name for name in schema.names if name not in left_out]
 
 
-def _units(schema):
+def _units(schema, widths):
     """Units in the metadata of columns, or in attrs of a pandas DataFrame."""
     attributes = _pandas_attributes(schema)
     units = {field.name: unit_of(field.metadata or {}) for field in schema}
@@ -183,7 +210,13 @@ def _units(schema):
         found = attributes.get(name)
         if isinstance(found, dict):
             units |= {key: str(found[key]) for key in found if key in units}
-    return known_units(units)
+    return known_units(
+        {
+            feature: unit
+            for column, unit in units.items()
+            for feature in features_in(column, widths)
+        }
+    )
 
 
 def _pandas_attributes(schema):
@@ -208,13 +241,25 @@ def _behind(start, batches):
             yield batch.slice(left_out)
 
 
-def _pieces(path, batches, names, start):
-    """Cut batches from a row on into tables of at most `_rows` rows."""
+def _pieces(path, batches, widths, names, start):
+    """Cut batches from a row on into tables of at most `_rows` features."""
     import pyarrow
 
+    rows = _rows(names)
+    column_of = {
+        feature: column
+        for column in widths
+        for feature in features_in(column, widths)
+    }
+    columns = list(dict.fromkeys(column_of.get(name, name) for name in names))
     with _explained(path):
-        rows = _rows(names)
-        for batch in batches(names, start):
-            for start in range(0, batch.num_rows, rows):
-                piece = batch.slice(start, rows)
-                yield pyarrow.Table.from_batches([piece]).select(names)
+        for batch in batches(columns, rows, start):
+            for first in range(0, batch.num_rows, rows):
+                piece = batch.slice(first, rows)
+                table = pyarrow.Table.from_batches([piece]).select(columns)
+                if widths:
+                    table = features_of(
+                        path, table, names, widths, start + first
+                    )
+                yield table
+            start += batch.num_rows

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from nae_tf.base.feature_names import (
@@ -10,6 +11,7 @@ from nae_tf.base.feature_names import (
     listed,
     positions_of,
 )
+from nae_tf.data.readers.list_columns import Widths, features_in
 
 # What pandas and R call a column of row numbers that nobody has named.
 _NAMELESS = re.compile(r"(Unnamed: \d+|__index_level_\d+__)?")
@@ -34,7 +36,11 @@ class Columns(NamedTuple):
     linked_files: bool = False
 
     def features(
-        self, title, found: Sequence[str], label_key: str | None = None
+        self,
+        title,
+        found: Sequence[str],
+        label_key: str | None = None,
+        widths: Widths = MappingProxyType({}),
     ) -> Names:
         """Return the names of the features in the order to have.
 
@@ -42,6 +48,7 @@ class Columns(NamedTuple):
             title: name of the table, used in error messages.
             found: names of all its columns.
             label_key: name of the column of labels, if there is one.
+            widths: number of values in the lists of columns that hold some.
 
         Raises:
             ValueError: if a name is missing, unknown or ambiguous.
@@ -66,7 +73,10 @@ class Columns(NamedTuple):
                     "pandas, or separators at the ends of lines; remove it, or "
                     f"leave it out by drop={[called[place]]}."
                 )
-        names = checked_names(title, list(kept.values()))
+        features = (features_in(name, widths) for name in kept.values())
+        names = checked_names(
+            title, [name for some in features for name in some]
+        )
         if not names:
             raise ValueError(f"{title} has no column of features.")
         if self.names is not None:

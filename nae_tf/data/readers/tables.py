@@ -95,11 +95,12 @@ def open_rows(
     """
     suffix = "" if path == "-" else pathlib.Path(path).suffix.lower()
     if suffix in _COLUMNAR:
-        found, size, read, units = _COLUMNAR[suffix](path)
-        names = columns.features(path, found, label_key)
+        file = _COLUMNAR[suffix](path)
+        names = columns.features(path, file.names, label_key, file.widths)
         wanted = [*names, *([] if label_key is None else [label_key])]
-        units = known_units({name: units.get(name) for name in names})
-        return Table(names, size, _columnar(read(wanted, start), start), units)
+        units = known_units({name: file.units.get(name) for name in names})
+        pieces = _columnar(file.read(wanted, start), start)
+        return Table(names, file.size, pieces, units)
     names, pieces = _open_text(path, label_key, columns)
     return Table(names, None, _behind(start, pieces))
 
