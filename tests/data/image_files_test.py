@@ -214,6 +214,21 @@ def test_a_camera_of_12_bits_has_its_own_white():
             call(encoded(GRAY, "PNG"), (5, 7, 1), 4_095)
 
 
+@pytest.mark.parametrize("white", [15, 4_095])
+@pytest.mark.parametrize("mark", [b"P2", b"P5"])
+def test_levels_stand_in_the_file_if_white_is_given(white, mark):
+    """Dark ones, too, of which a larger white would not be noticed."""
+    levels = DEEP % ((white + 1) // 16)
+    stored = levels.astype("u1" if white < 256 else ">u2").tobytes()
+    if mark == b"P2":
+        stored = " ".join(map(str, levels.ravel().tolist())).encode()
+    data = mark + b" 7 5 %d\n" % white + stored
+    expected = levels[..., None] / white
+    np.testing.assert_allclose(as_read(data), expected, atol=1e-5)
+    np.testing.assert_array_equal(read(data, None, white)[..., 0], levels)
+    np.testing.assert_allclose(as_read(data, white), expected, rtol=1e-6)
+
+
 def test_both_depths_of_a_picture_score_alike():
     deep = encoded(GRAY.astype(np.uint16) * 257, "PNG")
     np.testing.assert_array_equal(as_read(deep), as_read(encoded(GRAY, "PNG")))
@@ -352,6 +367,26 @@ ONLY_FROM_FILES = {
     "colours of 16 bits that Pillow cuts": (
         DEEP_COLORS_OF_PPM,
         "colours of 16 bits; save it as a 16-bit PNG",
+    ),
+    "levels of 8 bits above their white": (
+        b"P5 7 5 100\n" + GRAY.tobytes(),
+        f"levels up to {GRAY.max()}, above its own white of 100; write its tru",
+    ),
+    "levels of 16 bits above their white": (
+        b"P5 7 5 4095\n" + DEEP.astype(">u2").tobytes(),
+        f"levels up to {DEEP.max()}, above its own white of 4095",
+    ),
+    "colours above their white": (
+        b"P6 7 5 100\n" + COLOR.tobytes(),
+        f"levels up to {COLOR.max()}, above its own white of 100",
+    ),
+    "two images in text": (
+        b"P2 1 1 9\n# P2\n3\nP2 1 1 9\n4\n",
+        "several images",
+    ),
+    "levels in text above their white": (
+        b"P2 2 1 100\n99 101\n",
+        "too large for this mode: 101",
     ),
     "integers of 32 bits": (
         encoded(DEEP.astype(np.int32), "TIFF"),

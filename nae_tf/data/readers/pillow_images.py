@@ -55,8 +55,9 @@ def decode_by_pillow(
     """Decode a BMP, GIF, PGM, PPM, TIFF or WebP file of one image.
 
     Palettes are looked up, the orientation of EXIF is applied, colour profiles
-    are not. Levels of 12 bits are spread over 16 bits, unless `max_level` says
-    what white is.
+    are not. Levels of 12 bits of TIFF, and those of PGM and PPM with a white of
+    their own, are spread over 8 or 16 bits, unless `max_level` says what white
+    is.
 
     Args:
         encoded: contents of the file.
@@ -77,7 +78,7 @@ def decode_by_pillow(
             if fault is not None:
                 raise ValueError(f"{title} {fault}.")
             bits = _bits(image) if image.format == "TIFF" else 16
-            values = _values(image)
+            values = _values(image, max_level)
             _refuse_no_data(title, image, values)
     except Image.DecompressionBombError as error:
         raise ValueError(
@@ -154,7 +155,36 @@ def _fault(image, encoded, max_pixels):
         )
     if image.format == "PPM" and _goes_on(image, encoded):
         return "holds several images; save each as a file of its own"
-    return None
+    return _bright_fault(image, encoded)
+
+
+def _own_white(image) -> int | None:
+    """Return the white of a PGM or PPM file, if Pillow scales by it."""
+    if image.format != "PPM" or image.mode == "F":
+        return None
+    arguments = image.tile[0].args
+    return arguments[1] if isinstance(arguments, tuple) else None
+
+
+def _bright_fault(image, encoded):
+    """Return that levels are above a file's own white, or None.
+
+    Pillow refuses those that are written as text, and cuts the others.
+    """
+    white = _own_white(image)
+    if white is None or encoded[:2] not in _NETPBM:
+        return None
+    dtype = np.dtype("u1" if white < 256 else ">u2")
+    start = image.tile[0].offset
+    count = image.width * image.height * len(image.getbands())
+    count = min(count, (len(encoded) - start) // dtype.itemsize)
+    highest = np.frombuffer(encoded, dtype, count, start).max(initial=0)
+    if highest <= white:
+        return None
+    return (
+        f"has levels up to {highest}, above its own white of {white}; write "
+        "its true white, as the number behind width and height"
+    )
 
 
 def _tiff_fault(image):
@@ -191,22 +221,24 @@ def _tiff_fault(image):
 
 def _goes_on(image, encoded):
     """Return whether another image follows in a file of Netpbm's formats."""
+    if image.mode == "F":
+        return False
+    if encoded[:2] not in _NETPBM:
+        # Numbers in text have no fixed length; letters are in comments alone.
+        return b"P" in re.sub(rb"#[^\r\n]*", b"", encoded[2:])
     row = image.width * len(image.getbands())
     if image.mode == "1":
         row = -(-row // 8)
     if image.mode == "I":
         row *= 2
-    # Numbers that are written as text have no fixed length.
-    is_binary = encoded[:2] in _NETPBM
-    end = image.tile[0].offset + row * image.height if is_binary else None
-    return is_binary and encoded[end:].lstrip()[:2] in _NETPBM
+    end = image.tile[0].offset + row * image.height
+    return encoded[end:].lstrip()[:2] in _NETPBM
 
 
 def _is_cut(image):
     """Return whether more bits are stored than the 8 that Pillow decodes."""
-    if image.format == "PPM" and image.tile:
-        arguments = image.tile[0].args
-        return isinstance(arguments, tuple) and arguments[1] > 255
+    if image.format == "PPM":
+        return (_own_white(image) or 0) > 255
     return _bits(image) > 8
 
 
@@ -226,13 +258,14 @@ def _has_gray_palette(image):
     return bool((colors == colors[:, :1]).all())
 
 
-def _values(image):
+def _values(image, max_level):
     if image.mode == "F":
         return np.asarray(ImageOps.exif_transpose(image))
     is_deep = image.mode.startswith("I")
     # Pillow takes care of it in images of 8 bits.
     is_negative = is_deep and _tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO
     white = 2 ** _bits(image) - 1
+    own_white = None if max_level is None else _own_white(image)
     image = ImageOps.exif_transpose(image)
     if "transparency" in image.info:
         image = image.convert("RGBA")
@@ -241,4 +274,8 @@ def _values(image):
     elif image.mode in _CONVERTED:
         image = image.convert(_CONVERTED[image.mode])
     values = np.asarray(image, np.uint16 if is_deep else None)
+    if own_white is not None:
+        # As they stand in the file, which Pillow has scaled.
+        scaled = values * (own_white / np.iinfo(values.dtype).max)
+        return np.round(scaled).astype(values.dtype)
     return white - values if is_negative else values
