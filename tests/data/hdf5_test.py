@@ -3,7 +3,13 @@
 import h5py
 import numpy as np
 import pytest
-from science_files import read, write_hdf5, write_matlab, write_pandas_fixed
+from science_files import (
+    read,
+    refused,
+    write_hdf5,
+    write_matlab,
+    write_pandas_fixed,
+)
 
 from nae_tf.data.readers import hdf5
 from nae_tf.data.readers.arrays import read_array
@@ -272,6 +278,41 @@ def test_labels_by_name_in_an_anndata_file(tmp_path):
         np.testing.assert_array_equal(found.values, X)
         assert found.names == ("g1", "g2")
         assert found.labels.tolist() == ["T", "B", "T"]
+
+
+def nullable(file, name, texts, mask):
+    """Texts as anndata writes those of which some may be missing."""
+    file[f"{name}/values"] = texts
+    file[f"{name}/mask"] = np.array(mask)
+    file[name].attrs["encoding-type"] = "nullable-string-array"
+
+
+def test_names_of_an_anndata_file_are_those_of_its_array(tmp_path):
+    def build(file):
+        file.attrs["encoding-type"] = "anndata"
+        for name in ("X", "layers/counts", "raw/X", "obsm/X_pca"):
+            file[name] = X
+        nullable(file, "var/gene", ["g1", "g2"], [False, False])
+        file["raw/var/gene"] = ["g2", "g1"]
+        file["var"].attrs["_index"] = file["raw/var"].attrs["_index"] = "gene"
+        nullable(file, "obs/cell", ["T", "", "B"], [False, True, False])
+        file["obs/kind/codes"] = np.array([0, 1, 0], np.int8)
+        nullable(file, "obs/kind/categories", ["u", "v"], [False, False])
+        file["obs/kind"].attrs["encoding-type"] = "categorical"
+
+    path = write(tmp_path / "a.h5ad", build)
+    for key, names in [
+        (None, ("g1", "g2")),
+        ("layers/counts", ("g1", "g2")),
+        ("raw/X", ("g2", "g1")),
+        # Two components are not the two genes.
+        ("obsm/X_pca", None),
+    ]:
+        assert read(path, key).names == names
+    found = read(path, names=("g2", "g1"))
+    np.testing.assert_array_equal(found.values, X[:, ::-1])
+    assert read(path, label_key="kind").labels.tolist() == ["u", "v", "u"]
+    refused("1 of 3 examples have no label, .* number 1 ", path, None, "cell")
 
 
 # What is refused.

@@ -26,6 +26,8 @@ from nae_tf.data.readers.hdf5_anndata import (
     feature_names,
     is_anndata,
     is_categorical,
+    is_nullable_text,
+    texts,
 )
 from nae_tf.data.readers.hdf5_layouts import refuse_other_layouts
 from nae_tf.data.readers.optional import library
@@ -128,7 +130,7 @@ def find_examples(
         table = _table(title, item, {inner, *columns.drop}, linked)
         if table is None:
             source = _array(title, item, linked)
-            names = feature_names(file) if is_anndata(file) else None
+            names = feature_names(file, key) if is_anndata(file) else None
             hdf5_beside.warn_of_masks(title, item)
             names = names or hdf5_beside.axis_names(item)
             if names is None and len(source.shape) == 2:
@@ -321,6 +323,8 @@ def read_labels(path, file, label_key: str, linked=False) -> np.ndarray:
         item = hdf5_pandas.series(title, item)
     if is_categorical(item):
         return categories(item)
+    if is_nullable_text(item):
+        return texts(item)
     if not hasattr(item, "dtype"):
         raise ValueError(f"{title} is a group; name an array of labels.")
     hdf5_links.check_written(title, item, linked)
