@@ -343,6 +343,21 @@ def test_a_missing_value_of_fits_is_a_stored_number(tmp_path):
     np.testing.assert_array_equal(values, [[10.0], [-39.5], [14.0]])
 
 
+def test_the_null_of_unsigned_integers_as_astropy_writes_it(tmp_path):
+    """By the standard it is a stored number; astropy writes the value."""
+    fits_module()
+    table = pytest.importorskip("astropy.table").Table()
+    values = np.array([40_000, 7, 40_002], "u2")
+    for mask in ([False, True, False], [False] * 3):
+        table["x"] = np.ma.masked_array(values, mask)
+        table["y"] = [1.5, 2.5, 3.5]
+        table.write(tmp_path / "a.fits", overwrite=True)
+        if any(mask):
+            refused("1 of 3 values of the column 'x' are", tmp_path / "a.fits")
+    found = read(tmp_path / "a.fits").values
+    np.testing.assert_array_equal(found[:, 0], values)
+
+
 def test_images_of_fits(tmp_path):
     fits = fits_module()
     image = X.astype(np.float32) / 8

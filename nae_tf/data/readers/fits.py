@@ -134,7 +134,11 @@ def _table(title, unit):
             texts = np.char.strip(stored[name])
             return texts == str(null).strip().encode()
         if null not in (None, ""):
-            return stored[name] == null
+            is_stored = stored[name] == null
+            if data[name].dtype.kind == "u" and stored[name].dtype.kind == "i":
+                # astropy writes the null of unsigned integers as they are read.
+                return is_stored | (data[name] == null)
+            return is_stored
         if columns[name].format.format == "L":
             return stored[name] == 0  # "T" and "F" are the truth values.
         return np.zeros(1, bool)
