@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 from science_files import read
 
 VALUES = np.random.default_rng(0).normal(size=(40, 3))
@@ -83,9 +84,14 @@ def written(path, write):
         (minc, r"range of its own for each slice \(MINC\); convert"),
         (tagged("yxt", IMAGES), r"axes \['y', 'x', 't'\], .*moveaxis\(x, 2, 0"),
         (labelled(VALUES.T, "feature", "Sample"), r"moveaxis\(x, 1, 0\)"),
+        (labelled(VALUES.T, "feature", "obs"), r"moveaxis\(x, 1, 0\)"),
+        (labelled(VALUES.T, "gene", "n_samples"), r"moveaxis\(x, 1, 0\)"),
         (with_coordinates(IMAGES, "lat", "lon", "time"), r"'time'\], but exam"),
     ],
-    ids=["Octave", "Loom", "MINC", "ilastik", "labels", "netCDF"],
+    ids=[
+        *("Octave", "Loom", "MINC", "ilastik", "labels", "obs", "n_samples"),
+        "netCDF",
+    ],
 )
 def test_another_layout_is_refused(tmp_path, write, message):
     key = written(tmp_path / "a.h5", write)
@@ -110,3 +116,37 @@ def test_names_of_axes_in_order_change_nothing(tmp_path, write, expected):
     key = written(tmp_path / "a.h5", write)
     found = read(tmp_path / "a.h5", key=key).values
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_axes_of_classic_netcdf_have_names_too(tmp_path):
+    path = tmp_path / "a.nc"
+    with scipy.io.netcdf_file(path, "w") as file:
+        for name, size in zip(
+            ("feature", "event"), VALUES.T.shape, strict=True
+        ):
+            file.createDimension(name, size)
+        file.createVariable("x", "d", ("feature", "event"))[:] = VALUES.T
+    with pytest.raises(ValueError, match=r"a\.nc.*\['feature', 'event'\], but"):
+        read(path)
+
+
+def test_a_variable_that_is_shorter_than_its_dimension(tmp_path):
+    """As netCDF stores it; its library answers fill values for the rest."""
+
+    def write(file):
+        file.create_dataset("event", (0,), maxshape=(None,))
+        file["event"].make_scale("event")
+        file["event"].attrs["_Netcdf4Dimid"] = 0
+        for name, values in (("x", VALUES[:5]), ("y", VALUES[:, :2])):
+            file[name] = values
+            file[name].dims[0].attach_scale(file["event"])
+
+    written(tmp_path / "a.nc", write)
+    size = len(VALUES)
+    message = (
+        f"'x': 5 of {size} places along its dimension 'event' were written"
+    )
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / "a.nc", key="x")
+    found = read(tmp_path / "a.nc", key="y").values
+    np.testing.assert_allclose(found, VALUES[:, :2], rtol=1e-6)

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 
 from nae_tf.data.readers.arrays import read_array
 from nae_tf.data.readers.columns import Columns
@@ -93,3 +94,85 @@ def test_names_in_other_files_are_not_looked_for(tmp_path):
         layout[:] = h5py.VirtualSource("other.h5", "jetFeatureNames", (3,))
         file.create_virtual_dataset("feature_names", layout)
     assert read_array(tmp_path / "a.h5", "x").names is None
+
+
+# --- Numbers of a netCDF coordinate, as wavelengths ---------------------------
+
+
+def write_netcdf_4(path, coordinate, **attributes):
+    with h5py.File(path, "w") as file:
+        file["x"] = VALUES
+        file["wavelength"] = coordinate
+        file["wavelength"].attrs.update(attributes)
+        file["wavelength"].make_scale("wavelength")
+        file["x"].dims[1].attach_scale(file["wavelength"])
+
+
+def write_netcdf_3(path, coordinate, **attributes):
+    with scipy.io.netcdf_file(path, "w") as file:
+        for name, size in (("sample", 20), ("wavelength", 3)):
+            file.createDimension(name, size)
+        file.createVariable("x", "f4", ("sample", "wavelength"))[:] = VALUES
+        kind = np.asarray(coordinate).dtype.char
+        found = file.createVariable("wavelength", kind, ("wavelength",))
+        found[:] = coordinate
+        for name, value in attributes.items():
+            setattr(found, name, value)
+
+
+netcdf_writers = pytest.mark.parametrize(
+    "write", [write_netcdf_4, write_netcdf_3]
+)
+
+
+@netcdf_writers
+@pytest.mark.parametrize(
+    ("coordinate", "names"),
+    [
+        (np.array([402.5, 401.1, 400.0]), ("402.5", "401.1", "400")),
+        (np.array([402.5, 401.1, 400], "f4"), ("402.5", "401.1", "400")),
+        (np.array([2020, 1990, 2000], "i4"), ("2020", "1990", "2000")),
+    ],
+)
+def test_a_coordinate_of_numbers_names_columns(
+    write, coordinate, names, tmp_path
+):
+    write(tmp_path / "a.nc", coordinate)
+    assert read_array(tmp_path / "a.nc").names == names
+    order = Columns(names=names[::-1])
+    read = read_array(tmp_path / "a.nc", columns=order)
+    np.testing.assert_array_equal(read.values, VALUES[:, ::-1])
+    other = Columns(names=(*names[:2], "3"))
+    with pytest.raises(ValueError, match=r"lacks the columns \['3'\]"):
+        read_array(tmp_path / "a.nc", columns=other)
+
+
+@netcdf_writers
+@pytest.mark.parametrize(
+    ("coordinate", "attributes"),
+    [
+        (np.arange(3.0), {}),
+        (np.arange(1, 4, dtype="i4"), {}),
+        (np.array([1.0, 1.0, 2.0]), {}),
+        (np.array([5.0, 7.0, 9.0]), {"units": "days since 2000-01-01"}),
+        (np.array([5, 7, 9], "i2"), {"scale_factor": 0.5}),
+    ],
+)
+def test_a_coordinate_that_says_nothing_of_columns(
+    write, coordinate, attributes, tmp_path
+):
+    write(tmp_path / "a.nc", coordinate, **attributes)
+    read = read_array(tmp_path / "a.nc")
+    assert read.names is None
+    np.testing.assert_array_equal(read.values, VALUES)
+
+
+def test_a_coordinate_of_characters_names_columns(tmp_path):
+    """As the library of netCDF stores text, with an axis of its own."""
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file["x"] = VALUES
+        letters = [[b"p", b"t", b"\0"], [b"e", b"t", b"a"], [b"m", b" ", b" "]]
+        file["feature"] = np.array(letters, "S1")
+        file["feature"].make_scale("feature")
+        file["x"].dims[1].attach_scale(file["feature"])
+    assert read_array(tmp_path / "a.nc").names == ("pt", "eta", "m")

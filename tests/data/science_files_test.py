@@ -192,6 +192,34 @@ def test_coordinates_of_classic_netcdf_name_columns(tmp_path):
     assert read(tmp_path / "a.nc").names == ("pt", "eta")
 
 
+def test_variables_of_classic_netcdf_are_columns(tmp_path):
+    """As pandas' to_xarray gives them, with an index that is no feature."""
+    with scipy.io.netcdf_file(tmp_path / "a.nc", "w") as file:
+        file.createDimension("index", 3)
+        file.createDimension("letters", 1)
+        file.createVariable("index", "i", ("index",))[:] = range(3)
+        for name, column in (("pt", X[:, 0]), ("eta", X[:, 1])):
+            variable = file.createVariable(name, "d", ("index",))
+            variable[:] = column
+            variable.units = f"{name}s"
+        packed = file.createVariable("mass", "h", ("index",))
+        packed[:] = [1, 2, 3]
+        packed.scale_factor = 0.5
+        kind = file.createVariable("kind", "c", ("index", "letters"))
+        kind[:] = [[b"u"], [b"v"], [b"u"]]
+        file.createVariable("run", "i", ())[...] = 7
+    path = tmp_path / "a.nc"
+    refused("set key to the one .* or to '/' if its arrays are", path)
+    refused(r"one length, received .*'run: 0'\]; choose", path, "/", "kind")
+    found = read(path, "/", "kind", ["run"], ("eta", "mass", "pt"))
+    expected = np.column_stack([X[:, 1], [0.5, 1, 1.5], X[:, 0]])
+    np.testing.assert_array_equal(found.values, expected)
+    assert found.labels.tolist() == ["u", "v", "u"]
+    assert found.units == {"pt": "pts", "eta": "etas"}
+    refused("has no 'q'", path, "/", "q")
+    refused(r"expected vectors .* shape \(\)", path, "run")
+
+
 def test_stores_of_zarr_are_no_images(tmp_path):
     (tmp_path / "a.zarr").mkdir()
     (tmp_path / "a.zarr" / "zarr.json").write_text("{}")

@@ -10,7 +10,9 @@ from nae_tf.data.readers.doubtful import mask_names, warn_of_mask
 from nae_tf.data.readers.names_beside import (
     LONGEST,
     is_list_of_columns,
+    names_of_coordinate,
     only_names,
+    texts_of,
 )
 
 
@@ -21,9 +23,16 @@ def axis_names(dataset) -> Names | None:
     if dataset.ndim != 2:
         return None
     for scale in dataset.dims[1].values():
-        is_text = h5py.check_string_dtype(scale.dtype) is not None
-        if is_text and scale.shape == dataset.shape[1:]:
+        if scale.is_virtual or scale.external:
+            continue
+        if scale.dtype == "S1" and scale.shape[:-1] == dataset.shape[1:]:
+            return tuple(texts_of(scale[...]).tolist())
+        if scale.shape != dataset.shape[1:]:
+            continue
+        if h5py.check_string_dtype(scale.dtype) is not None:
             return tuple(scale.asstr()[...].tolist())
+        if names := names_of_coordinate(scale[...], dict(scale.attrs)):
+            return names
     return None
 
 

@@ -8,23 +8,8 @@ import contextlib
 
 import numpy as np
 
-from nae_tf.base.feature_names import listed
 from nae_tf.base.json_text import parse_json
-
-# Names of axes along which examples are counted.
-_COUNTED = frozenset(
-    name + plural
-    for name in ("sample", "event", "observation", "example", "trial", "frame")
-    for plural in ("", "s")
-)
-_TIME = frozenset(["t", "time"])
-_IN_SPACE = frozenset(
-    [
-        *("x", "y", "z", "c", "channel", "channels"),
-        *("lat", "lon", "latitude", "longitude"),
-        *("height", "width", "row", "rows", "column", "columns"),
-    ]
-)
+from nae_tf.data.readers.axes import refuse_other_axes
 
 
 def refuse_other_layouts(title, dataset):
@@ -36,8 +21,8 @@ def refuse_other_layouts(title, dataset):
 
     Raises:
         ValueError: if it is one of Octave, Loom or MINC, an image of colours,
-            or if its axes have names and examples are not counted along the
-            first.
+            if its axes have names and examples are not counted along the
+            first, or if it is shorter than its dimensions of netCDF.
     """
     group = dataset.parent
     if "OCTAVE_NEW_FORMAT" in group.attrs:
@@ -68,24 +53,39 @@ def refuse_other_layouts(title, dataset):
             f"{title} is an image of colours (HDF5 Image), whose first axis "
             "counts no images; store images as [number, height, width, 3]."
         )
-    names = _axes(dataset)
-    place = _place_of_examples([name.lower() for name in names])
-    if place:
-        raise ValueError(
-            f"{title} has the axes {listed(names)}, but examples are counted "
-            f"along the first one; store np.moveaxis(x, {place}, 0)."
-        )
+    refuse_other_axes(title, _axes(dataset))
+    _refuse_short(title, dataset)
 
 
-def _place_of_examples(names) -> int:
-    """Return along which axis examples are counted, as far as names tell."""
-    if not names or names[0] in _COUNTED | _TIME:
+def _refuse_short(title, dataset):
+    """Refuse a variable of netCDF whose end was never written.
+
+    A dimension without a limit is as long as its longest variable. The others
+    are stored as far as they were written.
+    """
+    for size, axis in zip(dataset.shape or (), dataset.dims, strict=False):
+        for scale in axis.values():
+            length = _length_of_dimension(scale)
+            if length > size:
+                raise ValueError(
+                    f"{title}: {size} of {length} places along its dimension "
+                    f"{_name(scale)!r} were written, the others are missing; "
+                    "write them, or cut the other variables there."
+                )
+
+
+def _length_of_dimension(scale):
+    if "_Netcdf4Dimid" not in scale.attrs:
         return 0
-    wanted = _COUNTED
-    # A row of (station, time) may be an example; one of (y, x, time) is none.
-    if len(names) > 2 and names[0] in _IN_SPACE:
-        wanted = _COUNTED | _TIME
-    return next((i for i, name in enumerate(names) if name in wanted), 0)
+    lengths = list(scale.shape[:1])
+    for reference, axis in scale.attrs.get("REFERENCE_LIST", ()):
+        with contextlib.suppress(IndexError, KeyError, ValueError):
+            lengths.append(scale.file[reference].shape[axis])
+    return max(lengths, default=0)
+
+
+def _name(scale):
+    return str(scale.name).rpartition("/")[2]
 
 
 def _axes(dataset) -> list[str]:
@@ -95,7 +95,7 @@ def _axes(dataset) -> list[str]:
         return [str(tag["key"]) for tag in tags]
     names = []
     for axis in dataset.dims:
-        scales = [str(scale.name).rpartition("/")[2] for scale in axis.values()]
+        scales = [_name(scale) for scale in axis.values()]
         names.append(axis.label or next(iter(scales), ""))
     return names
 

@@ -2,15 +2,18 @@
 
 HDF5 and .npz files have no place for them. Writers put them into an attribute
 of the array, or into an array of its group: columns, feature_names,
-jetFeatureNames.
+jetFeatureNames. netCDF has a coordinate for each axis: texts, or numbers such
+as wavelengths.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
 from nae_tf.base.feature_names import Names
+from nae_tf.data.readers.packing import is_date, packing_of
 
 # Letters of a name, in lower case: names of classes or of rows are no names of
 # columns, however many there are.
@@ -56,3 +59,48 @@ def _texts(values, width) -> Names | None:
         return None
     # Fewer texts than columns, as "" for some, would be no names.
     return tuple(texts) if len({*texts, ""}) == width + 1 else None
+
+
+def texts_of(characters: np.ndarray) -> np.ndarray:
+    """Return the texts of rows of characters, as netCDF stores text.
+
+    Args:
+        characters: bytes of one character each, [texts, length].
+    """
+    rows = np.atleast_2d(characters)
+    return np.array([b"".join(row).decode().strip("\0 ") for row in rows])
+
+
+def names_of_coordinate(
+    values: np.ndarray, attributes: Mapping = MappingProxyType({})
+) -> Names | None:
+    """Return the names of columns by the numbers of their coordinate.
+
+    Args:
+        values: numbers [columns].
+        attributes: attributes of the coordinate by name.
+
+    Returns:
+        The numbers to six digits, so that both precisions of floats have the
+        same; None for those that count the columns, repeat, are packed or
+        dates.
+
+    Example:
+        >>> import numpy as np
+        >>> from nae_tf.data.readers.names_beside import names_of_coordinate
+        >>> names_of_coordinate(np.array([400.0, 402.5]))
+        ('400', '402.5')
+    """
+    if values.dtype.kind not in "iuf" or is_date(attributes):
+        return None
+    packing = packing_of(values.dtype, attributes)
+    if packing is not None and packing.scale is not None:
+        return None
+    places = np.arange(len(values))
+    if any(np.array_equal(values, places + start) for start in (0, 1)):
+        return None
+    texts = [
+        f"{value:.6g}" if values.dtype.kind == "f" else str(value)
+        for value in values.tolist()
+    ]
+    return tuple(texts) if len(set(texts)) == len(texts) else None

@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from nae_tf.base.feature_names import listed
+from nae_tf.data.readers.axes import refuse_other_axes
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.memory import check_memory
+from nae_tf.data.readers.names_beside import names_of_coordinate, texts_of
 from nae_tf.data.readers.packing import check_attributes, packing_of
-from nae_tf.data.readers.tabular import only_array
+from nae_tf.data.readers.tabular import Fields, joined, only_array
 from nae_tf.data.readers.units import known_units, unit_of
 
 SIGNATURE = b"CDF"
@@ -18,16 +21,17 @@ def read(path, key, label_key, columns: Columns) -> Contents:
     Args:
         path: the file.
         key: name of the variable; not needed if there is no other one but the
-            labels and the coordinates of dimensions.
+            labels and the coordinates of dimensions. "/" if all others are
+            columns.
         label_key: name of the variable of labels.
-        columns: must drop nothing, because variables have no columns.
+        columns: which variables are features; of one alone, none is dropped.
 
     Raises:
         ValueError: if there is no such variable, or if values are missing.
     """
     import scipy.io
 
-    if columns.drop:
+    if columns.drop and key != "/":
         raise ValueError(f"{path} has no columns that could be dropped.")
     with path.open("rb") as file:
         if file.read(4) == SIGNATURE + b"\5":
@@ -40,14 +44,20 @@ def read(path, key, label_key, columns: Columns) -> Contents:
     try:
         with scipy.io.netcdf_file(path, mmap=False) as file:
             arrays = file.variables
+            examples = set(arrays) - set(file.dimensions) or set(arrays)
             if key is None:
-                examples = set(arrays) - set(file.dimensions) or set(arrays)
-                key = only_array(path, examples, label_key)
-            check_names(path, arrays, key, label_key)
-            values = _values(f"{path}, {key!r}", arrays[key])
+                hint = ", or to '/' if its arrays are columns"
+                key = only_array(path, examples, label_key, hint)
+            check_names(path, arrays, label_key)
             labels = None
             if label_key is not None:
                 labels = _labels(np.array(arrays[label_key].data))
+            if key == "/":
+                table = _table(path, arrays, examples, label_key, columns.drop)
+                source = joined(path, table, label_key, columns)
+                return source.contents(path, labels)
+            check_names(path, arrays, key)
+            values = _values(f"{path}, {key!r}", arrays[key])
             names = _names(arrays, arrays[key])
             units = {"": unit_of(vars(arrays[key])["_attributes"])}
             if names is not None:
@@ -62,20 +72,62 @@ def read(path, key, label_key, columns: Columns) -> Contents:
         ) from error
 
 
+def _table(path, arrays, names, label_key, drop) -> Fields:
+    """Take variables of one length as columns."""
+    left_out = {label_key, *drop}
+    variables = {
+        name: variable
+        for name, variable in arrays.items()
+        if name in names and name not in left_out
+    }
+    lengths = {name: item.shape[:1] for name, item in variables.items()}
+    if len(set(lengths.values())) != 1 or () in lengths.values():
+        given = [f"{name}: {sum(length)}" for name, length in lengths.items()]
+        raise ValueError(
+            f"{path}: expected arrays of one length, received {listed(given)}; "
+            "choose one of them as key, or name those that are no columns in "
+            "drop."
+        )
+    kept = {
+        name: _values(f"{path}, {name!r}", variable)
+        for name, variable in variables.items()
+    }
+    types = {
+        name: np.dtype((values.dtype, values.shape[1:]))
+        for name, values in kept.items()
+    }
+    others = dict.fromkeys(left_out & set(arrays), np.dtype("V1"))
+    units = {n: unit_of(vars(arrays[n])["_attributes"]) for n in kept}
+
+    def read_columns(some, start, stop):
+        return {name: kept[name][start:stop] for name in some}
+
+    [size] = set(lengths.values())
+    return Fields(size[0], types | others, read_columns, known_units(units))
+
+
 def _names(arrays, variable):
     """Names of the columns by the coordinate of their dimension, or None."""
     if len(variable.dimensions) != 2:
         return None
     coordinate = arrays.get(variable.dimensions[1])
-    if coordinate is None or coordinate.data.dtype.kind != "S":
+    if coordinate is None or coordinate.data.shape[:1] != variable.shape[1:]:
         return None
-    return tuple(_labels(np.array(coordinate.data)).tolist())
+    values = np.array(coordinate.data)
+    if values.dtype.kind == "S":
+        return tuple(texts_of(values).tolist())
+    if values.ndim != 1:
+        return None
+    return names_of_coordinate(values, vars(coordinate)["_attributes"])
 
 
 def _values(title, variable):
     stored = np.array(variable.data)
+    if not stored.shape:  # Whoever takes examples says what is wrong.
+        return stored
     attributes = vars(variable)["_attributes"]
     check_attributes(title, stored.dtype, attributes)
+    refuse_other_axes(title, variable.dimensions)
     packing = packing_of(stored.dtype, attributes, _unwritten(stored.dtype))
     return stored if packing is None else packing.unpack(title, stored)
 
@@ -87,10 +139,7 @@ def _unwritten(dtype):
 
 def _labels(values):
     """Numbers, or rows of characters."""
-    if values.dtype.kind != "S":
-        return values
-    rows = np.atleast_2d(values)
-    return np.array([b"".join(row).decode().strip("\0 ") for row in rows])
+    return texts_of(values) if values.dtype.kind == "S" else values
 
 
 _FILLS = {

@@ -162,11 +162,11 @@ def check_attributes(title, dtype: np.dtype, attributes: Mapping[str, Any]):
             f"{title} holds codes of categories; leave it out, or store "
             "numbers in their place."
         )
-    unit = str(_text(plain.get("units", "")))
-    if _SINCE.match(unit.strip()):
+    if is_date(attributes):
+        unit = str(_text(plain["units"])).strip()
         raise ValueError(
-            f"{title} holds dates ({unit.strip()}); leave it out, or store "
-            "numbers in its place."
+            f"{title} holds dates ({unit}); leave it out, or store numbers in "
+            "its place."
         )
     if b"IMAGE_INDEXED" in np.ravel(plain.get("imagesubclass", ())):
         raise ValueError(
@@ -203,6 +203,16 @@ def check_attributes(title, dtype: np.dtype, attributes: Mapping[str, Any]):
     packing = packing_of(dtype, attributes)
     if dtype.kind in "iu" and (packing is None or packing.scale is None):
         _check_lone_numbers(title, plain, _PACKS)
+
+
+def is_date(attributes: Mapping[str, Any]) -> bool:
+    """Return whether numbers count from a date, as days since 2000-01-01.
+
+    Args:
+        attributes: attributes of the array by name.
+    """
+    unit = str(_text(_plain(attributes).get("units", "")))
+    return _SINCE.match(unit.strip()) is not None
 
 
 def warn_of_group(title, dtype: np.dtype, attributes: Mapping[str, Any]):
