@@ -223,6 +223,11 @@ def test_points_between_thousands(tmp_path):
     np.testing.assert_array_equal(
         read(path).values, np.float32([[1.234, 2], [567.5, 4]])
     )
+    # Far behind the lines that are looked at first.
+    path.write_text("a;b\n" + "1;2.5\n" * 20_000 + "1.234;2.5\n5;2.5\n")
+    refused("'1.234' beside whole numbers may be thousands", path)
+    path.write_text("a;b\n" + "1;2.5\n" * 20_000 + "1.234;2.5\n5.5;2.5\n")
+    assert read(path).values[20_000, 0] == np.float32(1.234)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from nae_tf.data.readers.dialects import (
     SEPARATORS,
     Dialect,
     decimal_point_of,
+    refuse_late_points,
     refuse_points_of_thousands,
     separator_of,
 )
@@ -227,6 +228,8 @@ def _read(title, blocks, names, dialect, integers, features, label=None):
                 f"{title}: column {names[lost]!r} holds integers of 2**53 or "
                 "more, which floats cannot tell apart; leave it out by drop."
             )
+        if dialect.separator != ",":
+            refuse_late_points(title, table, integers, features, rows)
         place = functools.partial(_line_of, title, lines, dialect, is_single)
         yield table.rename_columns([names[index] for index in wanted]), place
 

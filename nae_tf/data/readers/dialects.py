@@ -1,8 +1,10 @@
 """How numbers are written into lines: separators, decimal points, thousands."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 SEPARATORS = ("\t", ";", "|")
 COMMA_NUMBER = re.compile(r"\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*")
@@ -92,14 +94,43 @@ def refuse_points_of_thousands(title, separator: str, rows: Rows):
     width = len(rows[0][1])
     whole = [row for _, row in rows[1:] if len(row) == width]
     for column in zip(*whole, strict=True):
-        with_points = [text for text in column if "." in text]
-        if (
-            with_points
-            and all(map(_POINTS.fullmatch, with_points))
-            and any(map(_BELOW_THOUSAND.fullmatch, column))
-        ):
-            raise ValueError(
-                f"{title}: {with_points[0]!r} beside whole numbers may be "
-                "thousands or a fraction; write numbers without points between "
-                "thousands, and fractions in all lines alike, as 1.0."
-            )
+        if any(map(_BELOW_THOUSAND.fullmatch, column)):
+            _refuse_points(title, column)
+
+
+def refuse_late_points(
+    title,
+    table,
+    integers: Collection[int],
+    features: Iterable[int],
+    rows: Callable[[], Iterable[tuple[int, Sequence[str]]]],
+):
+    """Refuse 1.234 in a column that has begun with whole numbers alone.
+
+    Args:
+        title: name of the table, used in error messages.
+        table: `pyarrow.Table` of floats of later rows, whose columns are named
+            by their positions.
+        integers: positions of columns that have begun with integers alone.
+        features: positions of the columns to look at.
+        rows: function that returns the lines and fields of the same rows.
+
+    Raises:
+        ValueError: if all fractions of such a column may be thousands.
+    """
+    for index in filter(integers.__contains__, features):
+        values = table.column(str(index)).to_numpy()
+        with np.errstate(invalid="ignore"):
+            has_fractions = (values % 1 > 0).any()
+        if has_fractions:
+            _refuse_points(title, [row[index] for _, row in rows()])
+
+
+def _refuse_points(title, column):
+    with_points = [text for text in column if "." in text]
+    if with_points and all(map(_POINTS.fullmatch, with_points)):
+        raise ValueError(
+            f"{title}: {with_points[0]!r} beside whole numbers may be "
+            "thousands or a fraction; write numbers without points between "
+            "thousands, and fractions in all lines alike, as 1.0."
+        )
