@@ -347,6 +347,18 @@ def test_both_decoders_refuse_what_has_no_one_reading(name):
         served(data, (5, 7, 3))
 
 
+def palette_of_8_bits():
+    """As some programs write it, with levels that TIFF has 257-fold."""
+    image = Image.fromarray(GRAY).convert("P")
+    data = encoded(image, "TIFF")
+    with Image.open(io.BytesIO(data)) as stored:
+        levels = stored.tag_v2[320]
+    right = struct.pack(f"<{len(levels)}H", *levels)
+    wrong = struct.pack(f"<{len(levels)}H", *(x >> 8 for x in levels))
+    assert right in data
+    return data.replace(right, wrong)
+
+
 DEEP_COLORS_OF_PPM = b"P6 1 1 65535\n" + bytes(6)
 ONLY_FROM_FILES = {
     "two pages": (
@@ -395,6 +407,10 @@ ONLY_FROM_FILES = {
     "inks": (
         encoded(Image.fromarray(COLOR).convert("CMYK"), "TIFF"),
         "Pillow calls CMYK; convert it",
+    ),
+    "a palette of 8 bits in TIFF": (
+        palette_of_8_bits(),
+        "palette of levels up to 255 of 65535, as if they were of 8 bits",
     ),
     "half a TIFF": (encoded(GRAY, "TIFF")[:60], "is damaged"),
     "floats beyond 1": (

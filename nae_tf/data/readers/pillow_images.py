@@ -36,6 +36,7 @@ _NETPBM = (b"P4", b"P5", b"P6")
 # Tags of TIFF.
 _SUBFILE_TYPE, _BITS, _PHOTOMETRIC, _DESCRIPTION = 254, 258, 262, 270
 _NUM_BANDS, _PREDICTOR, _SAMPLE_FORMAT, _DEPTH = 277, 317, 339, 32997
+_PALETTE = 320
 _METADATA, _NO_DATA = 42112, 42113
 _WHITE_IS_ZERO, _SIGNED, _OF_FLOATS = 0, 2, 3
 # One page that stands for many, as ImageJ and tifffile write large stacks.
@@ -202,6 +203,13 @@ def _tiff_fault(image):
         return (
             f"has {num_bands} bands, of which some are neither colours nor "
             "transparency; save grey or RGB alone"
+        )
+    brightest = max(_tag(image, _PALETTE, (0,)))
+    if image.mode in ("P", "PA") and 0 < brightest < 256:
+        # TIFF has 16 bits there, of which Pillow takes the upper 8.
+        return (
+            f"has a palette of levels up to {brightest} of 65535, as if they "
+            "were of 8 bits; save it as grey or RGB"
         )
     if image.mode == "F":
         if _tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO:
