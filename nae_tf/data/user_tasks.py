@@ -9,7 +9,10 @@ import numpy as np
 from nae_tf.base.setting_checks import shown
 from nae_tf.data import synthetic, task
 from nae_tf.data.image_arrays import ImageShape
-from nae_tf.data.readers.doubtful import warn_of_transposed
+from nae_tf.data.readers.doubtful import (
+    warn_of_one_named,
+    warn_of_transposed,
+)
 from nae_tf.data.readers.paths import (
     Paths,
     read_files,
@@ -119,6 +122,7 @@ def user_data(
             linked_files=linked_files,
         )
         if like is not None:
+            warn_of_one_named(files.title, files.names, like.title, like.names)
             refuse_other_units(
                 files.title, files.units, like.units, f"that of {like.title}"
             )

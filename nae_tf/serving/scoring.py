@@ -46,6 +46,11 @@ def stream_in_order(
             f"note: {title} does not name its features; they are taken as "
             f"{listed(schema.titles)}, in this order."
         )
+    if stream.names and schema.names is None:
+        note(
+            "note: the model knows no names of features; the columns of "
+            f"{title} are taken in their order, {listed(stream.names)}."
+        )
     schema.check_units(title, stream.units)
     order = schema.order(title, stream.names)
     if order is None:

@@ -10,9 +10,11 @@ from pyarrow import parquet
 from science_files import read, write_hdf5
 
 from nae_tf.base.lost_digits import Spread, spread_of
-from nae_tf.data import user_data
+from nae_tf.data import Schema, read_files, user_data
+from nae_tf.data.readers.batches import ExampleStream
 from nae_tf.data.readers.codes import CodesInParts
 from nae_tf.data.readers.stream import open_stream
+from nae_tf.serving.scoring import stream_in_order
 
 RNG = np.random.default_rng(0)
 HEIGHTS = RNG.normal(1.7, 0.1, (60, 2))
@@ -271,6 +273,38 @@ def test_vectors_that_may_be_columns(tmp_path):
 
 
 # --- Rows ---------------------------------------------------------------------
+
+
+def test_names_that_one_of_two_files_has(tmp_path):
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    np.save(tmp_path / "a.npy", values)
+    frame = pandas.DataFrame(values, columns=["x", "y"])
+    frame.to_csv(tmp_path / "b.csv", index=False)
+    unnamed, named = str(tmp_path / "a.npy"), str(tmp_path / "b.csv")
+    message = r"b\.csv names its features and .*a\.npy does not; those of both"
+    with pytest.warns(match=message):
+        user_data(unnamed, {"bad": named})
+    with pytest.warns(match=message):
+        read_files([unnamed, named])
+    with pytest.warns(match=message):
+        read_files([named, unnamed])
+    message = r"a\.npy does not name its features; .*as \['x', 'y'\], in this"
+    with pytest.warns(match=message):
+        user_data(named, {"bad": unnamed})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame.to_parquet(tmp_path / "c.parquet")
+        user_data(named, {"bad": str(tmp_path / "c.parquet")})
+
+
+def test_names_that_the_model_does_not_know():
+    stream = ExampleStream(1, iter(()), ("x", "y"))
+    notes = []
+    stream_in_order(Schema((2,)), "b.csv", stream, notes.append)
+    assert notes == [
+        "note: the model knows no names of features; the columns of b.csv are "
+        "taken in their order, ['x', 'y']."
+    ]
 
 
 @pytest.mark.parametrize("start", [0, 1])

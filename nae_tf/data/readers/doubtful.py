@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nae_tf.base.feature_names import Names, more, named
+from nae_tf.base.feature_names import Names, listed, more, named
 
 # Rows that tell a counter, and a row of totals, from a coincidence.
 _COUNTED, _SUMMED = 20, 4
@@ -92,6 +92,43 @@ def warn_of_transposed(title, shape: tuple[int, ...], names: Names | None):
             "transpose.",
             stacklevel=2,
         )
+
+
+def warn_of_no_names(title, expected: Names):
+    """Warn of vectors whose features have no names, although others have.
+
+    Args:
+        title: name of the vectors.
+        expected: names of the features of others.
+    """
+    warnings.warn(
+        f"{title} does not name its features; they are taken as "
+        f"{listed(expected)}, in this order.",
+        stacklevel=2,
+    )
+
+
+def warn_of_one_named(
+    title, names: Names | None, other_title, other_names: Names | None
+):
+    """Warn of vectors of two places, of which one alone names its features.
+
+    Args:
+        title: name of one place.
+        names: names of its features, or None.
+        other_title: name of the other.
+        other_names: names of its features, or None.
+    """
+    if (names is None) == (other_names is None):
+        return
+    named, unnamed = title, other_title
+    if names is None:
+        named, unnamed = unnamed, named
+    warnings.warn(
+        f"{named} names its features and {unnamed} does not; those of both "
+        "are taken in their order.",
+        stacklevel=2,
+    )
 
 
 def warn_of_writing(

@@ -18,6 +18,7 @@ from nae_tf.data.image_arrays import ImageShape
 from nae_tf.data.readers.arrays import read_array
 from nae_tf.data.readers.checks import num_levels
 from nae_tf.data.readers.columns import Columns
+from nae_tf.data.readers.doubtful import warn_of_no_names, warn_of_one_named
 from nae_tf.data.readers.images import list_images, read_images, stream_images
 from nae_tf.data.readers.units import Units, refuse_other_units
 from nae_tf.data.shared_memory import aligned_array, as_tensor
@@ -268,11 +269,15 @@ def _from_folders(title, folders, image_shape, max_level):
 
 def _from_arrays(title, paths, read, names, max_level):
     contents = []
+    expected = names
     for path in paths:
         contents.append(read(path, names))
         names = names or contents[-1].names
+    if expected is not None and contents[0].names is None:
+        warn_of_no_names(paths[0], expected)
     units: dict[str, str] = {}
     for path, part in zip(paths, contents, strict=True):
+        warn_of_one_named(path, part.names, paths[0], contents[0].names)
         refuse_other_units(path, part.units, units, f"that of {paths[0]}")
         units = {**part.units, **units}
     arrays = [part.values for part in contents]
