@@ -70,6 +70,18 @@ def test_a_named_column_is_a_label_or_left_out(kind, tmp_path):
     np.testing.assert_allclose(read.labels.astype(float), VALUES[:, 2])
 
 
+def test_names_that_are_objects_are_said_to_be_left_out(tmp_path):
+    names = np.array(NAMES, object)  # As DataFrame.columns.values are.
+    np.savez(tmp_path / "a.npz", x=VALUES, columns=names)
+    message = (
+        r"a\.npz: 'columns' looks like names .*objects.*columns\.astype\(s"
+    )
+    with pytest.warns(match=message):
+        assert read_array(tmp_path / "a.npz", "x").names is None
+    with pytest.warns(match=message):
+        open_stream(str(tmp_path / "a.npz"), (3,), 8, key="x")
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize(
     "names", [("a", "b"), ("a", "a", "b"), ("a", "", "b"), (1.0, 2.0, 3.0)]
@@ -176,3 +188,30 @@ def test_a_coordinate_of_characters_names_columns(tmp_path):
         file["feature"].make_scale("feature")
         file["x"].dims[1].attach_scale(file["feature"])
     assert read_array(tmp_path / "a.nc").names == ("pt", "eta", "m")
+
+
+def test_an_auxiliary_coordinate_of_texts_names_columns(tmp_path):
+    """As xarray writes one beside the index of an axis."""
+    texts = {"gene": list(NAMES), "row": [str(i) for i in range(20)]}
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file["x"] = VALUES
+        file["x"].attrs["coordinates"] = "row gene depth"
+        for name, values in texts.items():
+            file[name] = values
+        file["depth"] = np.arange(3.0)
+    with scipy.io.netcdf_file(tmp_path / "b.nc", "w") as file:
+        for name, size in (("sample", 20), ("feature", 3), ("letters", 4)):
+            file.createDimension(name, size)
+        x = file.createVariable("x", "f4", ("sample", "feature"))
+        x[:] = VALUES
+        x.coordinates = "row gene"
+        for name, axis in (("gene", "feature"), ("row", "sample")):
+            found = file.createVariable(name, "c", (axis, "letters"))
+            found[:] = [list(text.ljust(4, "\0")) for text in texts[name]]
+    for name in ("a.nc", "b.nc"):
+        assert read_array(tmp_path / name, "x").names == NAMES
+    with h5py.File(tmp_path / "c.nc", "w") as file:
+        file["x"] = VALUES[:3]  # Rows may be what the texts name.
+        file["x"].attrs["coordinates"] = "gene"
+        file["gene"] = list(NAMES)
+    assert read_array(tmp_path / "c.nc", "x").names is None

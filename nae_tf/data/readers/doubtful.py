@@ -94,6 +94,22 @@ def warn_of_transposed(title, shape: tuple[int, ...], names: Names | None):
         )
 
 
+def warn_of_pickled_names(title, member: str):
+    """Warn of names of columns that are stored as Python objects.
+
+    Args:
+        title: name of the file.
+        member: name of the array of names in it.
+    """
+    name = member.removesuffix(".npy")
+    warnings.warn(
+        f"{title}: {name!r} looks like names of columns, but holds Python "
+        "objects, which are not unpickled; columns are taken in their order. "
+        f"Save {name}.astype(str).",
+        stacklevel=2,
+    )
+
+
 def warn_of_no_names(title, expected: Names):
     """Warn of vectors whose features have no names, although others have.
 

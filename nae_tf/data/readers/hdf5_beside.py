@@ -9,6 +9,7 @@ from nae_tf.base.feature_names import Names
 from nae_tf.data.readers.doubtful import mask_names, warn_of_mask
 from nae_tf.data.readers.names_beside import (
     LONGEST,
+    auxiliary_coordinates,
     is_list_of_columns,
     names_of_coordinate,
     only_names,
@@ -50,18 +51,27 @@ def names_beside(dataset, width: int) -> Names | None:
         with contextlib.suppress(OSError, TypeError, ValueError):
             lists.append(dataset.attrs[name])
     group = dataset.parent
-    for name in filter(is_list_of_columns, group):
+    beside = [*filter(is_list_of_columns, group)]
+    if dataset.shape[0] != width:  # Else they may be of the rows.
+        beside += auxiliary_coordinates(dataset.attrs)
+    for name in beside:
         # Links and virtual arrays may lead out of the file.
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             continue
         item = group[name]
+        shape = getattr(item, "shape", None)
         if (
-            getattr(item, "shape", None) == (width,)
-            and item.dtype.itemsize <= LONGEST
-            and not (item.is_virtual or item.external)
+            shape is None
+            or item.dtype.itemsize > LONGEST
+            or item.is_virtual
+            or item.external
         ):
-            with contextlib.suppress(OSError, TypeError, ValueError):
+            continue
+        with contextlib.suppress(OSError, TypeError, ValueError):
+            if shape == (width,):
                 lists.append(item[...])
+            elif item.dtype == "S1" and shape[:-1] == (width,):
+                lists.append(texts_of(item[...]))
     return only_names(lists, width)
 
 

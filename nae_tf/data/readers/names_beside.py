@@ -36,6 +36,18 @@ def is_list_of_columns(name: str) -> bool:
     return _LISTS.fullmatch(re.sub("[^a-z]", "", name.lower())) is not None
 
 
+def auxiliary_coordinates(attributes: Mapping) -> list[str]:
+    """Return the names of arrays that describe an array of netCDF further.
+
+    Args:
+        attributes: attributes of the array by name.
+    """
+    names = attributes.get("coordinates", "")
+    names = names.decode() if isinstance(names, bytes) else names
+    # A path could lead through links.
+    return [name for name in str(names).split() if "/" not in name]
+
+
 def only_names(lists: Iterable, width: int) -> Names | None:
     """Return the only list that names every column by a text of its own.
 

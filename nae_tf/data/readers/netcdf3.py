@@ -7,7 +7,12 @@ from nae_tf.data.readers.axes import refuse_other_axes
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
 from nae_tf.data.readers.memory import check_memory
-from nae_tf.data.readers.names_beside import names_of_coordinate, texts_of
+from nae_tf.data.readers.names_beside import (
+    auxiliary_coordinates,
+    names_of_coordinate,
+    only_names,
+    texts_of,
+)
 from nae_tf.data.readers.packing import check_attributes, packing_of
 from nae_tf.data.readers.tabular import Fields, joined, only_array
 from nae_tf.data.readers.units import known_units, unit_of
@@ -107,18 +112,31 @@ def _table(path, arrays, names, label_key, drop) -> Fields:
 
 
 def _names(arrays, variable):
-    """Names of the columns by the coordinate of their dimension, or None."""
+    """Names of the columns by a coordinate of their dimension, or None."""
     if len(variable.dimensions) != 2:
         return None
+    number, width = variable.shape
+    attributes = vars(variable)["_attributes"]
     coordinate = arrays.get(variable.dimensions[1])
-    if coordinate is None or coordinate.data.shape[:1] != variable.shape[1:]:
+    if coordinate is not None and coordinate.shape[:1] == (width,):
+        values = np.array(coordinate.data)
+        if values.dtype.kind == "S":
+            return tuple(texts_of(values).tolist())
+        if values.ndim == 1 and (
+            names := names_of_coordinate(
+                values, vars(coordinate)["_attributes"]
+            )
+        ):
+            return names
+    if number == width:  # Others may be of the rows.
         return None
-    values = np.array(coordinate.data)
-    if values.dtype.kind == "S":
-        return tuple(texts_of(values).tolist())
-    if values.ndim != 1:
-        return None
-    return names_of_coordinate(values, vars(coordinate)["_attributes"])
+    others = [
+        np.array(arrays[name].data)
+        for name in auxiliary_coordinates(attributes)
+        if name in arrays and arrays[name].shape[:1] == (width,)
+    ]
+    lists = [texts_of(x) for x in others if x.dtype.kind == "S" and x.ndim == 2]
+    return only_names(lists, width)
 
 
 def _values(title, variable):

@@ -9,7 +9,11 @@ import numpy as np
 
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
-from nae_tf.data.readers.doubtful import mask_names, warn_of_mask
+from nae_tf.data.readers.doubtful import (
+    mask_names,
+    warn_of_mask,
+    warn_of_pickled_names,
+)
 from nae_tf.data.readers.memory import check_memory
 from nae_tf.data.readers.names_beside import (
     LONGEST,
@@ -207,6 +211,8 @@ def _names_beside(archive: zipfile.ZipFile, array: StoredArray):
             continue
         with contextlib.suppress(ValueError), archive.open(member) as file:
             header = read_header(file)
+            if header.shape == (width,) and header.dtype.hasobject:
+                warn_of_pickled_names(archive.filename, member)
             if (
                 header.shape == (width,)
                 and header.dtype.kind in "SU"
