@@ -67,7 +67,7 @@ def photographs(
     """
     folders, formats = _inlier_formats(inliers, tree)
     shape = image_shape or _shape_for(list(formats.values()))
-    notes = _resizing(formats, shape) + _about_subfolders(folders)
+    notes = _resizing(formats, shape) + _about_subfolders(folders, formats)
     # By gin, so that bindings of `user_data` take effect.
     read = gin.get_configurable(user_data)
     if tree is None:
@@ -203,12 +203,18 @@ def _resizing(named_formats, shape) -> list[str]:
     return lines
 
 
-def _about_subfolders(folders):
+def _about_subfolders(folders, files):
     """Name subfolders of inliers: one may hold what is to be found."""
     found = [
         str(folder / name)
         for folder in folders
-        for name in sorted({x for x in list_images(folder)[1] if x})
+        for name in sorted(
+            {
+                file.relative_to(folder).parts[0]
+                for file in files
+                if folder in file.parents[1:]
+            }
+        )
     ]
     return [f"subfolders are inliers, too: {listed(found)}"] if found else []
 
