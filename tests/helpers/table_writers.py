@@ -97,6 +97,21 @@ def write_pandas_table(path, values, names):
     write_pandas_hdf5(path, values, names, format="table")
 
 
+def write_attribute(path, values, names):
+    with h5py.File(path, "w") as file:
+        file["x"] = values
+        file["x"].attrs["columns"] = list(names)
+
+
+def write_coordinate(path, values, names):
+    """As xarray writes an array whose columns have a coordinate of texts."""
+    with h5py.File(path, "w") as file:
+        file["x"] = values
+        file["feature"] = list(names)
+        file["feature"].make_scale("feature")
+        file["x"].dims[1].attach_scale(file["feature"])
+
+
 WRITERS = {
     "comma.csv": delimited(","),
     "exponents.csv": delimited(",", float_format="%.17e"),
@@ -114,6 +129,8 @@ WRITERS = {
     "compound.h5": write_compound_hdf5,
     "fixed.h5": write_pandas_hdf5,
     "table.h5": write_pandas_table,
+    "attribute.h5": write_attribute,
+    "coordinate.nc": write_coordinate,
 }
 
 
