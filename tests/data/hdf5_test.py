@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 from science_files import (
     read,
     refused,
@@ -67,6 +68,18 @@ def test_columns_of_arrays_are_numbered_and_images_stay(tmp_path):
     found = read(path, label_key="id", drop=["flux"])
     assert found.values.shape == (2, 3, 4, 1) and found.names is None
     np.testing.assert_array_equal(found.values[:, 0, 0, 0], [0, 0.5])
+
+
+def test_single_values_are_no_examples(tmp_path):
+    """As the grid of a map, or what xarray keeps of an axis of one place."""
+    path = write_hdf5(tmp_path / "a.nc", x=X, crs=np.int32(0), time=2.5)
+    np.testing.assert_array_equal(read(path).values, X)
+    with scipy.io.netcdf_file(tmp_path / "b.nc", "w") as file:
+        for name, size in (("sample", 3), ("feature", 2)):
+            file.createDimension(name, size)
+        file.createVariable("x", "d", ("sample", "feature"))[:] = X
+        file.createVariable("crs", "i", ())[...] = 0
+    np.testing.assert_array_equal(read(tmp_path / "b.nc").values, X)
 
 
 def test_arrays_of_a_group_are_columns(tmp_path):

@@ -208,10 +208,11 @@ def test_variables_of_classic_netcdf_are_columns(tmp_path):
         kind = file.createVariable("kind", "c", ("index", "letters"))
         kind[:] = [[b"u"], [b"v"], [b"u"]]
         file.createVariable("run", "i", ())[...] = 7
+        file.createVariable("short", "i", ("letters",))[:] = 1
     path = tmp_path / "a.nc"
     refused("set key to the one .* or to '/' if its arrays are", path)
-    refused(r"one length, received .*'run: 0'\]; choose", path, "/", "kind")
-    found = read(path, "/", "kind", ["run"], ("eta", "mass", "pt"))
+    refused(r"one length, received .*'short: 1'\]; choose", path, "/", "kind")
+    found = read(path, "/", "kind", ["short"], ("eta", "mass", "pt"))
     expected = np.column_stack([X[:, 1], [0.5, 1, 1.5], X[:, 0]])
     np.testing.assert_array_equal(found.values, expected)
     assert found.labels.tolist() == ["u", "v", "u"]

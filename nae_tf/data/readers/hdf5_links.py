@@ -22,7 +22,8 @@ def array_names(path, file) -> dict[str, bool]:
     """List the arrays and pandas tables of a file and its groups.
 
     Returns:
-        For each name whether it is an axis of others, not an array of examples.
+        For each name whether it is an axis of others or a single value, not an
+        array of examples.
 
     Raises:
         ValueError: if the file holds the weights of a Keras model.
@@ -44,6 +45,7 @@ def array_names(path, file) -> dict[str, bool]:
             found[name] = (
                 item.attrs.get("CLASS", b"") == b"DIMENSION_SCALE"
                 or "__table_column_meta__" in name
+                or item.shape == ()
             )
 
     file.visititems(visit_item)

@@ -49,7 +49,12 @@ def read(path, key, label_key, columns: Columns) -> Contents:
     try:
         with scipy.io.netcdf_file(path, mmap=False) as file:
             arrays = file.variables
-            examples = set(arrays) - set(file.dimensions) or set(arrays)
+            examples = {
+                name
+                for name, variable in arrays.items()
+                if variable.shape and name not in file.dimensions
+            }
+            examples = examples or set(arrays)
             if key is None:
                 hint = ", or to '/' if its arrays are columns"
                 key = only_array(path, examples, label_key, hint)
