@@ -10,6 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from nae_tf.base.feature_names import Names, checked_names
+from nae_tf.base.list_columns import (
+    features_in,
+    features_of,
+    is_of_numbers,
+    widths_of,
+)
 from nae_tf.base.lost_digits import Spread
 
 
@@ -90,7 +96,21 @@ def from_data_frame(title, x, dtype=np.float32) -> NamedValues:
             f"numbers: {reason}; convert it to floats, or leave it out."
         ) from error
     table = table.drop_columns(index_columns(table.schema))
-    names = checked_names(title, table.column_names)
+    widths = widths_of(
+        table.schema,
+        table.column_names,
+        lambda some: table.select(some).to_batches(),
+    )
+    names = checked_names(
+        title,
+        [
+            name
+            for some in table.column_names
+            for name in features_in(some, widths)
+        ],
+    )
+    if widths:
+        table = features_of(title, table, names, widths)
     spread = Spread(len(names))
     values = arrow_values(title, table, dtype, look=spread.add)
     spread.add_rows(len(values))
@@ -181,18 +201,6 @@ def _as_floats(column):
     if is_whole and np.abs(floats).max(initial=0.0) >= 2.0**53:
         return None
     return floats
-
-
-def is_of_numbers(kind) -> bool:
-    """Return whether an Arrow type is one of numbers or of truth values."""
-    from pyarrow import types
-
-    return bool(
-        types.is_floating(kind)
-        or types.is_integer(kind)
-        or types.is_decimal(kind)
-        or types.is_boolean(kind)
-    )
 
 
 def _check_type(title, name, kind):

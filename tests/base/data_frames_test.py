@@ -51,6 +51,15 @@ def test_a_frame_gives_its_numbers_and_names(frame):
     assert names == ("energy", "hits", "flag", "half")
 
 
+@pytest.mark.parametrize("name", MAKERS)
+def test_lists_of_one_length_are_features(name):
+    """As embeddings are kept in a frame."""
+    columns = {"age": [3.0, 4.0], "x": [[0.5, 1.5], [-2.0, 8.0]]}
+    values, names, _ = from_data_frame("x", MAKERS[name](columns))
+    np.testing.assert_array_equal(values, [[3, 0.5, 1.5], [4, -2, 8]])
+    assert names == ("age", "x[0]", "x[1]")
+
+
 def test_a_column_keeps_the_precision_that_is_asked_for():
     table = pyarrow.table({"a": [0.1]})
     values, *_ = from_data_frame("x", table, np.float64)
@@ -114,7 +123,11 @@ REFUSED = {
     ),
     "dates": ({"a": [datetime.date(2020, 1, 1)]}, "column 'a' holds date"),
     "times": ({"a": [datetime.datetime(2020, 1, 1)]}, "'a' holds timestamp"),
-    "lists": ({"a": [[1.0, 2.0]]}, "column 'a' holds .*list"),
+    "lists of several lengths": (
+        {"a": [[1.0, 2.0], [3.0]]},
+        r"column 'a' holds lists of 2 values and, in row 1 .*, of 1; cut or",
+    ),
+    "lists of text": ({"a": [["x"]]}, "column 'a' holds .*list"),
     "a gap": (
         {"a": [1.0, 2.0, None, None]},
         r"'a' has no value in row 2 \(counted from 0\), one of 2; repair",

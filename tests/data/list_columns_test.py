@@ -43,9 +43,9 @@ WRITERS = {
 
 @pytest.fixture(params=WRITERS)
 def write(request, tmp_path):
-    def call(schema=None, **columns):
+    def call(schema=None, table=None, **columns):
         path = tmp_path / request.param
-        WRITERS[request.param](pyarrow.table(columns, schema), path)
+        WRITERS[request.param](table or pyarrow.table(columns, schema), path)
         return path
 
     return call
@@ -136,6 +136,12 @@ def test_lists_that_make_no_features(write, values, message):
     refused(message, path)
     with pytest.raises(ValueError, match=message):
         streamed(path)
+
+
+def test_equal_names_of_lists_are_refused(write):
+    lists = fixed_size_list().cast(pyarrow.list_(pyarrow.float32()))
+    path = write(table=pyarrow.table([lists, lists], ["x", "x"]))
+    refused(r"several columns named \['x'\]", path)
 
 
 def test_names_that_two_columns_would_have(write):

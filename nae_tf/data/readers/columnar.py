@@ -11,7 +11,7 @@ import numpy as np
 
 from nae_tf.base.data_frames import index_columns
 from nae_tf.base.json_text import parse_json
-from nae_tf.data.readers.list_columns import (
+from nae_tf.base.list_columns import (
     Widths,
     features_in,
     features_of,

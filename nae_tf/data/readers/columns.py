@@ -11,7 +11,7 @@ from nae_tf.base.feature_names import (
     listed,
     positions_of,
 )
-from nae_tf.data.readers.list_columns import Widths, features_in
+from nae_tf.base.list_columns import Widths, features_in
 
 # What pandas and R call a column of row numbers that nobody has named.
 _NAMELESS = re.compile(r"(Unnamed: \d+|__index_level_\d+__)?")

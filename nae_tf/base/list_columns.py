@@ -6,9 +6,19 @@ arrays is in every other format.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from nae_tf.base.data_frames import is_of_numbers
-
 Widths = Mapping[str, int]
+
+
+def is_of_numbers(kind) -> bool:
+    """Return whether an Arrow type is one of numbers or of truth values."""
+    from pyarrow import types
+
+    return bool(
+        types.is_floating(kind)
+        or types.is_integer(kind)
+        or types.is_decimal(kind)
+        or types.is_boolean(kind)
+    )
 
 
 def widths_of(
@@ -17,7 +27,7 @@ def widths_of(
     """Find how many numbers the lists of each column hold, by its first list.
 
     Args:
-        schema: `pyarrow.Schema` of a file.
+        schema: `pyarrow.Schema` of a table.
         columns: names of the columns to look at.
         batches: function of names that yields batches of these columns.
 
@@ -33,6 +43,7 @@ def widths_of(
         is_fixed = types.is_fixed_size_list(kind)
         if (
             field.name not in columns
+            or schema.get_field_index(field.name) < 0  # One of equal names.
             or not (
                 is_fixed or types.is_list(kind) or types.is_large_list(kind)
             )
@@ -73,15 +84,17 @@ def features_in(column: str, widths: Widths) -> list[str]:
     return [f"{column}[{place}]" for place in range(widths[column])]
 
 
-def features_of(title, table, names: Sequence[str], widths: Widths, start: int):
+def features_of(
+    title, table, names: Sequence[str], widths: Widths, start: int = 0
+):
     """Take features out of the columns of a table.
 
     Args:
-        title: name of the file, used in error messages.
+        title: name of the table, used in error messages.
         table: `pyarrow.Table` with the columns of the features.
         names: names of features, as of `features_in`, and of other columns.
         widths: number of values in the lists of columns that hold some.
-        start: number of the first row in its file.
+        start: number of the first row in a file.
 
     Raises:
         ValueError: if a column holds lists of several lengths.
@@ -118,5 +131,5 @@ def _refuse_other_lengths(title, table, column, width, start):
     raise ValueError(
         f"{title}: column {column!r} holds lists of {width} values and, in row "
         f"{start + row} (counted from 0), of {lengths[row]}; cut or pad them "
-        "to one length, or leave it out by drop."
+        "to one length, or leave it out."
     )
