@@ -374,6 +374,7 @@ def odd(file):
     file["missing"].attrs["missing_value"] = [1.0, 2.0]
     file["range"] = X
     file["range"].attrs["valid_range"] = [0.0, 4.0]
+    file["float"] = np.dtype("f4")
 
 
 @pytest.mark.parametrize(
@@ -400,6 +401,7 @@ def odd(file):
         (odd, "sparse", "is a sparse matrix"),
         (odd, "missing", "2 values of 2 examples are missing .* number 0 "),
         (odd, "range", "1 values of 1 examples are missing .* number 2 "),
+        (odd, "float", r"'float' is a type of values, not an array; it has \["),
         (odd, "/", "expected arrays of one length|link|lists|sparse"),
     ],
 )
@@ -413,6 +415,17 @@ def test_what_cannot_be_read_is_named_in_one_line(
     assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match=f"a.h5.*{message}"):
         streamed(path, (2,), key)
+
+
+def test_types_of_values_are_no_columns_and_no_labels(tmp_path):
+    def build(file):
+        file["a"], file["b"] = X.T
+        file["kind"] = np.dtype("i4")  # As netCDF-4 keeps types of its users.
+
+    path = write(tmp_path / "a.h5", build)
+    np.testing.assert_array_equal(read(path, "/").values, X)
+    with pytest.raises(ValueError, match="'kind' is a type of values, not"):
+        read(path, "a", "kind")
 
 
 def test_a_virtual_array_of_its_own_file_is_read(tmp_path):

@@ -77,9 +77,22 @@ def find(path, file, key: str, linked: bool = False):
         The path without links and outer slashes, and the array or group.
 
     Raises:
-        ValueError: if there is none, if it is in another file, or if it is
-            part of a pandas table.
+        ValueError: if there is none, if it is in another file, if it is part of
+            a pandas table, or if it is a type of values and not an array.
     """
+    import h5py
+
+    place, item = _follow(path, file, key, linked)
+    if isinstance(item, h5py.Datatype):
+        raise ValueError(
+            f"{path}: {key!r} is a type of values, not an array; it has "
+            f"{listed(sorted(array_names(path, file)))}."
+        )
+    return place, item
+
+
+def _follow(path, file, key, linked):
+    """Follow a path to whatever it ends at."""
     import h5py
 
     item = file
@@ -142,7 +155,7 @@ def columns(title, group, linked: bool = False) -> dict:
 
     found = {}
     for name in group:
-        _, item = find(title, group, name, linked)
+        _, item = _follow(title, group, name, linked)
         if isinstance(item, h5py.Dataset) and (
             item.attrs.get("CLASS", b"") != b"DIMENSION_SCALE"
         ):
