@@ -23,8 +23,10 @@ from nae_tf.serving.calibration import Calibration
 from nae_tf.serving.export import export_model
 
 # Tracing makes many objects that live long. Looking for garbage among them
-# after every seven hundred takes a tenth of the time of the tests.
-gc.set_threshold(100_000, 50, 50)
+# after every seven hundred takes a tenth of the time of the tests; graphs that
+# wait too long take most of a minute at once. What is imported stays.
+gc.freeze()
+gc.set_threshold(100_000, 20, 10)
 
 
 @pytest.fixture

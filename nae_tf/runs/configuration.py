@@ -17,12 +17,15 @@ from nae_tf.base.private import (
     gin_references,
     gin_search_path,
 )
+from nae_tf.base.setting_checks import shown
 
 _MACRO = "/gin.macro"
 # Names that bindings of the command line gave a value to, like gin's own state.
 _given: list[str] = []
 # Text that gin appends to an error, before the name of the configurable.
 _CALL = "\n  In call to configurable"
+# Characters of a binding, or of gin's report, in a message.
+_LONGEST = 1_000
 
 
 def _presets_folder() -> pathlib.Path:
@@ -96,8 +99,8 @@ def parse_config(files: Sequence[str], bindings: Sequence[str] = ()):
         ) from error
     except tokenize.TokenError as error:
         raise ValueError(
-            f"gin cannot read {', '.join(bindings or files)}: {error.args[0]}; "
-            "close every bracket and every quote."
+            f"gin cannot read {_cut(', '.join(bindings or files))}: "
+            f"{error.args[0]}; close every bracket and every quote."
         ) from error
     except (ValueError, SyntaxError, AttributeError) as error:
         raise ValueError(_explain(error)) from error
@@ -216,7 +219,7 @@ def _refuse_without_effect(bindings):
 def _check_known(binding, problem, name, known):
     if name not in known:
         raise ValueError(
-            f"the binding {binding!r} would have no effect: {problem}."
+            f"the binding {shown(binding)} would have no effect: {problem}."
             f"{_did_you_mean(name, known)}"
         )
 
@@ -226,6 +229,11 @@ def _did_you_mean(wrong: str, known: Collection[str]) -> str:
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
 
 
+def _cut(text: str) -> str:
+    """Cut what would fill a screen."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 def _explain(error: Exception) -> str:
     """Reduce gin's report to one line, with the nearest known name."""
     if isinstance(error, SyntaxError) and error.text:
@@ -233,11 +241,12 @@ def _explain(error: Exception) -> str:
         if error.filename:
             place = f"{error.filename!r}, line {error.lineno}"
         reason = error.msg.splitlines()[-1].strip(" .")
+        text = shown(error.text.strip())
         return (
-            f"gin cannot read {error.text.strip()!r} in {place}: {reason}. "
+            f"gin cannot read {text} in {place}: {reason}. "
             "Write name = value, and strings in quotes."
         )
-    text = " ".join(str(error).split())
+    text = _cut(" ".join(str(error).split()))
     if match := re.match(r"No bindings specified for '(.*)/gin\.macro'", text):
         return f"%{match[1]} has no value; bind {match[1]} = value."
     known = gin_configurables()

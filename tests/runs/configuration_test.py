@@ -58,3 +58,21 @@ def test_included_files_are_found_without_a_word(tmp_path, caplog):
 )
 def test_defaults_are_known_as_gin_writes_them(binding, text):
     assert configuration.default_text(binding) == text
+
+
+@pytest.mark.parametrize(
+    "binding",
+    [
+        "NAE.seed = @" + 4_000 * "é",
+        "NAE.seed = = " + 4_000 * "1",
+        "NAE.seed = (" + 2_000 * "1, ",
+        "NAE.seed = @" + 4_000 * "a",
+        "NAE." + 4_000 * "a" + " = 1",
+        4_000 * "a" + " = 1",
+    ],
+)
+def test_a_long_binding_is_not_said_again_as_a_whole(binding):
+    with pytest.raises(ValueError) as caught:
+        configuration.parse_config([], [binding])
+    assert len(str(caught.value)) < 2_000
+    assert "\n" not in str(caught.value)
