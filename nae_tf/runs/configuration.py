@@ -230,7 +230,8 @@ def _did_you_mean(wrong: str, known: Collection[str]) -> str:
 
 
 def _cut(text: str) -> str:
-    """Cut what would fill a screen."""
+    """Cut what would fill a screen, and keep one line."""
+    text = " ".join(text.split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
@@ -246,7 +247,7 @@ def _explain(error: Exception) -> str:
             f"gin cannot read {text} in {place}: {reason}. "
             "Write name = value, and strings in quotes."
         )
-    text = _cut(" ".join(str(error).split()))
+    text = _cut(str(error))
     if match := re.match(r"No bindings specified for '(.*)/gin\.macro'", text):
         return f"%{match[1]} has no value; bind {match[1]} = value."
     known = gin_configurables()
