@@ -101,14 +101,7 @@ def from_data_frame(title, x, dtype=np.float32) -> NamedValues:
         table.column_names,
         lambda some: table.select(some).to_batches(),
     )
-    names = checked_names(
-        title,
-        [
-            name
-            for some in table.column_names
-            for name in features_in(some, widths)
-        ],
-    )
+    names = checked_names(title, features_in(table.column_names, widths))
     if widths:
         table = features_of(title, table, names, widths)
     spread = Spread(len(names))

@@ -4,7 +4,14 @@ A column x of lists of k numbers is k features, x[0] to x[k - 1], as a column of
 arrays is in every other format.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 
 Widths = Mapping[str, int]
 
@@ -57,7 +64,7 @@ def widths_of(
         name: width
         for name, width in widths.items()
         # Another column of such a name would be one of two.
-        if width and set(features_in(name, widths)).isdisjoint(schema.names)
+        if width and set(features_in([name], widths)).isdisjoint(schema.names)
     }
 
 
@@ -72,16 +79,22 @@ def _first_length(name, batches):
     return 0
 
 
-def features_in(column: str, widths: Widths) -> list[str]:
-    """Return the names of the features of a column.
+def features_in(columns: Iterable[str], widths: Widths) -> list[str]:
+    """Return the names of the features of columns.
 
     Args:
-        column: its name.
+        columns: names of the columns.
         widths: number of values in the lists of columns that hold some.
     """
-    if column not in widths:
-        return [column]
-    return [f"{column}[{place}]" for place in range(widths[column])]
+    return [
+        feature
+        for column in columns
+        for feature in (
+            [f"{column}[{place}]" for place in range(widths[column])]
+            if column in widths
+            else [column]
+        )
+    ]
 
 
 def features_of(
@@ -106,7 +119,7 @@ def features_of(
         feature: (column, place)
         for column in table.column_names
         if column in widths
-        for place, feature in enumerate(features_in(column, widths))
+        for place, feature in enumerate(features_in([column], widths))
     }
     for column in filter(widths.__contains__, table.column_names):
         _refuse_other_lengths(title, table, column, widths[column], start)

@@ -214,7 +214,7 @@ def _units(schema, widths):
         {
             feature: unit
             for column, unit in units.items()
-            for feature in features_in(column, widths)
+            for feature in features_in([column], widths)
         }
     )
 
@@ -249,7 +249,7 @@ def _pieces(path, batches, widths, names, start):
     column_of = {
         feature: column
         for column in widths
-        for feature in features_in(column, widths)
+        for feature in features_in([column], widths)
     }
     columns = list(dict.fromkeys(column_of.get(name, name) for name in names))
     with _explained(path):

@@ -73,10 +73,7 @@ class Columns(NamedTuple):
                     "pandas, or separators at the ends of lines; remove it, or "
                     f"leave it out by drop={[called[place]]}."
                 )
-        features = (features_in(name, widths) for name in kept.values())
-        names = checked_names(
-            title, [name for some in features for name in some]
-        )
+        names = checked_names(title, features_in(kept.values(), widths))
         if not names:
             raise ValueError(f"{title} has no column of features.")
         if self.names is not None:

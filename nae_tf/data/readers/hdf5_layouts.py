@@ -75,7 +75,8 @@ def _refuse_short(title, dataset):
 
 
 def _length_of_dimension(scale):
-    if "_Netcdf4Dimid" not in scale.attrs:
+    # Without a limit alone variables differ; others need not be looked up.
+    if "_Netcdf4Dimid" not in scale.attrs or scale.maxshape != (None,):
         return 0
     lengths = list(scale.shape[:1])
     for reference, axis in scale.attrs.get("REFERENCE_LIST", ()):
