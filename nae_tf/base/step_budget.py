@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from nae_tf.base.input_checks import is_array
+from nae_tf.base.pipelines import untuned
 from nae_tf.base.setting_checks import check_integer
 
 # Positional arguments of `keras.Model.fit` after x and y.
@@ -183,7 +184,7 @@ def arguments_of_budget(
     order = tf.data.Dataset.from_tensor_slices(np.asarray(x))
     shuffled = order.shuffle(len(x), seed=0).repeat()
     batches = shuffled.batch(batch_size, drop_remainder=True)
-    return batches, arguments, steps
+    return untuned(batches), arguments, steps
 
 
 def _steps_per_pass(x, batch_size: int) -> float | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 import tensorflow as tf
 
 from nae_tf.base import randomness
+from nae_tf.base.pipelines import untuned
 from nae_tf.base.setting_checks import check_integer
 
 # Streams of random numbers that share the run's seed. They take the place of
@@ -219,4 +220,4 @@ def _with_options(batches):
     )
     # To rewrite the pipeline, TensorFlow would copy all arrays into its graph.
     options.experimental_optimization.apply_default_optimizations = False
-    return batches.with_options(options)
+    return untuned(batches.with_options(options))

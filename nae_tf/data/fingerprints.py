@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nae_tf.base.pipelines import untuned
 from nae_tf.data.examples import Examples
 from nae_tf.data.selection import select
 from nae_tf.data.sources import ArrayExamples, SampledExamples
@@ -49,7 +50,7 @@ def _contents(examples):
     if isinstance(examples, ArrayExamples):
         batches = examples.parts()
     else:
-        batches = examples.stored().batch(_BATCH).as_numpy_iterator()
+        batches = untuned(examples.stored().batch(_BATCH)).as_numpy_iterator()
     return (row.tobytes() for batch in batches for row in batch)
 
 

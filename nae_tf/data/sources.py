@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
+from nae_tf.base.pipelines import untuned
 from nae_tf.data import examples
 from nae_tf.data.shared_memory import as_array, as_tensor
 
@@ -262,7 +263,7 @@ def from_indices(
 def to_array(stored: tf.data.Dataset) -> np.ndarray:
     """Read all elements of an unbatched data set into one array."""
     batches = stored.batch(1_000).prefetch(tf.data.AUTOTUNE)
-    return np.concatenate(list(batches.as_numpy_iterator()))
+    return np.concatenate(list(untuned(batches).as_numpy_iterator()))
 
 
 def _permutations(size, seed, start):

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from nae_tf.base.pipelines import untuned
 from nae_tf.nae import NAE
 from nae_tf.samplers import OnManifold
 
@@ -103,7 +104,7 @@ def fit_phase(
         validation = tf.data.Dataset.from_tensor_slices(left_out)
         looks = {
             "epochs": num_looks,
-            "validation_data": validation.batch(batch_size),
+            "validation_data": untuned(validation.batch(batch_size)),
             "callbacks": [best],
         }
     model.fit(

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nae_tf.base.pipelines import untuned
 from nae_tf.base.private import start_at_epoch
 from nae_tf.base.setting_checks import check_integer
 from nae_tf.runs.checkpoints import CheckpointDirectory, Progress
@@ -89,7 +90,7 @@ class ExactResume(keras.callbacks.Callback):
                 lambda array: tf.gather(array, index), arrays
             )
 
-        return (
+        return untuned(
             tf.data.Dataset.range(1)
             .map(order)
             .unbatch()

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import message
 
+from nae_tf.base.pipelines import untuned
 from nae_tf.data.image_arrays import ImageShape
 from nae_tf.data.readers import images
 from nae_tf.data.readers.columns import Columns, check_names
@@ -142,7 +143,7 @@ def _raw_records(path, compression, size):
     count = num_bytes = 0
     records = tf.data.TFRecordDataset(str(path), compression)
     try:
-        for record in records.as_numpy_iterator():
+        for record in untuned(records).as_numpy_iterator():
             yield record
             count += 1
             num_bytes += len(record) + TFRECORD_FRAME
