@@ -19,8 +19,9 @@ def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
     Example:
         >>> import tensorflow as tf
-        >>> list(untuned(tf.data.Dataset.range(3)).as_numpy_iterator())
-        [np.int64(0), np.int64(1), np.int64(2)]
+        >>> from nae_tf.base.pipelines import untuned
+        >>> [int(n) for n in untuned(tf.data.Dataset.range(3))]
+        [0, 1, 2]
     """
     options = tf.data.Options()
     options.autotune.enabled = False
