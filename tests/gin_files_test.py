@@ -34,6 +34,9 @@ ALIKE = {
     "mnist_holdout": "mnist",
     "imagenet32": "cifar10",
 }
+# And these: the graphs of cifar10 take longest of all, images has a guide that
+# a test follows, and two_blobs is eight_gaussians on other data.
+SLOW = {*ALIKE, "cifar10", "images", "two_blobs"}
 NARROW = [
     "Conv28Encoder.width = 2",
     "Conv28Encoder.hidden_units = 8",
@@ -125,7 +128,7 @@ def own_network(own_tree, tmp_path):
 @pytest.mark.parametrize(
     "preset",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
         for name in PRESETS
     ],
 )
@@ -196,6 +199,7 @@ def test_a_preset_differs_from_one_that_is_trained_in_its_data(
         assert len(scores) == len(batch) and np.isfinite(scores).all()
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_again_from_its_configuration(all_sets, tmp_path):
     files = [str(GIN / "mnist_holdout.gin"), SMOKE]
     configuration.parse_config(files, [*NARROW, *UNTRAINED])
@@ -242,7 +246,11 @@ def test_the_method_and_the_size_of_images_are_one_binding_away(own_tree):
 
 
 @pytest.mark.parametrize(
-    "start", ["ContrastiveDivergence", "PersistentContrastiveDivergence"]
+    "start",
+    [
+        pytest.param("ContrastiveDivergence", marks=pytest.mark.slow),
+        "PersistentContrastiveDivergence",
+    ],
 )
 def test_other_chain_starts_are_one_binding_away(start, all_sets, tmp_path):
     files = [str(GIN / "mnist_holdout.gin"), SMOKE]

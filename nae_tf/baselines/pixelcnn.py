@@ -65,7 +65,11 @@ class PixelCNN(LikelihoodModel):
         >>> from nae_tf.baselines import PixelCNN
         >>> x = np.random.default_rng(0).integers(0, 4, (32, 4, 4, 1)) / 3
         >>> model = PixelCNN(
-        ...     num_blocks=1, num_channels=4, num_components=2, num_levels=4
+        ...     num_blocks=1,
+        ...     num_channels=4,
+        ...     num_components=2,
+        ...     num_scales=1,
+        ...     num_levels=4,
         ... )
         >>> model.compile("adam")
         >>> history = model.fit(x, epochs=2, verbose=0)

@@ -70,7 +70,13 @@ def estimator_that_diverges():
     latent = LangevinChain(1, 0.2, 0.05)
     sampler = OnManifold(latent_chain=latent, visible_chain=visible)
     x = np.random.default_rng(0).normal(size=(100, 4))
-    NAEDetector(networks="MLP", random_state=0, sampler=sampler).fit(x)
+    NAEDetector(
+        networks="MLP",
+        pretraining_steps=10,
+        steps=30,
+        random_state=0,
+        sampler=sampler,
+    ).fit(x)
 
 
 def with_value(value):

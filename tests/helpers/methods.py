@@ -2,6 +2,8 @@
 
 import pathlib
 
+import pytest
+
 from nae_tf.runs import configuration
 from nae_tf.training.experiment import Experiment
 
@@ -11,6 +13,14 @@ SAMPLERS = {"mpdr", "mixture"}
 METHODS = sorted(
     {path.stem for path in (GIN / "methods").glob("*.gin")} - SAMPLERS
 )
+# One of each kind: plain; with a state beside its weights; with an adversary;
+# an energy with chains; a flow; a likelihood by sampling.
+KINDS = {"ae", "vqvae", "ganomaly", "igebm", "glow", "vae_likelihood"}
+# The others repeat what these show, and are slow together.
+KINDS_FIRST = [
+    method if method in KINDS else pytest.param(method, marks=pytest.mark.slow)
+    for method in METHODS
+]
 # Methods that build their own network and take no encoder and decoder.
 WITHOUT_NETWORKS = {"glow", "pixelcnn"}
 TINY = [

@@ -222,6 +222,7 @@ def test_a_trial_of_another_budget_is_named(capsys):
     assert "search/cpu/long_ago/digit9-seed3. Remove" in message
 
 
+@pytest.mark.slow
 def test_trials_are_told_apart_by_chimeras(tiny_mnist, tmp_path, monkeypatch):
     (tmp_path / "gin").symlink_to(ROOT / "gin")
     monkeypatch.setattr(cells, "REPOSITORY", tmp_path)

@@ -106,6 +106,7 @@ def test_the_table_of_figure_3_has_a_row_for_each_start_and_move(tiny, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_figure_3_measures_every_chain_start_and_draws(
     tiny, capsys, monkeypatch
 ):

@@ -31,6 +31,7 @@ def test_a_contender_lives_in_a_process_of_its_own():
     contender.close()
 
 
+@pytest.mark.slow
 def test_our_model_needs_no_data(monkeypatch, tmp_path):
     monkeypatch.setenv("NAE_TF_DATA_DIR", str(tmp_path))  # Where there is none.
     bindings = [

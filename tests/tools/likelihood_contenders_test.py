@@ -26,6 +26,7 @@ def start(method):
     return Contender(OurLikelihood, method, SMALL, (8, 8, 1))
 
 
+@pytest.mark.slow
 def test_our_model_trains_without_data():
     contender = start("glow")
     images = contender.call("images")

@@ -248,6 +248,7 @@ def wait_for_checkpoint(run_dir, number):
     raise TimeoutError(f"no checkpoint {number} in {path}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_an_ended_worker_ends_all_and_all_resume(two_workers, tmp_path, number):
     _, cluster, _, _ = two_workers

@@ -10,7 +10,7 @@ import types
 
 import keras
 import pytest
-from methods import METHODS, experiment
+from methods import KINDS_FIRST, experiment
 from run_ends import assert_same_end, final_state, rows, send_once
 from tensorboard.backend.event_processing.event_file_loader import (
     EventFileLoader,
@@ -223,7 +223,7 @@ def test_after_a_checkpoint_that_took_long_the_next_one_waits(monkeypatch):
     assert saved == [10.0, 112.0, 214.0]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", KINDS_FIRST)
 def test_every_method_resumes_exactly(method, tmp_path, monkeypatch):
     def train_phase(name):
         configured = experiment(method)
@@ -345,8 +345,8 @@ def test_the_newest_damaged_checkpoint_is_passed_over(
 # --- The whole thing ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_kills_change_nothing(count, tmp_path):
+@pytest.mark.slow
+def test_kills_change_nothing(tmp_path, count=20):
     finished = subprocess.run(
         [
             sys.executable,
