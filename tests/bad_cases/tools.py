@@ -83,7 +83,8 @@ CASES = {
         lambda: mnist_tables.holdout_cell("nae", 9, 0, "gpu"),
         "no budget 'gpu'; choose one of cpu, cpu_ablations, "
         "cpu_color, cpu_color_capped, cpu_color_long, cpu_long_latent_steps, "
-        "cpu_medium, cpu_medium_capped, cpu_short, paper, smoke",
+        "cpu_medium, cpu_medium_capped, cpu_short, cpu_short_capped, paper, "
+        "smoke",
     ),
     "unknown method": (
         lambda: mnist_tables.holdout_cell("naee", 9, 0, "cpu"),
