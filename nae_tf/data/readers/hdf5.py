@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from nae_tf.base.feature_names import checked_names, listed
+from nae_tf.base.feature_names import checked_names
 from nae_tf.data.readers import (
     hdf5_astropy,
     hdf5_beside,
@@ -40,6 +40,7 @@ from nae_tf.data.readers.tabular import (
     Fields,
     Source,
     check_end,
+    common_length,
     joined,
     only_array,
     split,
@@ -231,18 +232,10 @@ def _group(title, group, left_out, linked):
         for name, item in items.items()
         if name not in left_out
     }
-    sizes = {
-        name: source.shape[0] for name, source in arrays.items() if source.shape
-    }
-    if not sizes:
+    shapes = {name: source.shape for name, source in arrays.items()}
+    if not any(shapes.values()):
         raise ValueError(f"{title} is a group without arrays; choose a key.")
-    if len(set(sizes.values())) > 1 or len(sizes) < len(arrays):
-        lengths = [f"{name}: {sizes.get(name, 0)}" for name in arrays]
-        raise ValueError(
-            f"{title}: expected arrays of one length, received "
-            f"{listed(lengths)}; choose one of them as key, or name those that "
-            "are no columns in drop."
-        )
+    size = common_length(title, shapes)
 
     def read_columns(names, start, stop):
         return {name: arrays[name].read(start, stop) for name in names}
@@ -253,7 +246,7 @@ def _group(title, group, left_out, linked):
     }
     others = dict.fromkeys(items.keys() - arrays.keys(), np.dtype("V1"))
     units = known_units({n: arrays[n].units.get("") for n in arrays})
-    return Fields(min(sizes.values()), types | others, read_columns, units)
+    return Fields(size, types | others, read_columns, units)
 
 
 def _array(title, item, linked: bool) -> Source:

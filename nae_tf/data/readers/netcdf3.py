@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from nae_tf.base.feature_names import listed
 from nae_tf.data.readers.axes import refuse_other_axes
 from nae_tf.data.readers.columns import Columns, check_names
 from nae_tf.data.readers.contents import Contents
@@ -14,7 +13,12 @@ from nae_tf.data.readers.names_beside import (
     texts_of,
 )
 from nae_tf.data.readers.packing import check_attributes, packing_of
-from nae_tf.data.readers.tabular import Fields, joined, only_array
+from nae_tf.data.readers.tabular import (
+    Fields,
+    common_length,
+    joined,
+    only_array,
+)
 from nae_tf.data.readers.units import known_units, unit_of
 
 SIGNATURE = b"CDF"
@@ -90,14 +94,9 @@ def _table(path, arrays, names, label_key, drop) -> Fields:
         for name, variable in arrays.items()
         if name in names and name not in left_out
     }
-    lengths = {name: item.shape[:1] for name, item in variables.items()}
-    if len(set(lengths.values())) != 1 or () in lengths.values():
-        given = [f"{name}: {sum(length)}" for name, length in lengths.items()]
-        raise ValueError(
-            f"{path}: expected arrays of one length, received {listed(given)}; "
-            "choose one of them as key, or name those that are no columns in "
-            "drop."
-        )
+    size = common_length(
+        path, {name: item.shape for name, item in variables.items()}
+    )
     kept = {
         name: _values(f"{path}, {name!r}", variable)
         for name, variable in variables.items()
@@ -112,8 +111,7 @@ def _table(path, arrays, names, label_key, drop) -> Fields:
     def read_columns(some, start, stop):
         return {name: kept[name][start:stop] for name in some}
 
-    [size] = set(lengths.values())
-    return Fields(size[0], types | others, read_columns, known_units(units))
+    return Fields(size, types | others, read_columns, known_units(units))
 
 
 def _names(arrays, variable):

@@ -129,6 +129,30 @@ def only_array(
     return candidates[0]
 
 
+def common_length(title, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Find the number of examples that all arrays of a table have.
+
+    Args:
+        title: file, and place in it, for messages.
+        shapes: shapes of the arrays by name; that of a number is ().
+
+    Returns:
+        The length of their first axes.
+
+    Raises:
+        ValueError: if there are several, or an array has none.
+    """
+    lengths = {name: sum(shape[:1]) for name, shape in shapes.items()}
+    if len(set(lengths.values())) != 1 or () in shapes.values():
+        given = [f"{name}: {length}" for name, length in lengths.items()]
+        raise ValueError(
+            f"{title}: expected arrays of one length, received "
+            f"{listed(given)}; choose one of them as key, or name those that "
+            "are no columns in drop."
+        )
+    return min(lengths.values())
+
+
 def split(source: Source, names: Names) -> Fields:
     """Take the features of vectors as columns.
 
