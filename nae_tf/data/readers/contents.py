@@ -19,13 +19,14 @@ def refuse_special(path: pathlib.Path):
         FileNotFoundError: if a link leads nowhere.
         ValueError: if it is a pipe, a socket or a device.
     """
+    if path.is_file():
+        return
     if not path.exists():
         raise FileNotFoundError(f"{path} is a link to a file that is missing.")
-    if not path.is_file():
-        raise ValueError(
-            f"{path} is a pipe or a device, not a file; write its contents "
-            "into a file. nae-tf score reads a table from --input=-."
-        )
+    raise ValueError(
+        f"{path} is a pipe or a device, not a file; write its contents "
+        "into a file. nae-tf score reads a table from --input=-."
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import itertools
-import os
+import math
 import pathlib
 import threading
 from collections.abc import Sequence
@@ -24,7 +24,11 @@ from nae_tf.data.readers.batches import Batch, ExampleStream, numbers
 from nae_tf.data.readers.codes import CodesInParts
 from nae_tf.data.readers.columns import ALL_COLUMNS, Columns
 from nae_tf.data.readers.contents import refuse_special
-from nae_tf.data.readers.images import list_images, read_image
+from nae_tf.data.readers.images import (
+    decoding_threads,
+    list_images,
+    read_image,
+)
 from nae_tf.data.readers.table_stream import table_stream
 
 
@@ -118,25 +122,46 @@ def image_stream(
         max_level: level of white, int >= 1, as for `read_files`.
     """
     levels = _Levels(folder, max_level)
+    num_threads = decoding_threads(files[0])
+    threads = concurrent.futures.ThreadPoolExecutor(num_threads)
+    ahead: dict[int, list[concurrent.futures.Future]] = {}
 
-    def batch(some):
-        def load_one(position):
-            image = read_image(some[position], example_shape, max_level)
-            levels.add(image)
-            return checks.as_floats(image, max_level)[None]
+    def load_one(position):
+        image = read_image(files[position], example_shape, max_level)
+        levels.add(image)
+        return checks.as_floats(image, max_level)[None]
 
-        def load():
-            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-                return np.concatenate(
-                    list(pool.map(load_one, range(len(some))))
-                )
+    def load_at(start, position):
+        return load_one(start + position)
 
-        ids = [file.relative_to(folder).as_posix() for file in some]
-        return Batch(ids, load, load_one)
+    def load_part(positions):
+        return np.concatenate(list(map(load_one, positions)))
+
+    def begin(start):
+        """Have every thread decode a part of a batch."""
+        stop = min(start + batch_size, len(files))
+        size = math.ceil((stop - start) / num_threads)
+        return [
+            threads.submit(load_part, range(first, min(first + size, stop)))
+            for first in range(start, stop, size)
+        ]
+
+    def load(start):
+        parts = ahead.pop(start, None) or begin(start)
+        following = start + batch_size
+        # It is decoded while this batch is scored.
+        if following < len(files):
+            ahead[following] = begin(following)
+        return np.concatenate([part.result() for part in parts])
 
     def batches():
         for start in range(0, len(files), batch_size):
-            yield batch(files[start : start + batch_size])
+            some = files[start : start + batch_size]
+            yield Batch(
+                [file.relative_to(folder).as_posix() for file in some],
+                functools.partial(load, start),
+                functools.partial(load_at, start),
+            )
         levels.warn()
 
     return ExampleStream(len(files), batches())
