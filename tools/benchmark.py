@@ -7,6 +7,7 @@
     python tools/benchmark.py scaling   over chain length, batch and iterations
     python tools/benchmark.py data      input pipeline against training
     python tools/benchmark.py peak      what a large matrix product reaches
+    python tools/benchmark.py profile   the operations of a training iteration
 
 Contenders take turns in processes of their own; shown are the median and the
 range over the turns. --versus=torch adds the same networks in PyTorch (pip
@@ -367,9 +368,30 @@ def peak():
     return {"measurements": values}
 
 
+def profile():
+    """Profile a training iteration by operation."""
+    models = our_models()
+    values = turns(
+        {
+            name: lambda model=model: model.call("operations")
+            for name, model in models.items()
+        }
+    )
+    for name, profiles in values.items():
+        print(f"{name}: share of the threads' time, of the median turn")
+        seconds = {
+            kind: statistics.median(found.get(kind, 0.0) for found in profiles)
+            for kind in profiles[0]
+        }
+        total = sum(seconds.values())
+        for kind, value in list(seconds.items())[:12]:
+            print(f"  {kind:34} {value / total:6.1%} {value:8.3f} s")
+    return {"measurements": values}
+
+
 COMMANDS = {
     command.__name__: command
-    for command in (step, inference, likelihood, scaling, data, peak)
+    for command in (step, inference, likelihood, scaling, data, peak, profile)
 }
 
 

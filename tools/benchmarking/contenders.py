@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from benchmarking.operations import operation_seconds
+
 
 class Contender:
     """A model in a process of its own."""
@@ -122,6 +124,10 @@ class Ours(Scorer):
         for _ in range(count):
             result = self._step((self._batch,))
         float(result["loss"])  # Waits for the last one.
+
+    def operations(self) -> dict[str, float]:
+        """Return the seconds of all threads in an iteration, by operation."""
+        return operation_seconds(self.step)
 
     def score(self, examples):
         """Score examples."""
