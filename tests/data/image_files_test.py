@@ -525,9 +525,9 @@ def test_masks_are_no_images(mask, tmp_path):
 
 def test_names_that_end_like_masks_may_be_images(tmp_path):
     for name in ("with_mask/000_mask.png", "without_mask/000.png", "_mask.png"):
-        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(encoded(GRAY, "PNG"))
-    assert len(list_images(tmp_path)[0]) == 2
+    assert len(list_images(tmp_path)[0]) == 3
 
 
 def test_dark_levels_are_warned_of(tmp_path):
