@@ -279,6 +279,7 @@ def test_mpdr_is_nae_with_another_sampler(tmp_path):
     assert list(aurocs(results)["NAE"]) == ["digit 9"]
 
 
+@pytest.mark.slow
 def test_a_preset_trains_as_on_a_gpu(tmp_path):
     gpu = str(GIN / "devices" / "gpu.gin")
     configuration.parse_config([str(GIN / "mnist.gin"), gpu])

@@ -73,7 +73,7 @@ def fitted():
         NAEDetector(
             pretraining_steps=5, steps=5, missing_values="mask", random_state=0
         ),
-        tiny(),
+        pytest.param(tiny(), marks=pytest.mark.slow),
     ],
     ids=["ensemble", "mask", "networks"],
 )

@@ -21,6 +21,7 @@ class Counter:
         raise ValueError("no such thing")
 
 
+@pytest.mark.slow
 def test_a_contender_lives_in_a_process_of_its_own():
     contender = Contender(Counter, 3)
     assert contender.call("add", 4) == 7

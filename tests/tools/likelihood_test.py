@@ -69,7 +69,9 @@ def test_a_uniform_density_takes_all_bits_of_the_levels():
     assert bits_per_dimension(64 * math.log(2), 64, 16) == pytest.approx(3.0)
 
 
-@pytest.mark.parametrize("method", [None, "glow"])
+@pytest.mark.parametrize(
+    "method", [pytest.param(None, marks=pytest.mark.slow), "glow"]
+)
 def test_a_cell_of_a_tiny_run(method, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cells, "RESULTS", tmp_path)
     monkeypatch.setattr(

@@ -117,9 +117,8 @@ def test_a_mean_needs_a_value():
     assert mean_and_error([0.5]) == "0.500"
 
 
-@pytest.mark.parametrize(
-    "method", ["nae", pytest.param("ae", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["nae", "ae"])
 def test_a_cell_trains(method, tiny_mnist, tmp_path, monkeypatch):
     monkeypatch.setattr(cells, "RESULTS", tmp_path / "results")
     (tmp_path / "gin").symlink_to(ROOT / "gin")
