@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -178,9 +179,24 @@ DRIVER = """
 """
 
 
+def worker_of(pid):
+    """Id of the process that trains for a tool."""
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return next(
+        int(child)
+        for child in children.split()
+        if b"spawn_main" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
+    )
+
+
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)],
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        # To the worker alone, which is done before the tool hears of it.
+        pytest.param(None, marks=pytest.mark.slow),
+    ],
 )
 def test_the_tool_ends_its_workers_with_saved_progress(number, tmp_path):
     (tmp_path / "gin").symlink_to(ROOT / "gin")
@@ -206,6 +222,8 @@ def test_the_tool_ends_its_workers_with_saved_progress(number, tmp_path):
         time.sleep(0.2)
     if number == signal.SIGINT:  # A terminal sends it to all of them.
         os.killpg(tool.pid, number)
+    elif number is None:
+        os.kill(worker_of(tool.pid), signal.SIGTERM)
     else:
         tool.send_signal(number)
     errors = tool.communicate(timeout=240)[1]

@@ -112,6 +112,7 @@ def run_missing(cells: Iterable[Cell], jobs: int):
         _workers_saved(pool),
     ):
         futures = [pool.submit(_work, cell, origin) for cell in missing]
+        workers = multiprocessing.active_children()
         for done, future in enumerate(
             concurrent.futures.as_completed(futures), start=1
         ):
@@ -119,6 +120,8 @@ def run_missing(cells: Iterable[Cell], jobs: int):
                 name, seconds = future.result()
             except RuntimeError as error:
                 if isinstance(error, BrokenExecutor):
+                    if _has_saved_and_ended(workers):
+                        raise KeyboardInterrupt from error
                     raise
                 failures.append(str(error))
                 print_status(f"{done}/{len(missing)} cells: {error}")
@@ -150,6 +153,16 @@ def _workers_saved(pool: concurrent.futures.ProcessPoolExecutor):
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _has_saved_and_ended(workers) -> bool:
+    """Return whether a worker was asked to end, as by Ctrl-C in a terminal.
+
+    It may be done with that before its parent hears of it.
+    """
+    for worker in workers:
+        worker.join(1)
+    return any(worker.exitcode == EXIT_INTERRUPTED for worker in workers)
 
 
 def _leave_ctrl_c_to_the_parent():
