@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from image_set_stand_in import stand_in, write_set
 from image_trees import write_tree
+from slow_cases import slow_unless
 from tiny_runs import UNTRAINED
 
 from nae_tf import NAE, OnManifold
@@ -125,13 +126,7 @@ def own_network(own_tree, tmp_path):
     ]
 
 
-@pytest.mark.parametrize(
-    "preset",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
-        for name in PRESETS
-    ],
-)
+@pytest.mark.parametrize("preset", slow_unless({*PRESETS} - SLOW, PRESETS))
 def test_every_preset_trains_and_evaluates(
     preset, all_sets, own_table, own_tree, own_network, tmp_path
 ):
@@ -247,10 +242,10 @@ def test_the_method_and_the_size_of_images_are_one_binding_away(own_tree):
 
 @pytest.mark.parametrize(
     "start",
-    [
-        pytest.param("ContrastiveDivergence", marks=pytest.mark.slow),
-        "PersistentContrastiveDivergence",
-    ],
+    slow_unless(
+        {"PersistentContrastiveDivergence"},
+        ["ContrastiveDivergence", "PersistentContrastiveDivergence"],
+    ),
 )
 def test_other_chain_starts_are_one_binding_away(start, all_sets, tmp_path):
     files = [str(GIN / "mnist_holdout.gin"), SMOKE]

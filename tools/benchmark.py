@@ -351,15 +351,19 @@ def data():
     return {"measurements": values}
 
 
-def peak():
-    """Measure FLOP/s of a large matrix product in every precision."""
-    models = our_models()
-    values = turns(
+def called_in_turns(method: str) -> dict[str, list]:
+    """Call a method of our model in every precision, in turns."""
+    return turns(
         {
-            name: lambda model=model: model.call("matmul_rate")
-            for name, model in models.items()
+            name: lambda model=model: model.call(method)
+            for name, model in our_models().items()
         }
     )
+
+
+def peak():
+    """Measure FLOP/s of a large matrix product in every precision."""
+    values = called_in_turns("matmul_rate")
     for name, rates in values.items():
         print(
             f"{name}: {statistics.median(rates) / 1e9:.0f} GFLOP/s "
@@ -370,13 +374,7 @@ def peak():
 
 def profile():
     """Profile a training iteration by operation."""
-    models = our_models()
-    values = turns(
-        {
-            name: lambda model=model: model.call("operations")
-            for name, model in models.items()
-        }
-    )
+    values = called_in_turns("operations")
     for name, profiles in values.items():
         print(f"{name}: share of the threads' time, of the median turn")
         seconds = {

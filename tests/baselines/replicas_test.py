@@ -9,15 +9,13 @@ import sys
 import numpy as np
 import pytest
 from methods import METHODS
+from slow_cases import slow_unless
 from tiny_runs import ROOT
 
 # With a state of its own, an adversary, a buffer, or a frozen copy of weights.
 STATES = ["ganomaly", "igebm", "mpdr", "vqvae"]
 GROUPS = [STATES, sorted({*METHODS} - {*STATES})]
-PARAMETERS = [
-    *STATES,
-    *(pytest.param(method, marks=pytest.mark.slow) for method in GROUPS[1]),
-]
+PARAMETERS = slow_unless(STATES, [*STATES, *GROUPS[1]])
 
 
 @functools.cache

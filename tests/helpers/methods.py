@@ -2,7 +2,7 @@
 
 import pathlib
 
-import pytest
+from slow_cases import slow_unless
 
 from nae_tf.runs import configuration
 from nae_tf.training.experiment import Experiment
@@ -17,10 +17,7 @@ METHODS = sorted(
 # an energy with chains; a flow; a likelihood by sampling.
 KINDS = {"ae", "vqvae", "ganomaly", "igebm", "glow", "vae_likelihood"}
 # The others repeat what these show, and are slow together.
-KINDS_FIRST = [
-    method if method in KINDS else pytest.param(method, marks=pytest.mark.slow)
-    for method in METHODS
-]
+KINDS_FIRST = slow_unless(KINDS, METHODS)
 # Methods that build their own network and take no encoder and decoder.
 WITHOUT_NETWORKS = {"glow", "pixelcnn"}
 TINY = [

@@ -346,7 +346,8 @@ def test_the_newest_damaged_checkpoint_is_passed_over(
 
 
 @pytest.mark.slow
-def test_kills_change_nothing(tmp_path, count=20):
+def test_kills_change_nothing(tmp_path):
+    count = 20
     finished = subprocess.run(
         [
             sys.executable,
